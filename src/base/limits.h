@@ -1,0 +1,116 @@
+#ifndef DM_BASE_LIMITS_H
+#define DM_BASE_LIMITS_H
+
+/* Every limit of the server, with what it protects from. Past one of them comes
+ * a clear status; the connection lives where its protocol allows. What an option
+ * of dormoused can change is a default here. */
+
+/* ---- what a request may hold -------------------------------------------- */
+
+/* Bytes of an account, contact or bot id: keys stay far under LMDB's 511 and a
+ * sleeping contact stays small. */
+#define DM_ID_SIZE_MAX 64
+/* Bytes of an actor and of a request_id: both are kept with the contact. */
+#define DM_ACTOR_SIZE_MAX 64
+#define DM_REQUEST_ID_SIZE_MAX 64
+/* Newest request ids remembered of a contact: a value stays under 2 KB, clear of
+ * LMDB's overflow pages. */
+#define DM_ANSWERS_MAX 8
+/* Contacts in one batch, contacts of one Watch, entries of one page: bounds the
+ * work of one loop turn and the size of one reply. */
+#define DM_BATCH_MAX 1000
+#define DM_PAGE_SIZE_DEFAULT 100
+#define DM_PAGE_SIZE_MAX 1000
+/* A snooze: shorter is no pause, longer was meant to be INACTIVE. */
+#define DM_SNOOZE_MS_MIN 1000LL
+#define DM_SNOOZE_MS_MAX (366LL * 24 * 3600 * 1000)
+/* Rules of one policy: one an activity. */
+#define DM_RULES_MAX 8
+/* Bots with a policy or a contact of their own in one account, and accounts:
+ * both live in memory. */
+#define DM_BOTS_MAX 1000
+#define DM_ACCOUNTS_MAX 4000000
+
+/* ---- the wire ------------------------------------------------------------ */
+
+/* One message, either way: what one call may make us buffer. */
+#define DM_MESSAGE_SIZE_MAX (4U * 1024 * 1024)
+/* Past this length a ttrpc frame is no mistake but garbage: close. */
+#define DM_TTRPC_DISCARD_MAX (16U * 1024 * 1024)
+/* Open calls of one connection (pending mutations and streams): a client cannot
+ * make us remember without end. */
+#define DM_CALLS_PER_CONNECTION_MAX 4096
+/* Unsent bytes of a connection past which it is no longer read from, and below
+ * which it is again: a client that does not read is not served. */
+#define DM_OUTPUT_HIGH (1024U * 1024)
+#define DM_OUTPUT_LOW (256U * 1024)
+/* HTTP: "/service/Method" of an RPC, a whole URL (GET carries its message there), one
+ * request's head, and its headers: what is buffered before anybody is known to be served. */
+#define DM_HTTP_PATH_MAX 256
+#define DM_HTTP_URL_MAX (16U * 1024)
+#define DM_HTTP_HEAD_MAX (32U * 1024)
+#define DM_HTTP_HEADERS_MAX 100
+/* HTTP/1.1: chunk extensions and trailers of one body, which nobody reads. */
+#define DM_HTTP1_CHUNK_EXTRA_MAX 4096
+/* HTTP/1.1: pipelined bytes kept while a call is open. */
+#define DM_HTTP1_PIPELINE_MAX (64U * 1024)
+/* A body that is too large is read to its end up to this, so that the answer arrives;
+ * past it the connection is closed. */
+#define DM_HTTP_DISCARD_MAX (16U * 1024 * 1024)
+/* HTTP/2: flow-control windows of a stream and of the connection. */
+#define DM_H2_STREAM_WINDOW (1 << 20)
+#define DM_H2_CONNECTION_WINDOW (4 << 20)
+/* HTTP/2: request bytes of one connection being gathered, in largest messages: 4,096 streams
+ * of half a message each are not kept. */
+#define DM_H2_GATHERED_MESSAGES_MAX 8
+/* HTTP/2: calls thrown away by either side with no answer, more than were answered (rapid
+ * reset; made-you-reset). */
+#define DM_H2_WASTED_CALLS_MAX 4096
+/* HTTP/2: frames that carry no request (PING, SETTINGS, PRIORITY, empty DATA ...), at once;
+ * each read of the socket, and each answer, earns some back. */
+#define DM_H2_IDLE_FRAMES_MAX 4096
+#define DM_H2_IDLE_FRAMES_EARNED 16
+/* Connections: descriptors and memory. */
+#define DM_CONNECTIONS_MAX 20000
+/* Descriptors that connections leave to the rest of the process. */
+#define DM_DESCRIPTORS_RESERVED 64
+/* How long a connection that is over may take to end: to fetch its last answers, or to
+ * close its side after ours. */
+#define DM_LINGER_MS 2000
+/* Streams being watched at once on the server. */
+#define DM_WATCHES_MAX 10000
+/* Calls of the whole server that wait for the disk, for time or for a reader, and the
+ * bytes of their encoded answers: what slow disks and readers may cost in memory. */
+#define DM_CALLS_MAX 1000000
+#define DM_ANSWERS_PENDING_MAX (256U * 1024 * 1024)
+/* Bytes read from one socket in one turn: fairness among connections. */
+#define DM_READ_SIZE (256U * 1024)
+
+/* ---- the engine ---------------------------------------------------------- */
+
+/* Contacts changed and not yet in the view: the memory that a slow disk costs. */
+#define DM_OVERLAY_CONTACTS_MAX 6000000
+#define DM_OVERLAY_CONTACTS_MIN 16384
+/* Bytes ordered and not yet durable: past it, the disk is too slow for the load. */
+#define DM_JOURNAL_PENDING_MAX (64U * 1024 * 1024)
+/* One batch of the journal, and one record of it. */
+#define DM_JOURNAL_BATCH_MAX (4U * 1024 * 1024)
+#define DM_JOURNAL_RECORD_MAX (64U * 1024)
+/* A segment file. */
+#define DM_SEGMENT_SIZE (64U * 1024 * 1024)
+/* Journal kept for Watch and GetHistory. */
+#define DM_RETENTION_BYTES (8LL * 1024 * 1024 * 1024)
+#define DM_RETENTION_MS (30LL * 24 * 3600 * 1000)
+/* How far ahead sleeping contacts are on the wheel. */
+#define DM_HORIZON_MS (3600LL * 1000)
+/* Sleeping contacts on the wheel at once: address space reserved for them. */
+#define DM_SLEEPERS_MAX 64000000U
+/* Wakes ordered in one loop turn, index entries looked at in one turn, and steps
+ * of every background scan: what a burst may take of one turn. */
+#define DM_WAKES_PER_TURN 256
+#define DM_TOPUP_PER_TURN 512
+#define DM_SCAN_PER_TURN 1024
+/* The view's map: address space, not disk. */
+#define DM_VIEW_MAP_SIZE (1ULL << 40)
+
+#endif

@@ -1,0 +1,81 @@
+#ifndef DM_CORE_RECORD_H
+#define DM_CORE_RECORD_H
+
+#include "base/limits.h"
+#include "base/slice.h"
+#include "core/types.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Text of at most 64 bytes kept by value (an actor). */
+struct dm_text64 {
+    uint8_t size;
+    char bytes[64];
+};
+
+/* What a call with a request_id was answered: enough to give the same answer
+ * again. The contact as it was then, and the call's own results. */
+struct dm_answer {
+    uint64_t request; /* dm_hash of method and request_id; never 0 */
+    uint64_t fence, revision, last_seq;
+    int64_t since_ms, until_ms;
+    uint32_t bot, bot_messages, missed_inbound;
+    uint8_t status, reason, mode, decision;
+    bool locked, granted, changed;
+    struct dm_text64 actor;
+};
+
+/* The state of one contact, decoded. A zeroed record is a contact never written
+ * to (status NONE). Large because of `answers`: copy with dm_record_copy, which
+ * touches only what is in use. */
+struct dm_record {
+    uint8_t status; /* enum dm_status */
+    uint8_t reason; /* enum dm_reason */
+    bool locked;
+    uint8_t answer_count;
+    uint32_t bot; /* number within the account; 0: the default bot */
+    uint32_t bot_messages;
+    uint32_t missed_inbound;
+    uint64_t fence;
+    uint64_t revision;
+    int64_t since_ms; /* when the status became what it is */
+    int64_t until_ms; /* while SNOOZED: when it ends; else 0 */
+    uint64_t last_seq;
+    struct dm_text64 actor;
+    struct dm_answer answers[DM_ANSWERS_MAX]; /* oldest first */
+};
+
+void dm_record_copy(struct dm_record *to, const struct dm_record *from);
+
+/* The encoded form, on disk and in the overlay: a fixed little-endian head, then
+ * the actor, then the answers. Version 1. A record with status NONE (what a delete
+ * leaves) can be encoded, too. */
+enum {
+    DM_RECORD_HEAD_SIZE = 60,
+    DM_ANSWER_HEAD_SIZE = 66,
+    DM_RECORD_SIZE_MAX = DM_RECORD_HEAD_SIZE + 64 + DM_ANSWERS_MAX * (DM_ANSWER_HEAD_SIZE + 64),
+};
+
+/* Returns the size written to `out` (room for DM_RECORD_SIZE_MAX). */
+size_t dm_record_encode(const struct dm_record *record, uint8_t *out);
+
+/* false when the bytes are no record of a known version: data loss, not input.
+ * *record is then undefined. */
+bool dm_record_decode(struct dm_record *record, struct dm_slice bytes);
+
+/* What Check and the indexes need, read straight from the encoded head, which alone
+ * is validated. */
+struct dm_record_head {
+    uint8_t status, reason;
+    bool locked;
+    uint32_t bot, bot_messages, missed_inbound;
+    uint64_t fence, revision, last_seq;
+    int64_t since_ms, until_ms;
+};
+bool dm_record_head(struct dm_record_head *head, struct dm_slice bytes);
+
+/* The actor in an encoded record whose head has been read; empty when it is cut. */
+struct dm_slice dm_record_actor(struct dm_slice bytes);
+
+#endif

@@ -1,0 +1,36 @@
+# Installs Debian packages that are missing; sourced by the other scripts. Says what it
+# does, and nothing where there is nothing to do.
+
+build_packages="build-essential cmake ninja-build pkg-config python3 python3-protobuf
+protobuf-compiler libuv1-dev liblmdb-dev libnanopb-dev nanopb libnghttp2-dev node-llhttp
+libcmocka-dev"
+
+# What the tests need on top: the sanitizers' and fuzzers' compiler, the lints, and the
+# third-party clients and servers that the interop tests talk to.
+test_packages="clang clang-format clang-tidy libclang-rt-dev golang-go
+golang-github-containerd-ttrpc-dev python3-grpcio python3-protobuf curl nghttp2-client
+nginx-light haproxy nghttp2-proxy prometheus"
+
+missing_packages() {
+    for package in "$@"; do
+        dpkg-query -W -f='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
+            printf '%s ' "$package"
+    done
+}
+
+install_packages() {
+    missing=$(missing_packages "$@")
+    [ -n "$missing" ] || return 0
+    echo "installing: $missing"
+    if [ "$(id -u)" -eq 0 ]; then as_root=""; else as_root="sudo"; fi
+    log=$(mktemp)
+    # Services of what is installed for tests must not start by themselves.
+    if ! { $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q &&
+        $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+            apt-get install -y -q --no-install-recommends $missing; } >"$log" 2>&1; then
+        cat "$log" >&2
+        echo "could not install: $missing" >&2
+        return 1
+    fi
+    rm -f "$log"
+}
