@@ -1,0 +1,243 @@
+#include "engine/accounts.h"
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/hash.h"
+#include "base/limits.h"
+
+#include <stdlib.h>
+
+static struct dm_slice id_of(const struct dm_account *account)
+{
+    return dm_slice(account->id, account->id_size);
+}
+
+static uint64_t hash_of(struct dm_slice id)
+{
+    return dm_hash(id.data, id.size, 0);
+}
+
+static uint32_t *index_link(void *context, uint32_t item)
+{
+    return &dm_accounts_at(context, item)->link;
+}
+
+static uint64_t index_hash(void *context, uint32_t item)
+{
+    return hash_of(id_of(dm_accounts_at(context, item)));
+}
+
+bool dm_accounts_init(struct dm_accounts *accounts)
+{
+    *accounts = (struct dm_accounts){0};
+    if (!dm_region_init(&accounts->region, (size_t)DM_ACCOUNTS_MAX * sizeof *accounts->all) ||
+        !dm_index_init(&accounts->index, DM_ACCOUNTS_MAX, index_link, index_hash, accounts)) {
+        dm_accounts_finish(accounts);
+        return false;
+    }
+    accounts->all = accounts->region.base;
+    return true;
+}
+
+void dm_accounts_finish(struct dm_accounts *accounts)
+{
+    for (uint32_t i = 0; i < accounts->count; i++) {
+        for (uint32_t b = 0; b < accounts->all[i].bot_count; b++) {
+            free(accounts->all[i].bots[b].policy);
+        }
+        free(accounts->all[i].bots);
+    }
+    dm_index_finish(&accounts->index);
+    dm_region_finish(&accounts->region);
+    *accounts = (struct dm_accounts){0};
+}
+
+struct dm_account *dm_accounts_find(const struct dm_accounts *accounts, struct dm_slice id)
+{
+    uint32_t item = dm_index_first(&accounts->index, hash_of(id));
+    while (item != 0) {
+        struct dm_account *account = dm_accounts_at(accounts, item);
+        if (dm_slice_equal(id_of(account), id)) {
+            return account;
+        }
+        item = account->link;
+    }
+    return NULL;
+}
+
+struct dm_account *dm_accounts_at(const struct dm_accounts *accounts, uint32_t number)
+{
+    return &accounts->all[number - 1];
+}
+
+struct dm_account *dm_accounts_add(struct dm_accounts *accounts, struct dm_slice id)
+{
+    if (accounts->count == DM_ACCOUNTS_MAX) {
+        return NULL;
+    }
+    struct dm_account *account = &accounts->all[accounts->count++];
+    *account = (struct dm_account){.number = accounts->count, .id_size = (uint8_t)id.size};
+    memcpy(account->id, id.data, id.size);
+    account->bots = dm_xcalloc(1, sizeof *account->bots);
+    account->bot_count = 1;
+    dm_index_insert(&accounts->index, account->number, hash_of(id));
+    return account;
+}
+
+void dm_accounts_touch(struct dm_accounts *accounts, struct dm_account *account)
+{
+    if (account->dirty_next == 0) {
+        account->dirty_next = accounts->dirty + 1;
+        accounts->dirty = account->number;
+    }
+}
+
+void dm_accounts_count(struct dm_accounts *accounts, struct dm_account *account, uint8_t from,
+                       uint8_t to)
+{
+    if (from == to) {
+        return;
+    }
+    if (from != DM_STATUS_NONE) {
+        account->counts[from]--;
+        accounts->totals[from]--;
+    }
+    if (to != DM_STATUS_NONE) {
+        account->counts[to]++;
+        accounts->totals[to]++;
+    }
+    dm_accounts_touch(accounts, account);
+}
+
+struct dm_account *dm_accounts_take_dirty(struct dm_accounts *accounts)
+{
+    if (accounts->dirty == 0) {
+        return NULL;
+    }
+    struct dm_account *account = dm_accounts_at(accounts, accounts->dirty);
+    accounts->dirty = account->dirty_next - 1;
+    account->dirty_next = 0;
+    return account;
+}
+
+int64_t dm_account_bot(const struct dm_account *account, struct dm_slice bot_id)
+{
+    for (uint32_t i = 0; i < account->bot_count; i++) {
+        if (dm_slice_equal(dm_slice(account->bots[i].id, account->bots[i].id_size), bot_id)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+int64_t dm_account_add_bot(struct dm_account *account, struct dm_slice bot_id)
+{
+    if (account->bot_count == DM_BOTS_MAX) {
+        return -1;
+    }
+    account->bots =
+        dm_xrealloc(account->bots, ((size_t)account->bot_count + 1) * sizeof *account->bots);
+    struct dm_bot *bot = &account->bots[account->bot_count];
+    *bot = (struct dm_bot){.dirty = true, .id_size = (uint8_t)bot_id.size};
+    memcpy(bot->id, bot_id.data, bot_id.size);
+    return account->bot_count++;
+}
+
+const struct dm_policy *dm_account_policy(const struct dm_account *account, uint32_t bot)
+{
+    DM_ASSERT(bot < account->bot_count);
+    const struct dm_policy *policy = account->bots[bot].policy;
+    return policy != NULL ? policy : dm_policy_default();
+}
+
+void dm_account_set_policy(struct dm_account *account, uint32_t bot, const struct dm_policy *policy)
+{
+    DM_ASSERT(bot < account->bot_count);
+    struct dm_bot *owner = &account->bots[bot];
+    if (owner->policy == NULL) {
+        owner->policy = dm_xmalloc(sizeof *owner->policy);
+    }
+    *owner->policy = *policy;
+    owner->dirty = true;
+}
+
+/* version, id size, 0, 0, fence floor, counts of ACTIVE, SNOOZED, INACTIVE, id */
+enum { ACCOUNT_ROW_HEAD = 36, ROW_VERSION = 1 };
+
+size_t dm_account_row(const struct dm_account *account, uint8_t out[DM_ACCOUNT_ROW_MAX])
+{
+    memset(out, 0, ACCOUNT_ROW_HEAD);
+    out[0] = ROW_VERSION;
+    out[1] = account->id_size;
+    dm_store_le64(out + 4, account->fence_floor);
+    for (size_t status = 1; status < DM_STATUS_COUNT; status++) {
+        dm_store_le64(out + 4 + 8 * status, account->counts[status]);
+    }
+    memcpy(out + ACCOUNT_ROW_HEAD, account->id, account->id_size);
+    return (size_t)ACCOUNT_ROW_HEAD + account->id_size;
+}
+
+bool dm_accounts_load_account(struct dm_accounts *accounts, struct dm_slice key,
+                              struct dm_slice row)
+{
+    const uint8_t *in = row.data;
+    if (key.size != 4 || row.size < ACCOUNT_ROW_HEAD || in[0] != ROW_VERSION || in[1] > 64 ||
+        row.size != (size_t)ACCOUNT_ROW_HEAD + in[1] ||
+        dm_load_be32(key.data) != accounts->count + 1) {
+        return false;
+    }
+    struct dm_account *account = dm_accounts_add(accounts, dm_slice(in + ACCOUNT_ROW_HEAD, in[1]));
+    if (account == NULL) {
+        return false;
+    }
+    account->fence_floor = dm_load_le64(in + 4);
+    for (size_t status = 1; status < DM_STATUS_COUNT; status++) {
+        account->counts[status] = dm_load_le64(in + 4 + 8 * status);
+        accounts->totals[status] += account->counts[status];
+    }
+    return true;
+}
+
+/* version, id size, 0, 0, id, policy (empty: none) */
+enum { BOT_ROW_HEAD = 4 };
+
+size_t dm_bot_row(const struct dm_bot *bot, uint8_t out[DM_BOT_ROW_MAX])
+{
+    out[0] = ROW_VERSION;
+    out[1] = bot->id_size;
+    out[2] = out[3] = 0;
+    memcpy(out + BOT_ROW_HEAD, bot->id, bot->id_size);
+    size_t size = (size_t)BOT_ROW_HEAD + bot->id_size;
+    return bot->policy == NULL ? size : size + dm_policy_encode(bot->policy, out + size);
+}
+
+bool dm_accounts_load_bot(struct dm_accounts *accounts, struct dm_slice key, struct dm_slice row)
+{
+    const uint8_t *in = row.data;
+    if (key.size != 8 || row.size < BOT_ROW_HEAD || in[0] != ROW_VERSION || in[1] > 64 ||
+        row.size < (size_t)BOT_ROW_HEAD + in[1]) {
+        return false;
+    }
+    uint32_t number = dm_load_be32(key.data);
+    uint32_t bot = dm_load_be32((const uint8_t *)key.data + 4);
+    if (number == 0 || number > accounts->count) {
+        return false;
+    }
+    struct dm_account *account = dm_accounts_at(accounts, number);
+    if (bot != 0 && (bot != account->bot_count ||
+                     dm_account_add_bot(account, dm_slice(in + BOT_ROW_HEAD, in[1])) < 0)) {
+        return false;
+    }
+    size_t policy_at = (size_t)BOT_ROW_HEAD + in[1];
+    struct dm_policy policy;
+    account->bots[bot].dirty = false;
+    if (row.size == policy_at) {
+        return true;
+    }
+    if (!dm_policy_decode(&policy, dm_slice(in + policy_at, row.size - policy_at))) {
+        return false;
+    }
+    dm_account_set_policy(account, bot, &policy);
+    account->bots[bot].dirty = false;
+    return true;
+}

@@ -1,0 +1,269 @@
+#include "engine/internal.h"
+
+#include "base/assert.h"
+#include "base/hash.h"
+
+#include <stdlib.h>
+
+/* A bulk change looks at every contact of an account once, in steps. First those in the
+ * overlay, in whatever order, each remembered by a hash of its key; then those of the
+ * view in order of their keys, the remembered ones left out. What is written meanwhile,
+ * by this change or by others, was there before or comes after: nobody is seen twice,
+ * nobody who was there is missed. */
+
+/* A set of 64-bit hashes, open addressing; 0 is the empty place. */
+struct seen {
+    uint64_t *places;
+    size_t count, capacity;
+};
+
+struct dm_bulk {
+    struct dm_engine *engine;
+    struct dm_account *account; /* NULL: nobody wrote to it */
+    struct dm_change change;
+    uint8_t if_status, if_reason;
+    bool dry_run, has_bot;
+    uint8_t actor[DM_ACTOR_SIZE_MAX];
+    enum { BULK_OVERLAY, BULK_VIEW, BULK_DONE } stage;
+    struct dm_overlay_walk walk;
+    struct seen seen;
+    struct dm_key at, current;
+    bool held; /* `current` could not be changed yet (overload): it comes first */
+    struct dm_bulk_progress progress;
+};
+
+static bool seen_grow(struct seen *seen)
+{
+    struct seen larger = {.capacity = seen->capacity == 0 ? 1024 : seen->capacity * 2};
+    larger.places = calloc(larger.capacity, sizeof *larger.places);
+    if (larger.places == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < seen->capacity; i++) {
+        size_t at = seen->places[i] & (larger.capacity - 1);
+        while (seen->places[i] != 0 && larger.places[at] != 0) {
+            at = (at + 1) & (larger.capacity - 1);
+        }
+        if (seen->places[i] != 0) {
+            larger.places[at] = seen->places[i];
+        }
+    }
+    larger.count = seen->count;
+    free(seen->places);
+    *seen = larger;
+    return true;
+}
+
+static uint64_t key_hash(struct dm_slice key)
+{
+    uint64_t hash = dm_hash(key.data, key.size, 1);
+    return hash == 0 ? 1 : hash;
+}
+
+static uint64_t *seen_place(const struct seen *seen, uint64_t hash)
+{
+    size_t at = hash & (seen->capacity - 1);
+    while (seen->places[at] != 0 && seen->places[at] != hash) {
+        at = (at + 1) & (seen->capacity - 1);
+    }
+    return &seen->places[at];
+}
+
+/* false when there is no memory. */
+static bool seen_add(struct seen *seen, struct dm_slice key)
+{
+    if (seen->count * 2 >= seen->capacity && !seen_grow(seen)) {
+        return false;
+    }
+    uint64_t hash = key_hash(key);
+    uint64_t *place = seen_place(seen, hash);
+    seen->count += *place == 0;
+    *place = hash;
+    return true;
+}
+
+static bool seen_has(const struct seen *seen, struct dm_slice key)
+{
+    return seen->count != 0 && *seen_place(seen, key_hash(key)) != 0;
+}
+
+static enum dm_code find_bot(struct dm_bulk *bulk, const struct dm_bulk_options *options,
+                             struct dm_error *error)
+{
+    struct dm_engine *engine = bulk->engine;
+    int64_t bot = dm_account_bot(bulk->account, options->bot_id);
+    if (bot < 0 && !bulk->dry_run) {
+        bot = dm_account_add_bot(bulk->account, options->bot_id);
+        if (bot < 0) {
+            return dm_fail(error, DM_RESOURCE_EXHAUSTED,
+                           "change.bot_id: the account has %d bots, which is the limit",
+                           DM_BOTS_MAX);
+        }
+        bulk->progress.barrier = dm_engine_put_bot(engine, bulk->account, (uint32_t)bot);
+    }
+    bulk->change.bot = bot < 0 ? 0 : (uint32_t)bot;
+    return DM_OK;
+}
+
+enum dm_code dm_bulk_open(struct dm_bulk **out, struct dm_engine *engine,
+                          const struct dm_bulk_options *options, struct dm_error *error)
+{
+    enum dm_code code = options->dry_run ? DM_OK : dm_engine_admit(engine, error);
+    if (code != DM_OK) {
+        return code;
+    }
+    struct dm_bulk *bulk = calloc(1, sizeof *bulk);
+    if (bulk == NULL) {
+        return dm_fail(error, DM_RESOURCE_EXHAUSTED, "no memory for another bulk change");
+    }
+    bulk->engine = engine;
+    bulk->account = dm_accounts_find(&engine->accounts, options->account_id);
+    bulk->change = options->change;
+    bulk->if_status = options->if_status;
+    bulk->if_reason = options->if_reason;
+    bulk->dry_run = options->dry_run;
+    memcpy(bulk->actor, options->change.actor.data == NULL ? "" : options->change.actor.data,
+           options->change.actor.size);
+    bulk->change.actor = dm_slice(bulk->actor, options->change.actor.size);
+    if (bulk->change.reason == DM_REASON_UNSPECIFIED) {
+        bulk->change.reason = DM_REASON_BULK_SET;
+    }
+    if (bulk->change.has_for) { /* one end for all, so that a contact met again is no change */
+        bulk->change.has_for = false;
+        bulk->change.has_until = true;
+        bulk->change.until_ms = dm_clock_wall_ms(&engine->clock) + bulk->change.for_ms;
+    }
+    if (bulk->account == NULL) {
+        bulk->stage = BULK_DONE;
+    } else {
+        bulk->walk.account = bulk->account->number;
+        dm_key_make(&bulk->at, bulk->account->number, dm_slice(NULL, 0));
+        code = bulk->change.has_bot ? find_bot(bulk, options, error) : DM_OK;
+    }
+    if (code == DM_OK && bulk->account != NULL && !bulk->dry_run &&
+        dm_account_policy(bulk->account, bulk->change.bot)->mode == DM_MODE_OFF) {
+        code = dm_fail(error, DM_FAILED_PRECONDITION, "the bot of this account is off");
+    }
+    if (code != DM_OK) {
+        dm_bulk_close(bulk);
+        return code;
+    }
+    *out = bulk;
+    return DM_OK;
+}
+
+/* The next contact, into bulk->current. false: there are no more, or none within the
+ * budget, or no memory (then *code is set). */
+static bool next_contact(struct dm_bulk *bulk, size_t *budget, enum dm_code *code,
+                         struct dm_error *error)
+{
+    while (*budget > 0 && bulk->stage == BULK_OVERLAY) {
+        struct dm_overlay_item item;
+        if (!dm_overlay_walk(bulk->engine->overlay, &bulk->walk, &item)) {
+            bulk->stage = BULK_VIEW;
+            break;
+        }
+        (*budget)--;
+        if (seen_has(&bulk->seen, item.key)) {
+            continue;
+        }
+        if (!seen_add(&bulk->seen, item.key)) {
+            *code = dm_fail(error, DM_RESOURCE_EXHAUSTED, "no memory to go on");
+            return false;
+        }
+        dm_key_make(&bulk->current, dm_key_account(item.key), dm_key_contact(item.key));
+        return true;
+    }
+    struct dm_store *store = bulk->engine->store;
+    while (*budget > 0 && bulk->stage == BULK_VIEW) {
+        struct dm_slice key, value;
+        if (!store->ops->seek(store, DM_TABLE_CONTACTS, dm_key_slice(&bulk->at), true, &key,
+                              &value) ||
+            dm_key_account(key) != bulk->account->number) {
+            bulk->stage = BULK_DONE;
+            break;
+        }
+        (*budget)--;
+        dm_key_make(&bulk->at, dm_key_account(key), dm_key_contact(key));
+        if (!seen_has(&bulk->seen, key)) {
+            bulk->current = bulk->at;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Loads the contact for what follows; false: it was deleted. */
+static bool load_current(struct dm_bulk *bulk)
+{
+    struct dm_engine *engine = bulk->engine;
+    engine->key = bulk->current;
+    (void)dm_engine_load(engine, dm_key_slice(&engine->key));
+    return engine->record.status != DM_STATUS_NONE;
+}
+
+/* Does it match, as everyone sees it now? */
+static bool matches(const struct dm_bulk *bulk, int64_t now_ms)
+{
+    const struct dm_engine *engine = bulk->engine;
+    struct dm_contact contact;
+    dm_contact_show(engine, bulk->account, dm_slice(NULL, 0), &engine->record, now_ms, &contact);
+    return (bulk->if_status == DM_STATUS_NONE || contact.status == bulk->if_status) &&
+           (bulk->if_reason == DM_REASON_UNSPECIFIED || contact.reason == bulk->if_reason);
+}
+
+static void change_one(struct dm_bulk *bulk, int64_t now_ms)
+{
+    struct dm_engine *engine = bulk->engine;
+    struct dm_op op = {.kind = DM_OP_SET_STATUS, .now_ms = now_ms};
+    op.set.change = bulk->change;
+    bool locked = engine->record.locked && !bulk->change.unlock;
+    uint32_t bot = bulk->change.has_bot ? bulk->change.bot : engine->record.bot;
+    uint64_t lsn = dm_engine_run(engine, bulk->account, bot, &op);
+    bulk->progress.skipped_locked += locked;
+    bulk->progress.changed += engine->step.code == DM_OK && engine->step.answer.changed;
+    bulk->progress.barrier = lsn > bulk->progress.barrier ? lsn : bulk->progress.barrier;
+}
+
+enum dm_next dm_bulk_step(struct dm_bulk *bulk, struct dm_bulk_progress *progress, size_t budget,
+                          struct dm_error *error)
+{
+    struct dm_engine *engine = bulk->engine;
+    int64_t now_ms = dm_clock_wall_ms(&engine->clock);
+    enum dm_code code = DM_OK;
+    while (bulk->held || next_contact(bulk, &budget, &code, error)) {
+        if (!bulk->dry_run) {
+            code = dm_engine_admit(engine, error);
+            bulk->held = code == DM_RESOURCE_EXHAUSTED;
+            if (code != DM_OK) {
+                break;
+            }
+        }
+        if (!load_current(bulk)) {
+            continue;
+        }
+        bulk->progress.scanned++;
+        if (!matches(bulk, now_ms)) {
+            continue;
+        }
+        bulk->progress.matched++;
+        if (!bulk->dry_run) {
+            change_one(bulk, now_ms);
+        } else if (engine->record.locked && !bulk->change.unlock) {
+            bulk->progress.skipped_locked++;
+        }
+    }
+    *progress = bulk->progress;
+    if (code != DM_OK && !bulk->held) {
+        return DM_NEXT_FAILED;
+    }
+    return bulk->stage == BULK_DONE && !bulk->held ? DM_NEXT_END : DM_NEXT_PENDING;
+}
+
+void dm_bulk_close(struct dm_bulk *bulk)
+{
+    if (bulk != NULL) {
+        free(bulk->seen.places);
+        free(bulk);
+    }
+}

@@ -1,0 +1,210 @@
+#ifndef DM_ENGINE_ENGINE_H
+#define DM_ENGINE_ENGINE_H
+
+#include "base/clock.h"
+#include "base/code.h"
+#include "base/histogram.h"
+#include "base/slice.h"
+#include "core/ident.h"
+#include "core/policy.h"
+#include "core/step.h"
+#include "journal/journal.h"
+#include "view/applier.h"
+#include "view/store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Puts operations into one order, runs the core on each, journals what comes of it,
+ * and keeps overlay, view and timers in step. One thread (the loop) makes all calls;
+ * none of them blocks. Nothing here knows of sockets or of libuv.
+ *
+ * What a call answers may not be shown before it is durable: every answer comes with
+ * a `barrier`, the lsn that dm_engine_durable must have reached first (0: none).
+ *
+ * Ids that come in have passed dm_id_check. */
+
+struct dm_engine;
+
+struct dm_engine_options {
+    struct dm_journal *journal; /* borrowed, just opened */
+    struct dm_store *store;     /* borrowed, just opened */
+    struct dm_clock clock;
+    int64_t horizon_ms;            /* 0: DM_HORIZON_MS */
+    uint32_t overlay_max;          /* contacts; 0: DM_OVERLAY_CONTACTS_MAX */
+    int64_t apply_after_ms;        /* how long a change may wait for the next sweep; 0: 1000 */
+    uint32_t contacts_per_txn;     /* 0: the applier's default */
+    bool manual_applier;           /* no applier thread: see dm_engine_apply_work */
+    void (*notify)(void *context); /* from the applier's thread: call dm_engine_turn soon */
+    void *notify_context;
+};
+
+/* Recovers: reads what the view holds, then the journal's rest. DATA_LOSS when the two
+ * do not fit together. */
+enum dm_code dm_engine_open(struct dm_engine **engine, const struct dm_engine_options *options,
+                            struct dm_error *error);
+void dm_engine_close(struct dm_engine *engine);
+
+/* One bounded piece of everything that is due: wakes, loading of sleepers, sweeps,
+ * retention; then hands the journal what has gathered. Returns in how many
+ * milliseconds it wants to be called again at the latest (0: at once; at most 1,000,
+ * so that steps of the wall clock are seen). */
+int dm_engine_turn(struct dm_engine *engine);
+
+/* Hands what was ordered since to the journal's writer: after every round of calls. */
+void dm_engine_flush(struct dm_engine *engine);
+
+uint64_t dm_engine_durable(struct dm_engine *engine);
+/* OK; UNAVAILABLE when nothing can be written (the sentence says why). */
+enum dm_code dm_engine_writable(struct dm_engine *engine, struct dm_error *error);
+/* The journal failed for good: no pending answer will ever be true; stop the process. */
+bool dm_engine_failed(struct dm_engine *engine, struct dm_error *error);
+/* With manual_applier: one transaction. false: nothing to do. */
+bool dm_engine_apply_work(struct dm_engine *engine);
+
+/* ---- one contact ----------------------------------------------------------- */
+
+/* Check: no allocation, no copy. */
+void dm_engine_check(struct dm_engine *engine, struct dm_slice account_id,
+                     struct dm_slice contact_id, struct dm_effective *out, uint64_t *barrier);
+
+/* A contact in full. Slices are valid until the next call into the engine. */
+struct dm_contact {
+    struct dm_slice account_id, contact_id, bot_id, actor;
+    uint8_t status, reason, mode;
+    bool locked;
+    uint32_t bot_messages, missed_inbound;
+    int64_t since_ms, until_ms; /* 0: unset */
+    uint64_t fence, revision, last_seq;
+};
+void dm_engine_get(struct dm_engine *engine, struct dm_slice account_id, struct dm_slice contact_id,
+                   struct dm_contact *out, uint64_t *barrier);
+
+/* The result of a mutation: the contact after it (or as it was when the same request_id
+ * was answered first), and the call's own results. */
+struct dm_outcome {
+    struct dm_contact contact;
+    uint8_t decision;
+    bool granted, changed, existed;
+    uint64_t barrier;
+};
+
+/* SET_STATUS, COMMIT_REPLY, ACTIVITY or DELETE (of which only `existed` and the barrier are
+ * filled in). The caller fills kind, request and the
+ * kind's own part; the rest of `op` is filled in here. `bot_id` with
+ * op->set.change.has_bot: the bot by name. Slices in `out` are valid until the next call
+ * into the engine. RESOURCE_EXHAUSTED and UNAVAILABLE when nothing can be taken. The
+ * barrier holds for a refusal, too: it may tell of a state that is not durable yet. */
+enum dm_code dm_engine_mutate(struct dm_engine *engine, struct dm_slice account_id,
+                              struct dm_slice contact_id, struct dm_slice bot_id, struct dm_op *op,
+                              struct dm_outcome *out, struct dm_error *error);
+
+/* ---- policies and numbers --------------------------------------------------- */
+
+/* The policy in force (defaults when none was set). */
+void dm_engine_policy(struct dm_engine *engine, struct dm_slice account_id, struct dm_slice bot_id,
+                      struct dm_policy *out, uint64_t *barrier);
+/* Replaces it; `policy` has passed dm_policy_check; its revision is set here. */
+enum dm_code dm_engine_set_policy(struct dm_engine *engine, struct dm_slice account_id,
+                                  struct dm_slice bot_id, struct dm_policy *policy,
+                                  bool has_if_revision, uint64_t if_revision, uint64_t *barrier,
+                                  struct dm_error *error);
+
+struct dm_counts {
+    uint64_t contacts, active, snoozed, inactive;
+};
+struct dm_engine_stats {
+    struct dm_counts counts; /* of the account asked for, or of all */
+    int64_t next_wake_ms;    /* 0: none known; of the whole server or of the account */
+    uint64_t wakes, last_seq, oldest_seq;
+    uint32_t accounts, sleepers; /* sleepers: on the wheel */
+    uint32_t overlay_contacts;
+    uint64_t overlay_bytes, sleeper_bytes, view_bytes;
+    uint64_t applied_lsn;
+    const struct dm_histogram *wake_lag_ms; /* commit time - due time, since start */
+    struct dm_journal_stats journal;
+    struct dm_applier_stats applier;
+};
+/* `account_id` empty: the whole server. Large: call it for people, not for calls. */
+void dm_engine_stats(struct dm_engine *engine, struct dm_slice account_id,
+                     struct dm_engine_stats *out);
+
+/* ---- events ------------------------------------------------------------------ */
+
+struct dm_event {
+    uint64_t seq, previous_seq, fence;
+    int64_t at_ms, until_ms, due_ms; /* 0: unset */
+    struct dm_slice account_id, contact_id, actor;
+    uint8_t from, to, reason;
+    uint32_t missed_inbound;
+};
+
+enum dm_next {
+    DM_NEXT_ITEM,
+    DM_NEXT_PENDING, /* the budget is spent; call again in a later turn */
+    DM_NEXT_END,     /* a feed: nothing more for now */
+    DM_NEXT_GONE,    /* a feed: the cursor is older than what is kept */
+    DM_NEXT_FAILED,
+};
+
+/* Durable events after a seq, in order. Slices of *event are valid until the next call
+ * with the same feed. `budget`: bytes, lowered by what was looked at. */
+struct dm_feed;
+struct dm_feed *dm_feed_open(struct dm_engine *engine, uint64_t after_seq);
+enum dm_next dm_feed_next(struct dm_feed *feed, struct dm_event *event, size_t *budget);
+void dm_feed_close(struct dm_feed *feed);
+uint64_t dm_engine_last_seq(struct dm_engine *engine);   /* newest durable event */
+uint64_t dm_engine_oldest_seq(struct dm_engine *engine); /* oldest kept event */
+
+/* One contact's events, newest first, those before `before_seq` (0: from the newest). */
+struct dm_history;
+struct dm_history *dm_history_open(struct dm_engine *engine, struct dm_slice account_id,
+                                   struct dm_slice contact_id, uint64_t before_seq);
+enum dm_next dm_history_next(struct dm_history *history, struct dm_event *event, size_t *budget);
+void dm_history_close(struct dm_history *history);
+
+/* ---- scans ------------------------------------------------------------------- */
+
+enum dm_scan_order { DM_SCAN_BY_CONTACT, DM_SCAN_BY_WAKE };
+
+/* One page of an account's contacts, view and overlay merged: at most `limit` items
+ * after the position (empty contact: from the start). `status` 0: all. Status is the
+ * effective one. */
+struct dm_scan_options {
+    struct dm_slice account_id;
+    enum dm_scan_order order;
+    uint8_t status;
+    uint32_t limit;
+    struct dm_slice after_contact; /* copied */
+    int64_t after_until_ms;        /* BY_WAKE */
+};
+struct dm_scan;
+struct dm_scan *dm_scan_open(struct dm_engine *engine, const struct dm_scan_options *options);
+/* PENDING until the page is gathered, then its items one by one, then END. `budget`: entries
+ * looked at. */
+enum dm_next dm_scan_next(struct dm_scan *scan, struct dm_contact *contact, size_t *budget);
+bool dm_scan_more(const struct dm_scan *scan); /* at END: is there a next page? */
+/* With `more`: the position after which the next page begins (valid until close). */
+void dm_scan_last(const struct dm_scan *scan, struct dm_slice *contact, int64_t *until_ms);
+uint64_t dm_scan_barrier(const struct dm_scan *scan);
+void dm_scan_close(struct dm_scan *scan);
+
+struct dm_bulk_progress {
+    uint64_t scanned, matched, changed, skipped_locked, barrier;
+};
+struct dm_bulk_options {
+    struct dm_slice account_id, bot_id;
+    uint8_t if_status, if_reason; /* 0: any */
+    struct dm_change change;      /* checked; its slices are copied */
+    bool dry_run;
+};
+struct dm_bulk;
+enum dm_code dm_bulk_open(struct dm_bulk **bulk, struct dm_engine *engine,
+                          const struct dm_bulk_options *options, struct dm_error *error);
+/* PENDING: more to do (progress says how far); END: done; FAILED: `error` says why, what was
+ * changed so far stays. Every contact there at the start is looked at once. */
+enum dm_next dm_bulk_step(struct dm_bulk *bulk, struct dm_bulk_progress *progress, size_t budget,
+                          struct dm_error *error);
+void dm_bulk_close(struct dm_bulk *bulk);
+
+#endif

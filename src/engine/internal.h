@@ -1,0 +1,125 @@
+#ifndef DM_ENGINE_INTERNAL_H
+#define DM_ENGINE_INTERNAL_H
+
+#include "engine/accounts.h"
+#include "engine/engine.h"
+#include "engine/entry.h"
+#include "engine/sleepers.h"
+#include "view/overlay.h"
+
+/* The engine's own state, for the files of this folder. */
+
+/* Loading of what sleeps within the horizon, in small steps: first the overlay, then the
+ * view's index account by account. Snoozes that end at or before `armed_until` and are
+ * set after a loading began arm their timer themselves. */
+struct dm_topup {
+    enum { DM_TOPUP_IDLE, DM_TOPUP_OVERLAY, DM_TOPUP_INDEX } stage;
+    int64_t from_ms, to_ms; /* ends in (from, to] are being loaded */
+    struct dm_overlay_walk walk;
+    uint32_t account;   /* INDEX: which one */
+    size_t cursor_size; /* INDEX: the last key of WAKES looked at; 0: none of this account yet */
+    uint8_t cursor[DM_WAKE_KEY_SIZE_MAX];
+};
+
+/* One generation of the overlay on its way into the view. */
+struct dm_sweep {
+    enum { DM_SWEEP_IDLE, DM_SWEEP_WAITS_DURABLE, DM_SWEEP_APPLIES } stage;
+    struct dm_generation *generation;
+    uint64_t upto_lsn;
+    int64_t due_ms; /* IDLE: when the next may begin */
+    uint64_t began_ns;
+};
+
+/* Wakes that are ordered and not yet durable, for the lag histogram: a ring. */
+struct dm_lag_ring {
+    struct dm_lag {
+        uint64_t lsn;
+        int64_t due_ms;
+    } * items;
+    uint32_t head, count, capacity; /* capacity: a power of two */
+};
+
+struct dm_engine {
+    struct dm_journal *journal;
+    struct dm_store *store;
+    struct dm_clock clock;
+    struct dm_overlay *overlay;
+    struct dm_applier *applier;
+    struct dm_sleepers *sleepers;
+    struct dm_accounts accounts;
+
+    uint64_t last_seq; /* ordered, durable or not */
+    uint64_t applied_lsn;
+    uint32_t overlay_max;
+    int64_t horizon_ms, apply_after_ms;
+    int64_t armed_until_ms;
+    int64_t far_wake_ms; /* a wake beyond the horizon is not earlier than this; INT64_MAX: none */
+    int64_t trim_due_ms;
+    struct dm_topup topup;
+    struct dm_sweep sweep;
+    struct dm_lag_ring lags;
+    uint64_t wakes;
+    struct dm_histogram wake_lag_ms;
+
+    /* Scratch of the call under way: large, so not on the stack. */
+    struct dm_record record;
+    struct dm_step step;
+    struct dm_key key;
+    uint8_t entry[DM_ENTRY_SIZE_MAX];
+    uint8_t encoded[DM_RECORD_SIZE_MAX];
+};
+
+/* ---- read.c ------------------------------------------------------------------- */
+
+/* A contact's encoded newest record; false: never written to, or deleted. *lsn: of the
+ * overlay's entry, 0 when it came from the view (which holds only what is durable). The
+ * slice is valid until the next put, sweep step or end of the turn. */
+bool dm_engine_find(struct dm_engine *engine, struct dm_slice key, struct dm_slice *value,
+                    uint64_t *lsn);
+/* The same into engine->record (status NONE when there is none). */
+uint64_t dm_engine_load(struct dm_engine *engine, struct dm_slice key);
+/* A stored record as it is shown. */
+void dm_contact_show(const struct dm_engine *engine, const struct dm_account *account,
+                     struct dm_slice contact_id, const struct dm_record *record, int64_t now_ms,
+                     struct dm_contact *out);
+/* What must be durable before a state at `lsn` may be shown: 0 when it is. */
+uint64_t dm_engine_barrier(struct dm_engine *engine, uint64_t lsn);
+
+/* ---- write.c ------------------------------------------------------------------ */
+
+/* May one more contact be written now? RESOURCE_EXHAUSTED, UNAVAILABLE. */
+enum dm_code dm_engine_admit(struct dm_engine *engine, struct dm_error *error);
+/* The account by name, made if it is new. NULL past DM_ACCOUNTS_MAX. */
+struct dm_account *dm_engine_account(struct dm_engine *engine, struct dm_slice account_id);
+/* Runs `op` on the contact in engine->record / engine->key and commits what comes of it;
+ * the result is in engine->step. Returns the lsn of its last entry, or 0. */
+uint64_t dm_engine_run(struct dm_engine *engine, struct dm_account *account, uint32_t policy_bot,
+                       struct dm_op *op);
+/* Makes a bot's number durable together with its policy. */
+uint64_t dm_engine_put_bot(struct dm_engine *engine, struct dm_account *account, uint32_t bot);
+
+/* ---- wakes.c ------------------------------------------------------------------ */
+
+/* Arms, moves or takes away the contact's timer after a write. */
+void dm_engine_time(struct dm_engine *engine, struct dm_slice key, const struct dm_record *record,
+                    uint8_t from);
+/* true: there is more to do at once. */
+bool dm_engine_fire(struct dm_engine *engine, int64_t now_ms);
+bool dm_engine_topup(struct dm_engine *engine, int64_t now_ms);
+void dm_engine_topup_begin(struct dm_engine *engine, int64_t from_ms, int64_t now_ms);
+void dm_engine_note_lags(struct dm_engine *engine, int64_t now_ms);
+
+/* ---- sweep.c ------------------------------------------------------------------ */
+
+void dm_engine_sweep(struct dm_engine *engine, int64_t now_ms);
+
+/* ---- recover.c ---------------------------------------------------------------- */
+
+enum dm_code dm_engine_recover(struct dm_engine *engine, struct dm_error *error);
+
+/* ---- events.c ----------------------------------------------------------------- */
+
+bool dm_event_read(const struct dm_engine *engine, const struct dm_entry *entry,
+                   struct dm_event *event);
+
+#endif

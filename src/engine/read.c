@@ -1,0 +1,241 @@
+#include "engine/internal.h"
+
+#include "base/assert.h"
+
+bool dm_engine_find(struct dm_engine *engine, struct dm_slice key, struct dm_slice *value,
+                    uint64_t *lsn)
+{
+    if (dm_overlay_get(engine->overlay, key, value, lsn)) {
+        return value->size != 0;
+    }
+    *lsn = 0;
+    return engine->store->ops->get(engine->store, DM_TABLE_CONTACTS, key, value);
+}
+
+uint64_t dm_engine_load(struct dm_engine *engine, struct dm_slice key)
+{
+    struct dm_slice value;
+    uint64_t lsn;
+    if (!dm_engine_find(engine, key, &value, &lsn)) {
+        struct dm_record none = {0};
+        dm_record_copy(&engine->record, &none);
+        return lsn;
+    }
+    bool readable = dm_record_decode(&engine->record, value);
+    DM_ASSERT(readable);
+    return lsn;
+}
+
+uint64_t dm_engine_barrier(struct dm_engine *engine, uint64_t lsn)
+{
+    return lsn > dm_journal_durable(engine->journal) ? lsn : 0;
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+void dm_engine_check(struct dm_engine *engine, struct dm_slice account_id,
+                     struct dm_slice contact_id, struct dm_effective *out, uint64_t *barrier)
+{
+    int64_t now_ms = dm_clock_wall_ms(&engine->clock);
+    const struct dm_account *account = dm_accounts_find(&engine->accounts, account_id);
+    if (account == NULL) {
+        dm_effective_at(out, NULL, 0, dm_policy_default(), now_ms);
+        *barrier = 0;
+        return;
+    }
+    struct dm_slice value;
+    uint64_t lsn;
+    struct dm_record_head head = {0};
+    dm_key_make(&engine->key, account->number, contact_id);
+    if (dm_engine_find(engine, dm_key_slice(&engine->key), &value, &lsn)) {
+        bool readable = dm_record_head(&head, value);
+        DM_ASSERT(readable);
+    }
+    dm_effective_at(out, &head, account->fence_floor, dm_account_policy(account, head.bot), now_ms);
+    *barrier = dm_engine_barrier(engine, later(lsn, account->policy_lsn));
+}
+
+void dm_contact_show(const struct dm_engine *engine, const struct dm_account *account,
+                     struct dm_slice contact_id, const struct dm_record *record, int64_t now_ms,
+                     struct dm_contact *out)
+{
+    (void)engine;
+    const struct dm_record_head head = {
+        .status = record->status,
+        .reason = record->reason,
+        .locked = record->locked,
+        .bot = record->bot,
+        .bot_messages = record->bot_messages,
+        .missed_inbound = record->missed_inbound,
+        .fence = record->fence,
+        .revision = record->revision,
+        .last_seq = record->last_seq,
+        .since_ms = record->since_ms,
+        .until_ms = record->until_ms,
+    };
+    const struct dm_bot *bot = &account->bots[record->bot];
+    struct dm_effective now;
+    dm_effective_at(&now, &head, account->fence_floor, dm_account_policy(account, record->bot),
+                    now_ms);
+    *out = (struct dm_contact){
+        .account_id = dm_slice(account->id, account->id_size),
+        .contact_id = contact_id,
+        .bot_id = dm_slice(bot->id, bot->id_size),
+        .actor = now.expired ? dm_slice_str("dormouse")
+                             : dm_slice(record->actor.bytes, record->actor.size),
+        .status = now.status,
+        .reason = now.reason,
+        .mode = now.mode,
+        .locked = now.locked,
+        .bot_messages = now.bot_messages,
+        .missed_inbound = now.missed_inbound,
+        .since_ms = now.since_ms,
+        .until_ms = now.until_ms,
+        .fence = now.fence,
+        .revision = now.revision,
+        .last_seq = now.last_seq,
+    };
+}
+
+/* A contact of an account that nobody ever wrote to. */
+static void show_unknown(struct dm_slice account_id, struct dm_slice contact_id, int64_t now_ms,
+                         struct dm_contact *out)
+{
+    struct dm_effective now;
+    dm_effective_at(&now, NULL, 0, dm_policy_default(), now_ms);
+    *out = (struct dm_contact){
+        .account_id = account_id,
+        .contact_id = contact_id,
+        .status = now.status,
+        .reason = now.reason,
+        .mode = now.mode,
+    };
+}
+
+void dm_engine_get(struct dm_engine *engine, struct dm_slice account_id, struct dm_slice contact_id,
+                   struct dm_contact *out, uint64_t *barrier)
+{
+    int64_t now_ms = dm_clock_wall_ms(&engine->clock);
+    const struct dm_account *account = dm_accounts_find(&engine->accounts, account_id);
+    if (account == NULL) {
+        show_unknown(account_id, contact_id, now_ms, out);
+        *barrier = 0;
+        return;
+    }
+    dm_key_make(&engine->key, account->number, contact_id);
+    uint64_t lsn = dm_engine_load(engine, dm_key_slice(&engine->key));
+    dm_contact_show(engine, account, contact_id, &engine->record, now_ms, out);
+    *barrier = dm_engine_barrier(engine, later(lsn, account->policy_lsn));
+}
+
+void dm_engine_policy(struct dm_engine *engine, struct dm_slice account_id, struct dm_slice bot_id,
+                      struct dm_policy *out, uint64_t *barrier)
+{
+    const struct dm_account *account = dm_accounts_find(&engine->accounts, account_id);
+    int64_t bot = account == NULL ? -1 : dm_account_bot(account, bot_id);
+    *out = bot < 0 ? *dm_policy_default() : *dm_account_policy(account, (uint32_t)bot);
+    *barrier = account == NULL ? 0 : dm_engine_barrier(engine, account->policy_lsn);
+}
+
+/* The first wake of an account that is in the view's index and holds, as far as a small
+ * number of stale entries lets it be found; INT64_MAX: none. */
+static int64_t first_indexed(struct dm_engine *engine, const struct dm_account *account)
+{
+    enum { LOOKED_AT_MAX = 64 };
+    uint8_t from[DM_WAKE_KEY_SIZE_MAX];
+    struct dm_slice key, value;
+    dm_key_make(&engine->key, account->number, dm_slice(NULL, 0));
+    size_t size = dm_wake_key_make(from, dm_key_slice(&engine->key), 0);
+    struct dm_slice at = dm_slice(from, size);
+    for (int i = 0; i < LOOKED_AT_MAX; i++) {
+        struct dm_wake_key wake;
+        if (!engine->store->ops->seek(engine->store, DM_TABLE_WAKES, at, i > 0, &key, &value) ||
+            !dm_wake_key_read(&wake, key) || wake.account != account->number) {
+            return INT64_MAX;
+        }
+        struct dm_key contact;
+        struct dm_slice newest;
+        uint64_t lsn;
+        dm_key_make(&contact, wake.account, wake.contact);
+        if (!dm_overlay_get(engine->overlay, dm_key_slice(&contact), &newest, &lsn)) {
+            return wake.until_ms;
+        }
+        memcpy(from, key.data, key.size);
+        at = dm_slice(from, key.size);
+    }
+    return INT64_MAX;
+}
+
+static int64_t next_wake(struct dm_engine *engine, const struct dm_account *account)
+{
+    enum { OVERLAY_LOOKED_AT_MAX = 10000 };
+    int64_t next = first_indexed(engine, account);
+    struct dm_overlay_walk walk = {.account = account->number};
+    struct dm_overlay_item item;
+    for (int i = 0; i < OVERLAY_LOOKED_AT_MAX; i++) {
+        struct dm_record_head head;
+        if (!dm_overlay_walk(engine->overlay, &walk, &item)) {
+            break;
+        }
+        if (item.newest && item.value.size != 0 && dm_record_head(&head, item.value) &&
+            head.status == DM_STATUS_SNOOZED && head.until_ms < next) {
+            next = head.until_ms;
+        }
+    }
+    return next;
+}
+
+static int64_t next_wake_of_all(struct dm_engine *engine)
+{
+    enum { ACCOUNTS_LOOKED_AT_MAX = 1000 };
+    int64_t next = INT64_MAX;
+    if (engine->accounts.count > ACCOUNTS_LOOKED_AT_MAX) {
+        next = dm_sleepers_next(engine->sleepers);
+        return next != INT64_MAX ? next : engine->far_wake_ms;
+    }
+    for (uint32_t number = 1; number <= engine->accounts.count; number++) {
+        const struct dm_account *account = dm_accounts_at(&engine->accounts, number);
+        if (account->counts[DM_STATUS_SNOOZED] != 0) {
+            int64_t its = next_wake(engine, account);
+            next = its < next ? its : next;
+        }
+    }
+    return next;
+}
+
+void dm_engine_stats(struct dm_engine *engine, struct dm_slice account_id,
+                     struct dm_engine_stats *out)
+{
+    static const uint64_t none[DM_STATUS_COUNT];
+    const struct dm_account *account =
+        account_id.size == 0 ? NULL : dm_accounts_find(&engine->accounts, account_id);
+    const uint64_t *counts = account_id.size == 0 ? engine->accounts.totals
+                             : account != NULL    ? account->counts
+                                                  : none;
+    int64_t next = account != NULL        ? next_wake(engine, account)
+                   : account_id.size != 0 ? INT64_MAX
+                                          : next_wake_of_all(engine);
+    *out = (struct dm_engine_stats){
+        .counts = {.contacts = counts[1] + counts[2] + counts[3],
+                   .active = counts[DM_STATUS_ACTIVE],
+                   .snoozed = counts[DM_STATUS_SNOOZED],
+                   .inactive = counts[DM_STATUS_INACTIVE]},
+        .next_wake_ms = next == INT64_MAX ? 0 : next,
+        .wakes = engine->wakes,
+        .last_seq = dm_journal_durable_seq(engine->journal),
+        .oldest_seq = dm_journal_oldest_seq(engine->journal),
+        .accounts = engine->accounts.count,
+        .sleepers = dm_sleepers_count(engine->sleepers),
+        .overlay_contacts = dm_overlay_count(engine->overlay),
+        .overlay_bytes = dm_overlay_memory(engine->overlay),
+        .sleeper_bytes = dm_sleepers_memory(engine->sleepers),
+        .view_bytes = engine->store->ops->bytes(engine->store),
+        .applied_lsn = engine->applied_lsn,
+        .wake_lag_ms = &engine->wake_lag_ms,
+    };
+    dm_journal_stats(engine->journal, &out->journal);
+    dm_applier_stats(engine->applier, &out->applier);
+}

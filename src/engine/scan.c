@@ -1,0 +1,312 @@
+#include "engine/internal.h"
+
+#include "base/assert.h"
+
+#include <stdlib.h>
+
+/* A page of an account's contacts is two sorted runs merged. The overlay has no order, so
+ * its contacts that belong to the page are selected first: the smallest limit + 1 places
+ * after the position, in a heap. Then the view is walked in order from the position; what
+ * the overlay has a newer say about is left to the first run, except where it came into
+ * the overlay after that was gathered. Only places are kept; what is shown is read when
+ * it is shown. */
+
+/* Where a contact stands in the order: by id, or by (end of snooze, id). */
+struct place {
+    int64_t until_ms; /* BY_CONTACT: 0 */
+    uint8_t size;
+    uint8_t id[DM_ID_SIZE_MAX];
+};
+
+struct dm_scan {
+    struct dm_engine *engine;
+    const struct dm_account *account; /* NULL: nobody wrote to it */
+    enum dm_scan_order order;
+    uint8_t status;
+    uint32_t limit;
+    enum { SCAN_OVERLAY, SCAN_VIEW, SCAN_EMIT } stage;
+    struct dm_overlay_walk walk;
+    struct place at; /* VIEW: the last one looked at */
+    bool view_ended;
+    struct place *heap; /* OVERLAY: a max-heap; then sorted */
+    uint32_t heap_count, heap_next;
+    struct place *page;
+    uint32_t page_count, page_next;
+    bool more;
+    uint64_t barrier;
+    struct dm_key key;
+};
+
+static int compare(const struct place *a, const struct place *b)
+{
+    if (a->until_ms != b->until_ms) {
+        return a->until_ms < b->until_ms ? -1 : 1;
+    }
+    return dm_slice_compare(dm_slice(a->id, a->size), dm_slice(b->id, b->size));
+}
+
+static int compare_for_sort(const void *a, const void *b)
+{
+    return compare(a, b);
+}
+
+static void set_place(struct place *place, int64_t until_ms, struct dm_slice contact)
+{
+    place->until_ms = until_ms;
+    place->size = (uint8_t)contact.size;
+    if (contact.size != 0) {
+        memcpy(place->id, contact.data, contact.size);
+    }
+}
+
+struct dm_scan *dm_scan_open(struct dm_engine *engine, const struct dm_scan_options *options)
+{
+    struct dm_scan *scan = calloc(1, sizeof *scan);
+    if (scan == NULL) {
+        return NULL;
+    }
+    size_t places = (size_t)options->limit + 1;
+    scan->heap = malloc(places * sizeof *scan->heap);
+    scan->page = malloc(places * sizeof *scan->page);
+    if (scan->heap == NULL || scan->page == NULL) {
+        dm_scan_close(scan);
+        return NULL;
+    }
+    scan->engine = engine;
+    scan->account = dm_accounts_find(&engine->accounts, options->account_id);
+    scan->order = options->order;
+    scan->status = options->status;
+    scan->limit = options->limit;
+    set_place(&scan->at, options->after_until_ms, options->after_contact);
+    if (scan->account == NULL) {
+        scan->stage = SCAN_EMIT;
+    } else {
+        scan->walk.account = scan->account->number;
+    }
+    return scan;
+}
+
+/* Does a stored contact belong to this list now, and where? */
+static bool belongs(const struct dm_scan *scan, struct dm_slice contact, struct dm_slice value,
+                    int64_t now_ms, struct place *place)
+{
+    struct dm_record_head head;
+    if (value.size == 0 || !dm_record_head(&head, value)) {
+        return false;
+    }
+    bool expired = head.status == DM_STATUS_SNOOZED && head.until_ms <= now_ms;
+    uint8_t status = expired ? (uint8_t)DM_STATUS_ACTIVE : head.status;
+    if (scan->status != DM_STATUS_NONE && scan->status != status) {
+        return false;
+    }
+    if (scan->order == DM_SCAN_BY_WAKE && status != DM_STATUS_SNOOZED) {
+        return false;
+    }
+    set_place(place, scan->order == DM_SCAN_BY_WAKE ? head.until_ms : 0, contact);
+    return true;
+}
+
+static void sift_down(struct place *heap, uint32_t count)
+{
+    uint32_t at = 0;
+    for (;;) {
+        uint32_t child = 2 * at + 1;
+        if (child >= count) {
+            return;
+        }
+        if (child + 1 < count && compare(&heap[child], &heap[child + 1]) < 0) {
+            child++;
+        }
+        if (compare(&heap[at], &heap[child]) >= 0) {
+            return;
+        }
+        struct place moved = heap[at];
+        heap[at] = heap[child];
+        heap[child] = moved;
+        at = child;
+    }
+}
+
+static void sift_up(struct place *heap, uint32_t at)
+{
+    while (at != 0 && compare(&heap[(at - 1) / 2], &heap[at]) < 0) {
+        struct place moved = heap[at];
+        heap[at] = heap[(at - 1) / 2];
+        heap[(at - 1) / 2] = moved;
+        at = (at - 1) / 2;
+    }
+}
+
+/* Keeps the smallest limit + 1 places. */
+static void select_place(struct dm_scan *scan, const struct place *place)
+{
+    if (scan->heap_count <= scan->limit) {
+        scan->heap[scan->heap_count] = *place;
+        sift_up(scan->heap, scan->heap_count++);
+    } else if (compare(place, &scan->heap[0]) < 0) {
+        scan->heap[0] = *place;
+        sift_down(scan->heap, scan->heap_count);
+    }
+}
+
+static void gather_overlay(struct dm_scan *scan, int64_t now_ms, size_t *budget)
+{
+    while (*budget > 0) {
+        struct dm_overlay_item item;
+        struct place place;
+        if (!dm_overlay_walk(scan->engine->overlay, &scan->walk, &item)) {
+            qsort(scan->heap, scan->heap_count, sizeof *scan->heap, compare_for_sort);
+            scan->stage = SCAN_VIEW;
+            return;
+        }
+        (*budget)--;
+        if (item.newest && belongs(scan, dm_key_contact(item.key), item.value, now_ms, &place) &&
+            compare(&place, &scan->at) > 0) {
+            select_place(scan, &place);
+        }
+    }
+}
+
+/* The next contact of the view in the list's order, whether it belongs or not. */
+static bool view_next(struct dm_scan *scan, struct dm_slice *contact, struct dm_slice *value)
+{
+    struct dm_store *store = scan->engine->store;
+    uint8_t from[DM_WAKE_KEY_SIZE_MAX];
+    struct dm_slice key;
+    dm_key_make(&scan->key, scan->account->number, dm_slice(scan->at.id, scan->at.size));
+    if (scan->order == DM_SCAN_BY_CONTACT) {
+        if (!store->ops->seek(store, DM_TABLE_CONTACTS, dm_key_slice(&scan->key), true, &key,
+                              value) ||
+            dm_key_account(key) != scan->account->number) {
+            return false;
+        }
+        *contact = dm_key_contact(key);
+        set_place(&scan->at, 0, *contact);
+        return true;
+    }
+    struct dm_wake_key wake;
+    size_t size = dm_wake_key_make(from, dm_key_slice(&scan->key), scan->at.until_ms);
+    if (!store->ops->seek(store, DM_TABLE_WAKES, dm_slice(from, size), true, &key, value) ||
+        !dm_wake_key_read(&wake, key) || wake.account != scan->account->number) {
+        return false;
+    }
+    set_place(&scan->at, wake.until_ms, wake.contact);
+    dm_key_make(&scan->key, wake.account, wake.contact);
+    *contact = wake.contact;
+    return store->ops->get(store, DM_TABLE_CONTACTS, dm_key_slice(&scan->key), value);
+}
+
+static bool page_full(const struct dm_scan *scan)
+{
+    return scan->page_count > scan->limit;
+}
+
+/* Puts what the overlay has before `bound` (NULL: all of it) into the page. */
+static void merge_overlay(struct dm_scan *scan, const struct place *bound)
+{
+    while (!page_full(scan) && scan->heap_next < scan->heap_count) {
+        const struct place *next = &scan->heap[scan->heap_next];
+        int order = bound == NULL ? -1 : compare(next, bound);
+        if (order > 0) {
+            return;
+        }
+        scan->heap_next++;
+        if (order < 0) {
+            scan->page[scan->page_count++] = *next;
+        }
+    }
+}
+
+static void merge_view(struct dm_scan *scan, int64_t now_ms, size_t *budget)
+{
+    while (*budget > 0 && !page_full(scan)) {
+        struct dm_slice contact, value, newest;
+        struct place place;
+        uint64_t lsn;
+        if (!view_next(scan, &contact, &value)) {
+            merge_overlay(scan, NULL);
+            scan->stage = SCAN_EMIT;
+            return;
+        }
+        (*budget)--;
+        dm_key_make(&scan->key, scan->account->number, contact);
+        if (dm_overlay_get(scan->engine->overlay, dm_key_slice(&scan->key), &newest, &lsn)) {
+            value = newest;
+        }
+        /* BY_WAKE, a contact that the overlay moved elsewhere is in the first run. */
+        if (belongs(scan, contact, value, now_ms, &place) && compare(&place, &scan->at) == 0) {
+            merge_overlay(scan, &place);
+            if (!page_full(scan)) {
+                scan->page[scan->page_count++] = place;
+            }
+        }
+    }
+    if (page_full(scan)) {
+        scan->stage = SCAN_EMIT;
+    }
+}
+
+static enum dm_next emit(struct dm_scan *scan, int64_t now_ms, struct dm_contact *contact)
+{
+    struct dm_engine *engine = scan->engine;
+    scan->more = page_full(scan);
+    uint32_t count = scan->more ? scan->limit : scan->page_count;
+    while (scan->page_next < count) {
+        const struct place *place = &scan->page[scan->page_next++];
+        struct place now_at;
+        struct dm_slice value;
+        uint64_t lsn;
+        dm_key_make(&scan->key, scan->account->number, dm_slice(place->id, place->size));
+        struct dm_slice id = dm_key_contact(dm_key_slice(&scan->key));
+        if (!dm_engine_find(engine, dm_key_slice(&scan->key), &value, &lsn) ||
+            !belongs(scan, id, value, now_ms, &now_at)) {
+            continue; /* changed since it was gathered */
+        }
+        bool readable = dm_record_decode(&engine->record, value);
+        DM_ASSERT(readable);
+        dm_contact_show(engine, scan->account, id, &engine->record, now_ms, contact);
+        lsn = lsn > scan->account->policy_lsn ? lsn : scan->account->policy_lsn;
+        scan->barrier = lsn > scan->barrier ? lsn : scan->barrier;
+        return DM_NEXT_ITEM;
+    }
+    return DM_NEXT_END;
+}
+
+enum dm_next dm_scan_next(struct dm_scan *scan, struct dm_contact *contact, size_t *budget)
+{
+    int64_t now_ms = dm_clock_wall_ms(&scan->engine->clock);
+    if (scan->stage == SCAN_OVERLAY) {
+        gather_overlay(scan, now_ms, budget);
+    }
+    if (scan->stage == SCAN_VIEW) {
+        merge_view(scan, now_ms, budget);
+    }
+    return scan->stage == SCAN_EMIT ? emit(scan, now_ms, contact) : DM_NEXT_PENDING;
+}
+
+bool dm_scan_more(const struct dm_scan *scan)
+{
+    return scan->more;
+}
+
+void dm_scan_last(const struct dm_scan *scan, struct dm_slice *contact, int64_t *until_ms)
+{
+    uint32_t count = scan->more ? scan->limit : scan->page_count;
+    DM_ASSERT(count != 0);
+    *contact = dm_slice(scan->page[count - 1].id, scan->page[count - 1].size);
+    *until_ms = scan->page[count - 1].until_ms;
+}
+
+uint64_t dm_scan_barrier(const struct dm_scan *scan)
+{
+    return dm_engine_barrier(scan->engine, scan->barrier);
+}
+
+void dm_scan_close(struct dm_scan *scan)
+{
+    if (scan != NULL) {
+        free(scan->heap);
+        free(scan->page);
+        free(scan);
+    }
+}

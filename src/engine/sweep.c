@@ -1,0 +1,93 @@
+#include "engine/internal.h"
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/log.h"
+
+/* A sweep takes what has gathered in the overlay, waits until all of it is durable (the
+ * view must never know more than the journal), and lets the applier bring it into the
+ * view. While it runs the next generation gathers; the longer it took, the more has
+ * gathered, and the cheaper each contact of the next one is. */
+
+static const int64_t trim_every_ms = 10000;
+
+static void put_side(struct dm_engine *engine, enum dm_table table, const uint8_t *key,
+                     size_t key_size, const uint8_t *row, size_t row_size)
+{
+    bool kept =
+        dm_overlay_side(engine->overlay, table, dm_slice(key, key_size), dm_slice(row, row_size));
+    DM_ASSERT(kept);
+}
+
+/* The rows of all accounts that changed, as they are at the sweep's lsn. */
+static void put_rows(struct dm_engine *engine)
+{
+    struct dm_account *account;
+    while ((account = dm_accounts_take_dirty(&engine->accounts)) != NULL) {
+        uint8_t key[8];
+        uint8_t row[DM_ACCOUNT_ROW_MAX > DM_BOT_ROW_MAX ? DM_ACCOUNT_ROW_MAX : DM_BOT_ROW_MAX];
+        dm_store_be32(key, account->number);
+        put_side(engine, DM_TABLE_ACCOUNTS, key, 4, row, dm_account_row(account, row));
+        for (uint32_t bot = 0; bot < account->bot_count; bot++) {
+            if (account->bots[bot].dirty) {
+                account->bots[bot].dirty = false;
+                dm_store_be32(key + 4, bot);
+                put_side(engine, DM_TABLE_POLICIES, key, 8, row,
+                         dm_bot_row(&account->bots[bot], row));
+            }
+        }
+    }
+}
+
+static void begin(struct dm_engine *engine, int64_t now_ms)
+{
+    struct dm_sweep *sweep = &engine->sweep;
+    uint32_t contacts = dm_overlay_current_count(engine->overlay);
+    if (contacts == 0 && engine->accounts.dirty == 0) {
+        sweep->due_ms = now_ms + engine->apply_after_ms;
+        return;
+    }
+    if (now_ms < sweep->due_ms && contacts < engine->overlay_max / 2) {
+        return;
+    }
+    put_rows(engine);
+    sweep->upto_lsn = dm_journal_last(engine->journal);
+    sweep->generation = dm_overlay_freeze(engine->overlay, sweep->upto_lsn);
+    if (sweep->generation != NULL) {
+        sweep->stage = DM_SWEEP_WAITS_DURABLE;
+        sweep->began_ns = dm_clock_monotonic_ns(&engine->clock);
+    }
+}
+
+static void finish(struct dm_engine *engine, int64_t now_ms)
+{
+    struct dm_sweep *sweep = &engine->sweep;
+    engine->store->ops->read_end(engine->store); /* the next read sees what was applied */
+    struct dm_generation *generation = dm_overlay_drop(engine->overlay);
+    DM_ASSERT(generation == sweep->generation);
+    dm_applier_bury(engine->applier, generation);
+    engine->applied_lsn = sweep->upto_lsn;
+    dm_journal_trim(engine->journal, engine->applied_lsn);
+    engine->trim_due_ms = now_ms + trim_every_ms;
+    *sweep = (struct dm_sweep){.due_ms = now_ms + engine->apply_after_ms};
+}
+
+void dm_engine_sweep(struct dm_engine *engine, int64_t now_ms)
+{
+    struct dm_sweep *sweep = &engine->sweep;
+    if (sweep->stage == DM_SWEEP_IDLE) {
+        begin(engine, now_ms);
+    }
+    if (sweep->stage == DM_SWEEP_WAITS_DURABLE &&
+        dm_journal_durable(engine->journal) >= sweep->upto_lsn) {
+        dm_applier_begin(engine->applier, sweep->generation);
+        sweep->stage = DM_SWEEP_APPLIES;
+    }
+    if (sweep->stage == DM_SWEEP_APPLIES && dm_applier_done(engine->applier)) {
+        finish(engine, now_ms);
+    }
+    if (now_ms >= engine->trim_due_ms) {
+        dm_journal_trim(engine->journal, engine->applied_lsn);
+        engine->trim_due_ms = now_ms + trim_every_ms;
+    }
+}

@@ -1,0 +1,218 @@
+#include "engine/internal.h"
+
+#include "base/assert.h"
+
+#include <stdlib.h>
+
+/* Room that wakes leave in the overlay for what one turn may still add. */
+enum { OVERLAY_SPARE = 1024, OVERLAY_SPARE_BYTES = DM_WAKES_PER_TURN * 2048 };
+
+void dm_engine_time(struct dm_engine *engine, struct dm_slice key, const struct dm_record *record,
+                    uint8_t from)
+{
+    if (record->status == DM_STATUS_SNOOZED && record->until_ms <= engine->armed_until_ms) {
+        bool armed = dm_sleepers_set(engine->sleepers, key, record->until_ms, record->fence);
+        DM_ASSERT(armed);
+        return;
+    }
+    if (record->status == DM_STATUS_SNOOZED && record->until_ms < engine->far_wake_ms) {
+        engine->far_wake_ms = record->until_ms;
+    }
+    if (from == DM_STATUS_SNOOZED) {
+        dm_sleepers_clear(engine->sleepers, key);
+    }
+}
+
+static void note_lag(struct dm_engine *engine, uint64_t lsn, int64_t due_ms)
+{
+    struct dm_lag_ring *ring = &engine->lags;
+    if (ring->count == ring->capacity) {
+        uint32_t capacity = ring->capacity == 0 ? 1024 : ring->capacity * 2;
+        struct dm_lag *items = dm_xmalloc(capacity * sizeof *items);
+        for (uint32_t i = 0; i < ring->count; i++) {
+            items[i] = ring->items[(ring->head + i) & (ring->capacity - 1)];
+        }
+        free(ring->items);
+        *ring = (struct dm_lag_ring){.items = items, .count = ring->count, .capacity = capacity};
+    }
+    ring->items[(ring->head + ring->count++) & (ring->capacity - 1)] =
+        (struct dm_lag){.lsn = lsn, .due_ms = due_ms};
+}
+
+void dm_engine_note_lags(struct dm_engine *engine, int64_t now_ms)
+{
+    struct dm_lag_ring *ring = &engine->lags;
+    uint64_t durable = dm_journal_durable(engine->journal);
+    while (ring->count != 0 && ring->items[ring->head].lsn <= durable) {
+        int64_t lag_ms = now_ms - ring->items[ring->head].due_ms;
+        dm_histogram_add(&engine->wake_lag_ms, lag_ms < 0 ? 0 : (uint64_t)lag_ms);
+        engine->wakes++;
+        ring->head = (ring->head + 1) & (ring->capacity - 1);
+        ring->count--;
+    }
+}
+
+/* One timer has gone off. The fence decides: whatever was done since, an old timer does
+ * nothing. A snooze that is not over yet (the wall clock was set back) is armed again. */
+static void fire_one(struct dm_engine *engine, const struct dm_sleeper *sleeper, int64_t now_ms)
+{
+    engine->key = sleeper->key;
+    struct dm_slice key = dm_key_slice(&engine->key);
+    (void)dm_engine_load(engine, key);
+    const struct dm_record *record = &engine->record;
+    if (record->status != DM_STATUS_SNOOZED || (uint32_t)record->fence != sleeper->fence) {
+        return;
+    }
+    if (record->until_ms > now_ms) {
+        dm_engine_time(engine, key, record, DM_STATUS_SNOOZED);
+        return;
+    }
+    struct dm_account *account = dm_accounts_at(&engine->accounts, dm_key_account(key));
+    struct dm_op op = {.kind = DM_OP_WAKE_DUE, .now_ms = now_ms};
+    op.wake.fence = record->fence;
+    int64_t due_ms = record->until_ms;
+    uint64_t lsn = dm_engine_run(engine, account, record->bot, &op);
+    DM_ASSERT(lsn != 0);
+    note_lag(engine, lsn, due_ms);
+}
+
+bool dm_engine_fire(struct dm_engine *engine, int64_t now_ms)
+{
+    struct dm_sleeper due[DM_WAKES_PER_TURN];
+    if (dm_journal_state(engine->journal, NULL) != DM_JOURNAL_OK ||
+        dm_journal_pending(engine->journal) > DM_JOURNAL_PENDING_MAX ||
+        dm_overlay_count(engine->overlay) + OVERLAY_SPARE >= engine->overlay_max ||
+        dm_overlay_room(engine->overlay) < OVERLAY_SPARE_BYTES) {
+        return false; /* they stay due; reads judge them by the time anyway */
+    }
+    bool more;
+    size_t count = dm_sleepers_expired(engine->sleepers, now_ms, due, DM_WAKES_PER_TURN, &more);
+    for (size_t i = 0; i < count; i++) {
+        fire_one(engine, &due[i], now_ms);
+    }
+    return more;
+}
+
+/* ---- loading what sleeps within the horizon -------------------------------------- */
+
+void dm_engine_topup_begin(struct dm_engine *engine, int64_t from_ms, int64_t now_ms)
+{
+    int64_t to_ms = now_ms + engine->horizon_ms;
+    engine->topup = (struct dm_topup){
+        .stage = DM_TOPUP_OVERLAY,
+        .from_ms = from_ms,
+        .to_ms = to_ms,
+        .account = 1,
+    };
+    /* From here on a new snooze that ends before `to` arms its own timer, so whatever is
+     * written while the loading goes on cannot be missed by it. */
+    engine->armed_until_ms = to_ms;
+    engine->far_wake_ms = INT64_MAX;
+}
+
+static void arm_loaded(struct dm_engine *engine, struct dm_slice key, int64_t until_ms,
+                       uint64_t fence)
+{
+    bool armed = dm_sleepers_set(engine->sleepers, key, until_ms, fence);
+    DM_ASSERT(armed);
+}
+
+static void topup_from_overlay(struct dm_engine *engine)
+{
+    struct dm_topup *topup = &engine->topup;
+    for (int i = 0; i < DM_TOPUP_PER_TURN; i++) {
+        struct dm_overlay_item item;
+        struct dm_record_head head;
+        if (!dm_overlay_walk_all(engine->overlay, &topup->walk, &item)) {
+            topup->stage = DM_TOPUP_INDEX;
+            return;
+        }
+        if (!item.newest || item.value.size == 0 || !dm_record_head(&head, item.value) ||
+            head.status != DM_STATUS_SNOOZED) {
+            continue;
+        }
+        if (head.until_ms > topup->from_ms && head.until_ms <= topup->to_ms) {
+            arm_loaded(engine, item.key, head.until_ms, head.fence);
+        } else if (head.until_ms > topup->to_ms && head.until_ms < engine->far_wake_ms) {
+            engine->far_wake_ms = head.until_ms;
+        }
+    }
+}
+
+/* Where the next step of the index begins. */
+static struct dm_slice topup_place(struct dm_engine *engine, uint8_t out[DM_WAKE_KEY_SIZE_MAX])
+{
+    struct dm_topup *topup = &engine->topup;
+    if (topup->cursor_size != 0) {
+        return dm_slice(topup->cursor, topup->cursor_size);
+    }
+    struct dm_key account;
+    int64_t first_ms = topup->from_ms < 0 ? 0 : topup->from_ms + 1;
+    dm_key_make(&account, topup->account, dm_slice(NULL, 0));
+    return dm_slice(out, dm_wake_key_make(out, dm_key_slice(&account), first_ms));
+}
+
+/* One entry of the index. false: this account has no more of them in the range. */
+static bool topup_one(struct dm_engine *engine)
+{
+    struct dm_topup *topup = &engine->topup;
+    uint8_t place[DM_WAKE_KEY_SIZE_MAX];
+    struct dm_slice key, value;
+    struct dm_wake_key wake;
+    if (!engine->store->ops->seek(engine->store, DM_TABLE_WAKES, topup_place(engine, place),
+                                  topup->cursor_size != 0, &key, &value) ||
+        !dm_wake_key_read(&wake, key) || wake.account != topup->account) {
+        return false;
+    }
+    if (wake.until_ms > topup->to_ms) {
+        engine->far_wake_ms =
+            wake.until_ms < engine->far_wake_ms ? wake.until_ms : engine->far_wake_ms;
+        return false;
+    }
+    topup->cursor_size = key.size;
+    memcpy(topup->cursor, key.data, key.size);
+    struct dm_key contact;
+    struct dm_slice newest;
+    uint64_t lsn, fence;
+    DM_ASSERT(value.size == sizeof fence);
+    memcpy(&fence, value.data, sizeof fence);
+    dm_key_make(&contact, wake.account, wake.contact);
+    /* What is in the overlay has a newer say, and was seen there or armed itself. */
+    if (!dm_overlay_get(engine->overlay, dm_key_slice(&contact), &newest, &lsn)) {
+        arm_loaded(engine, dm_key_slice(&contact), wake.until_ms, fence);
+    }
+    return true;
+}
+
+static void topup_from_index(struct dm_engine *engine)
+{
+    struct dm_topup *topup = &engine->topup;
+    for (int i = 0; i < DM_TOPUP_PER_TURN; i++) {
+        if (topup->account > engine->accounts.count) {
+            topup->stage = DM_TOPUP_IDLE;
+            return;
+        }
+        if (!topup_one(engine)) {
+            topup->account++;
+            topup->cursor_size = 0;
+        }
+    }
+}
+
+bool dm_engine_topup(struct dm_engine *engine, int64_t now_ms)
+{
+    switch (engine->topup.stage) {
+    case DM_TOPUP_IDLE:
+        if (engine->armed_until_ms - now_ms < engine->horizon_ms / 4 * 3) {
+            dm_engine_topup_begin(engine, engine->armed_until_ms, now_ms);
+        }
+        break;
+    case DM_TOPUP_OVERLAY:
+        topup_from_overlay(engine);
+        break;
+    case DM_TOPUP_INDEX:
+        topup_from_index(engine);
+        break;
+    }
+    return engine->topup.stage != DM_TOPUP_IDLE;
+}

@@ -1,0 +1,283 @@
+#include "engine/internal.h"
+
+#include "base/assert.h"
+
+/* Beyond the bounds for callers, wakes may still be ordered: a snooze must end. */
+enum { RESERVED_FOR_WAKES = 4096, BYTES_RESERVED_FOR_WAKES = 1 << 20 };
+
+enum dm_code dm_engine_writable(struct dm_engine *engine, struct dm_error *error)
+{
+    struct dm_error why;
+    enum dm_journal_state state = dm_journal_state(engine->journal, &why);
+    if (state == DM_JOURNAL_OK) {
+        return DM_OK;
+    }
+    return dm_fail(error, DM_UNAVAILABLE, "the journal cannot be written (%.160s); %s", why.message,
+                   state == DM_JOURNAL_FULL ? "free some space, then try again"
+                                            : "the server is stopping");
+}
+
+bool dm_engine_failed(struct dm_engine *engine, struct dm_error *error)
+{
+    return dm_journal_state(engine->journal, error) == DM_JOURNAL_FAILED;
+}
+
+enum dm_code dm_engine_admit(struct dm_engine *engine, struct dm_error *error)
+{
+    if (dm_overlay_count(engine->overlay) + RESERVED_FOR_WAKES >= engine->overlay_max ||
+        dm_overlay_room(engine->overlay) < BYTES_RESERVED_FOR_WAKES) {
+        return dm_fail(error, DM_RESOURCE_EXHAUSTED,
+                       "overloaded: %u changed contacts wait to be applied (at most %u); try again "
+                       "later",
+                       dm_overlay_count(engine->overlay), engine->overlay_max);
+    }
+    if (dm_journal_pending(engine->journal) > DM_JOURNAL_PENDING_MAX) {
+        return dm_fail(error, DM_RESOURCE_EXHAUSTED,
+                       "overloaded: more than %u bytes wait for the disk; try again later",
+                       DM_JOURNAL_PENDING_MAX);
+    }
+    return dm_engine_writable(engine, error);
+}
+
+static uint64_t append(struct dm_engine *engine, const struct dm_entry_body *body, uint64_t seq)
+{
+    size_t size = dm_entry_encode(body, engine->entry);
+    return dm_journal_append(engine->journal, dm_slice(engine->entry, size), seq);
+}
+
+struct dm_account *dm_engine_account(struct dm_engine *engine, struct dm_slice account_id)
+{
+    struct dm_account *account = dm_accounts_find(&engine->accounts, account_id);
+    if (account != NULL) {
+        return account;
+    }
+    account = dm_accounts_add(&engine->accounts, account_id);
+    if (account != NULL) {
+        struct dm_entry_body body = {.kind = DM_ENTRY_ACCOUNT};
+        body.account.account = account->number;
+        body.account.id = account_id;
+        account->policy_lsn = append(engine, &body, 0);
+        dm_accounts_touch(&engine->accounts, account);
+    }
+    return account;
+}
+
+uint64_t dm_engine_put_bot(struct dm_engine *engine, struct dm_account *account, uint32_t bot)
+{
+    uint8_t policy[DM_POLICY_SIZE];
+    const struct dm_bot *its = &account->bots[bot];
+    size_t size = its->policy == NULL ? 0 : dm_policy_encode(its->policy, policy);
+    struct dm_entry_body body = {.kind = DM_ENTRY_BOT};
+    body.bot = (struct dm_entry_bot){
+        .account = account->number,
+        .bot = bot,
+        .id = dm_slice(its->id, its->id_size),
+        .policy = dm_slice(policy, size),
+    };
+    account->policy_lsn = append(engine, &body, 0);
+    dm_accounts_touch(&engine->accounts, account);
+    return account->policy_lsn;
+}
+
+/* A contact that is no more. Its fences are used up: those never written to begin above
+ * them, so that no answer of before can be mistaken for one of after. */
+static uint64_t commit_delete(struct dm_engine *engine, struct dm_account *account,
+                              const struct dm_transition *change, int64_t now_ms)
+{
+    if (change->record.fence >= account->fence_floor) {
+        account->fence_floor = change->record.fence + 1;
+    }
+    struct dm_entry_body body = {.kind = DM_ENTRY_DELETE};
+    body.deleted = (struct dm_entry_delete){
+        .account = account->number,
+        .from = change->from,
+        .at_ms = now_ms,
+        .fence_floor = account->fence_floor,
+        .contact = dm_key_contact(dm_key_slice(&engine->key)),
+    };
+    uint64_t lsn = append(engine, &body, 0);
+    bool kept = dm_overlay_put(engine->overlay, dm_key_slice(&engine->key), dm_slice(NULL, 0), lsn);
+    DM_ASSERT(kept);
+    dm_accounts_touch(&engine->accounts, account);
+    return lsn;
+}
+
+static uint64_t commit_record(struct dm_engine *engine, struct dm_account *account,
+                              const struct dm_transition *change, int64_t now_ms)
+{
+    struct dm_slice key = dm_key_slice(&engine->key);
+    struct dm_slice record =
+        dm_slice(engine->encoded, dm_record_encode(&change->record, engine->encoded));
+    struct dm_entry_body body = {.kind = DM_ENTRY_CONTACT};
+    body.contact = (struct dm_entry_contact){
+        .account = account->number,
+        .from = change->from,
+        .missed_inbound = change->missed_inbound,
+        .at_ms = now_ms,
+        .due_ms = change->due_ms,
+        .previous_seq = change->previous_seq,
+        .contact = dm_key_contact(key),
+        .record = record,
+    };
+    uint64_t seq = change->event ? change->record.last_seq : 0;
+    uint64_t lsn = append(engine, &body, seq);
+    bool kept = dm_overlay_put(engine->overlay, key, record, lsn);
+    DM_ASSERT(kept);
+    if (change->event) {
+        engine->last_seq = seq;
+    }
+    return lsn;
+}
+
+uint64_t dm_engine_run(struct dm_engine *engine, struct dm_account *account, uint32_t policy_bot,
+                       struct dm_op *op)
+{
+    struct dm_step *step = &engine->step;
+    uint64_t lsn = 0;
+    op->next_seq = engine->last_seq + 1;
+    op->fence_floor = account->fence_floor;
+    dm_step(step, &engine->record, dm_account_policy(account, policy_bot), op);
+    for (int i = 0; i < step->transition_count; i++) {
+        const struct dm_transition *change = &step->transitions[i];
+        lsn = change->record.status == DM_STATUS_NONE
+                  ? commit_delete(engine, account, change, op->now_ms)
+                  : commit_record(engine, account, change, op->now_ms);
+        dm_accounts_count(&engine->accounts, account, change->from, change->record.status);
+        dm_engine_time(engine, dm_key_slice(&engine->key), &change->record, change->from);
+    }
+    return lsn;
+}
+
+/* The bot that a SetStatus hands the contact to, by number; made if it is new. */
+static enum dm_code resolve_bot(struct dm_engine *engine, struct dm_account *account,
+                                struct dm_slice bot_id, struct dm_change *change,
+                                struct dm_error *error)
+{
+    int64_t bot = dm_account_bot(account, bot_id);
+    if (bot < 0) {
+        bot = dm_account_add_bot(account, bot_id);
+        if (bot < 0) {
+            return dm_fail(error, DM_RESOURCE_EXHAUSTED,
+                           "change.bot_id: the account has %d bots, which is the limit",
+                           DM_BOTS_MAX);
+        }
+        (void)dm_engine_put_bot(engine, account, (uint32_t)bot);
+    }
+    change->bot = (uint32_t)bot;
+    return DM_OK;
+}
+
+static void show_answer(const struct dm_engine *engine, const struct dm_account *account,
+                        struct dm_slice contact_id, struct dm_outcome *out)
+{
+    const struct dm_answer *answer = &engine->step.answer;
+    const struct dm_bot *bot = &account->bots[answer->bot];
+    out->decision = answer->decision;
+    out->granted = answer->granted;
+    out->changed = answer->changed;
+    out->contact = (struct dm_contact){
+        .account_id = dm_slice(account->id, account->id_size),
+        .contact_id = contact_id,
+        .bot_id = dm_slice(bot->id, bot->id_size),
+        .actor = dm_slice(answer->actor.bytes, answer->actor.size),
+        .status = answer->status,
+        .reason = answer->reason,
+        .mode = answer->mode,
+        .locked = answer->locked,
+        .bot_messages = answer->bot_messages,
+        .missed_inbound = answer->missed_inbound,
+        .since_ms = answer->since_ms,
+        .until_ms = answer->until_ms,
+        .fence = answer->fence,
+        .revision = answer->revision,
+        .last_seq = answer->last_seq,
+    };
+}
+
+/* A delete of what is not there makes no account. */
+static enum dm_code delete_nothing(struct dm_outcome *out)
+{
+    *out = (struct dm_outcome){.existed = false};
+    return DM_OK;
+}
+
+enum dm_code dm_engine_mutate(struct dm_engine *engine, struct dm_slice account_id,
+                              struct dm_slice contact_id, struct dm_slice bot_id, struct dm_op *op,
+                              struct dm_outcome *out, struct dm_error *error)
+{
+    out->barrier = 0;
+    enum dm_code code = dm_engine_admit(engine, error);
+    if (code != DM_OK) {
+        return code;
+    }
+    if (op->kind == DM_OP_DELETE && dm_accounts_find(&engine->accounts, account_id) == NULL) {
+        return delete_nothing(out);
+    }
+    struct dm_account *account = dm_engine_account(engine, account_id);
+    if (account == NULL) {
+        return dm_fail(error, DM_RESOURCE_EXHAUSTED,
+                       "account_id: the server keeps %d accounts, which is the limit",
+                       DM_ACCOUNTS_MAX);
+    }
+    dm_key_make(&engine->key, account->number, contact_id);
+    uint64_t read_lsn = dm_engine_load(engine, dm_key_slice(&engine->key));
+    uint32_t policy_bot = engine->record.bot;
+    if (op->kind == DM_OP_SET_STATUS && op->set.change.has_bot) {
+        code = resolve_bot(engine, account, bot_id, &op->set.change, error);
+        if (code != DM_OK) {
+            return code;
+        }
+        policy_bot = op->set.change.bot;
+    }
+    op->now_ms = dm_clock_wall_ms(&engine->clock);
+    uint64_t lsn = dm_engine_run(engine, account, policy_bot, op);
+    if (lsn == 0) {
+        lsn = read_lsn > account->policy_lsn ? read_lsn : account->policy_lsn;
+    }
+    out->barrier = dm_engine_barrier(engine, lsn);
+    if (engine->step.code != DM_OK) {
+        if (error != NULL) {
+            *error = engine->step.error;
+        }
+        return engine->step.code;
+    }
+    out->existed = engine->step.existed;
+    if (op->kind != DM_OP_DELETE) {
+        show_answer(engine, account, contact_id, out);
+    }
+    return DM_OK;
+}
+
+enum dm_code dm_engine_set_policy(struct dm_engine *engine, struct dm_slice account_id,
+                                  struct dm_slice bot_id, struct dm_policy *policy,
+                                  bool has_if_revision, uint64_t if_revision, uint64_t *barrier,
+                                  struct dm_error *error)
+{
+    enum dm_code code = dm_engine_admit(engine, error);
+    if (code != DM_OK) {
+        return code;
+    }
+    const struct dm_account *known = dm_accounts_find(&engine->accounts, account_id);
+    int64_t bot = known == NULL ? -1 : dm_account_bot(known, bot_id);
+    uint64_t revision = bot < 0 ? 0 : dm_account_policy(known, (uint32_t)bot)->revision;
+    if (has_if_revision && if_revision != revision) {
+        return dm_fail(error, DM_ABORTED,
+                       "if_revision: the policy has revision %llu, not %llu; read it again",
+                       (unsigned long long)revision, (unsigned long long)if_revision);
+    }
+    struct dm_account *account = dm_engine_account(engine, account_id);
+    if (account != NULL && bot < 0) {
+        bot = bot_id.size == 0 ? 0 : dm_account_bot(account, bot_id);
+        bot = bot < 0 ? dm_account_add_bot(account, bot_id) : bot;
+    }
+    if (bot < 0) {
+        return dm_fail(error, DM_RESOURCE_EXHAUSTED,
+                       account == NULL ? "policy.account_id: the server's limit of accounts is "
+                                         "reached"
+                                       : "policy.bot_id: the account's limit of bots is reached");
+    }
+    policy->revision = revision + 1;
+    dm_account_set_policy(account, (uint32_t)bot, policy);
+    *barrier = dm_engine_put_bot(engine, account, (uint32_t)bot);
+    return DM_OK;
+}

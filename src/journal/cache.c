@@ -1,0 +1,88 @@
+#include "journal/cache.h"
+
+#include "base/assert.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static struct dm_cache_block *find(struct dm_cache *cache, uint64_t segment, uint64_t index)
+{
+    struct dm_cache_block *recent = &cache->blocks[cache->recent];
+    if (recent->segment == segment && recent->index == index) {
+        return recent;
+    }
+    size_t oldest = 0;
+    for (size_t i = 0; i < DM_CACHE_BLOCKS; i++) {
+        struct dm_cache_block *block = &cache->blocks[i];
+        if (block->segment == segment && block->index == index) {
+            cache->recent = i;
+            return block;
+        }
+        if (block->used < cache->blocks[oldest].used) {
+            oldest = i;
+        }
+    }
+    struct dm_cache_block *block = &cache->blocks[oldest];
+    if (block->bytes == NULL) {
+        block->bytes = dm_xmalloc(DM_CACHE_BLOCK_SIZE);
+    }
+    block->segment = segment;
+    block->index = index;
+    block->valid = 0;
+    cache->recent = oldest;
+    return block;
+}
+
+/* Reads what is final of the block and not here yet. */
+static int fill(struct dm_segments *segments, struct dm_segment *segment, uint64_t limit,
+                struct dm_cache_block *block)
+{
+    int file = dm_segment_file(segments, segment);
+    if (file < 0) {
+        return file;
+    }
+    uint64_t start = block->index * DM_CACHE_BLOCK_SIZE;
+    DM_ASSERT(limit > start + block->valid);
+    uint64_t end = limit - start < DM_CACHE_BLOCK_SIZE ? limit - start : DM_CACHE_BLOCK_SIZE;
+    int64_t got = segments->disk->ops->pread(segments->disk, file, block->bytes + block->valid,
+                                             (size_t)end - block->valid, start + block->valid);
+    if (got < 0) {
+        return (int)got;
+    }
+    block->valid += (uint32_t)got;
+    return block->valid == end ? 0 : -EIO;
+}
+
+int dm_cache_read(struct dm_cache *cache, struct dm_segments *segments, struct dm_segment *segment,
+                  uint64_t limit, uint64_t offset, size_t size, void *to)
+{
+    if (offset + size > limit) {
+        return -EIO;
+    }
+    uint8_t *out = to;
+    while (size > 0) {
+        struct dm_cache_block *block =
+            find(cache, segment->header.number, offset / DM_CACHE_BLOCK_SIZE);
+        block->used = ++cache->reads;
+        size_t from = (size_t)(offset % DM_CACHE_BLOCK_SIZE);
+        size_t part = DM_CACHE_BLOCK_SIZE - from < size ? DM_CACHE_BLOCK_SIZE - from : size;
+        if (block->valid < from + part) {
+            int failed = fill(segments, segment, limit, block);
+            if (failed != 0) {
+                return failed;
+            }
+        }
+        memcpy(out, block->bytes + from, part);
+        out += part;
+        offset += part;
+        size -= part;
+    }
+    return 0;
+}
+
+void dm_cache_finish(struct dm_cache *cache)
+{
+    for (size_t i = 0; i < DM_CACHE_BLOCKS; i++) {
+        free(cache->blocks[i].bytes);
+    }
+}

@@ -1,0 +1,456 @@
+#include "journal/file.h"
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/log.h"
+
+#include <stdlib.h>
+
+/* When all goes well: append copies an entry into the batch that gathers; flush, when
+ * the writer is idle, decides where the oldest batch goes and hands it over; absorb
+ * sees that it is durable. One batch is on its way at a time, so whatever comes
+ * meanwhile gathers into the next: group commit.
+ *
+ * A batch that does not fit into the rest of its segment opens the next one. */
+
+#define BATCH_CAPACITY_MIN 65536UL
+#define UNUSED_MAX 2
+#define SEGMENT_SIZE_MIN 65536UL
+
+/* ---- batches --------------------------------------------------------------- */
+
+static void free_batch(struct dm_batch *batch)
+{
+    free(batch->data);
+    free(batch->marks);
+    free(batch);
+}
+
+static void free_batches(struct dm_batch *batch)
+{
+    while (batch != NULL) {
+        struct dm_batch *next = batch->next;
+        free_batch(batch);
+        batch = next;
+    }
+}
+
+static struct dm_batch *new_batch(struct dm_file_journal *j)
+{
+    struct dm_batch *batch = j->unused;
+    if (batch != NULL) {
+        j->unused = batch->next;
+        j->unused_count--;
+    } else {
+        batch = dm_xcalloc(1, sizeof *batch);
+        batch->capacity = BATCH_CAPACITY_MIN;
+        batch->data = dm_xmalloc(batch->capacity);
+    }
+    batch->next = NULL;
+    batch->size = DM_BATCH_HEADER_SIZE;
+    batch->entries = batch->events = 0;
+    batch->mark_count = 0;
+    batch->first_lsn = j->last_lsn + 1;
+    batch->first_seq = j->last_seq + 1;
+    return batch;
+}
+
+static void retire_batch(struct dm_file_journal *j, struct dm_batch *batch)
+{
+    if (j->unused_count >= UNUSED_MAX) {
+        free_batch(batch);
+        return;
+    }
+    batch->next = j->unused;
+    j->unused = batch;
+    j->unused_count++;
+}
+
+/* Room for `size` bytes, and a zeroed header behind them. */
+static void reserve(struct dm_batch *batch, size_t size)
+{
+    size_t needed = batch->size + size + DM_BATCH_HEADER_SIZE;
+    if (needed <= batch->capacity) {
+        return;
+    }
+    while (batch->capacity < needed) {
+        batch->capacity *= 2;
+    }
+    batch->data = dm_xrealloc(batch->data, batch->capacity);
+}
+
+static void mark(struct dm_batch *batch, uint64_t next_lsn, uint64_t next_seq)
+{
+    size_t last = batch->mark_count == 0 ? 0 : (size_t)batch->marks[batch->mark_count - 1].offset;
+    if (batch->size < last + DM_PLACE_SPACING) {
+        return;
+    }
+    if (batch->mark_count == batch->mark_capacity) {
+        batch->mark_capacity = batch->mark_capacity == 0 ? 8 : batch->mark_capacity * 2;
+        batch->marks = dm_xrealloc(batch->marks, batch->mark_capacity * sizeof *batch->marks);
+    }
+    batch->marks[batch->mark_count] =
+        (struct dm_place){.offset = batch->size, .next_lsn = next_lsn, .next_seq = next_seq};
+    batch->mark_count++;
+}
+
+static struct dm_batch *batch_with_room(struct dm_file_journal *j, size_t size)
+{
+    if (j->tail != NULL && j->tail->size + size <= j->batch_size_max) {
+        return j->tail;
+    }
+    DM_ASSERT(DM_BATCH_HEADER_SIZE + size <= j->batch_size_max);
+    struct dm_batch *batch = new_batch(j);
+    if (j->tail == NULL) {
+        j->head = batch;
+    } else {
+        j->tail->next = batch;
+    }
+    j->tail = batch;
+    return batch;
+}
+
+static uint64_t file_append(struct dm_journal *journal, struct dm_slice payload, uint64_t seq)
+{
+    struct dm_file_journal *j = dm_file_journal_of(journal);
+    DM_ASSERT(payload.size <= (size_t)DM_JOURNAL_RECORD_MAX);
+    DM_ASSERT(seq == 0 || seq == j->last_seq + 1);
+    uint64_t lsn = j->last_lsn + 1;
+    if (dm_writer_state(&j->writer) != DM_JOURNAL_FAILED) {
+        size_t size = (size_t)dm_entry_footprint(payload.size);
+        struct dm_batch *batch = batch_with_room(j, size);
+        reserve(batch, size);
+        mark(batch, lsn, j->last_seq + 1);
+        dm_entry_write(batch->data + batch->size, lsn, seq, payload);
+        batch->size += size;
+        batch->entries++;
+        batch->events += seq != 0;
+        j->pending += size;
+        j->appended_bytes += size;
+    }
+    j->last_lsn = lsn;
+    if (seq != 0) {
+        j->last_seq = seq;
+    }
+    return lsn;
+}
+
+/* ---- to the writer and back -------------------------------------------------- */
+
+struct dm_segment_header dm_file_segment_header(struct dm_file_journal *j,
+                                                const struct dm_place *at, uint64_t number)
+{
+    int64_t now_ms = dm_clock_wall_ms(&j->options.clock);
+    uint64_t seed[] = {number, (uint64_t)now_ms, dm_clock_monotonic_ns(&j->options.clock)};
+    return (struct dm_segment_header){
+        .number = number,
+        .first_lsn = at->next_lsn,
+        .first_seq = at->next_seq,
+        .first_batch = at->batch,
+        .size = j->options.segment_size,
+        .salt = dm_hash(seed, sizeof seed, at->next_lsn),
+        .created_ms = now_ms,
+    };
+}
+
+static void hand_over(struct dm_file_journal *j)
+{
+    struct dm_batch *batch = j->head;
+    j->head = batch->next;
+    if (j->head == NULL) {
+        j->tail = NULL;
+    }
+    batch->next = NULL;
+    struct dm_place at = j->durable;
+    struct dm_segment_header segment = dm_segments_last(&j->segments)->header;
+    if (at.offset + batch->size > segment.size) {
+        segment = dm_file_segment_header(j, &at, segment.number + 1);
+        at = dm_place_first(&segment);
+    }
+    struct dm_batch_header header = {
+        .number = at.batch,
+        .first_lsn = batch->first_lsn,
+        .first_seq = batch->first_seq,
+        .entries = batch->entries,
+        .events = batch->events,
+        .bytes = (uint32_t)(batch->size - DM_BATCH_HEADER_SIZE),
+    };
+    dm_batch_header_write(batch->data, &header, segment.salt, at.offset);
+    uint64_t left = segment.size - at.offset - batch->size;
+    size_t end = left < DM_BATCH_HEADER_SIZE ? (size_t)left : DM_BATCH_HEADER_SIZE;
+    memset(batch->data + batch->size, 0, end);
+    struct dm_job job = {
+        .segment = segment,
+        .offset = at.offset,
+        .batch = at.batch,
+        .bytes = dm_slice(batch->data, batch->size + end),
+    };
+    j->in_flight = batch;
+    j->in_flight_segment = segment;
+    j->in_flight_end = at;
+    bool fits = dm_place_skip(&j->in_flight_end, &header, segment.size);
+    DM_ASSERT(fits);
+    dm_writer_hand(&j->writer, &job);
+}
+
+/* What the index learns from a batch that became durable at `start`. */
+static void index_batch(struct dm_segment *segment, const struct dm_batch *batch, uint64_t start,
+                        uint64_t number)
+{
+    struct dm_place place = {.segment = segment->header.number,
+                             .offset = start,
+                             .batch = number,
+                             .next_lsn = batch->first_lsn,
+                             .next_seq = batch->first_seq};
+    dm_segment_note(segment, &place);
+    for (size_t i = 0; i < batch->mark_count; i++) {
+        place = batch->marks[i];
+        place.segment = segment->header.number;
+        place.offset += start;
+        place.batch = number;
+        place.batch_end = start + batch->size;
+        dm_segment_note(segment, &place);
+    }
+}
+
+void dm_file_absorb(struct dm_file_journal *j)
+{
+    struct dm_batch *batch = j->in_flight;
+    if (batch == NULL) {
+        return;
+    }
+    uint64_t number = j->in_flight_end.batch - 1;
+    if (atomic_load_explicit(&j->writer.done, memory_order_acquire) != number) {
+        return;
+    }
+    struct dm_segment *segment = dm_segments_last(&j->segments);
+    if (segment->header.number != j->in_flight_segment.number) {
+        segment = dm_segments_add(&j->segments, &j->in_flight_segment);
+    }
+    j->durable = j->in_flight_end;
+    index_batch(segment, batch, j->durable.offset - batch->size, number);
+    j->pending -= batch->size - DM_BATCH_HEADER_SIZE;
+    j->batches++;
+    dm_histogram_add(&j->batch_entries, batch->entries);
+    j->in_flight = NULL;
+    retire_batch(j, batch);
+}
+
+static void hand_over_if_idle(struct dm_file_journal *j)
+{
+    dm_file_absorb(j);
+    if (j->in_flight == NULL && j->head != NULL && j->head->first_lsn <= j->flushed_lsn &&
+        dm_writer_state(&j->writer) != DM_JOURNAL_FAILED) {
+        hand_over(j);
+    }
+}
+
+static void file_flush(struct dm_journal *journal)
+{
+    struct dm_file_journal *j = dm_file_journal_of(journal);
+    j->flushed_lsn = j->last_lsn;
+    hand_over_if_idle(j);
+}
+
+static bool file_work(struct dm_journal *journal)
+{
+    struct dm_file_journal *j = dm_file_journal_of(journal);
+    DM_ASSERT(!j->writer.running);
+    hand_over_if_idle(j);
+    bool did = dm_writer_step(&j->writer, true);
+    dm_file_absorb(j);
+    return did;
+}
+
+/* ---- retention ------------------------------------------------------------------ */
+
+static bool past_retention(const struct dm_file_journal *j)
+{
+    if (j->segments.kept_bytes > (uint64_t)j->options.retention_bytes) {
+        return true;
+    }
+    /* Its newest entry is older than the segment after it. */
+    int64_t age_ms = dm_clock_wall_ms(&j->options.clock) - j->segments.items[1].header.created_ms;
+    return age_ms > j->options.retention_ms;
+}
+
+static void file_trim(struct dm_journal *journal, uint64_t applied_lsn)
+{
+    struct dm_file_journal *j = dm_file_journal_of(journal);
+    dm_file_absorb(j);
+    while (j->segments.count > 1 && j->segments.items[1].header.first_lsn <= applied_lsn + 1 &&
+           past_retention(j)) {
+        struct dm_segment_header oldest = j->segments.items[0].header;
+        /* First out of sight: the file is about to become another one. */
+        dm_segments_drop_first(&j->segments);
+        dm_writer_retire(&j->writer, oldest.number, oldest.size);
+    }
+}
+
+/* ---- questions -------------------------------------------------------------------- */
+
+static uint64_t file_durable(struct dm_journal *journal)
+{
+    struct dm_file_journal *j = dm_file_journal_of(journal);
+    dm_file_absorb(j);
+    return j->durable.next_lsn - 1;
+}
+
+static uint64_t file_durable_seq(struct dm_journal *journal)
+{
+    struct dm_file_journal *j = dm_file_journal_of(journal);
+    dm_file_absorb(j);
+    return j->durable.next_seq - 1;
+}
+
+static uint64_t file_last(struct dm_journal *journal)
+{
+    return dm_file_journal_of(journal)->last_lsn;
+}
+
+static uint64_t file_oldest_seq(struct dm_journal *journal)
+{
+    return dm_file_journal_of(journal)->segments.items[0].header.first_seq;
+}
+
+static size_t file_pending(struct dm_journal *journal)
+{
+    struct dm_file_journal *j = dm_file_journal_of(journal);
+    dm_file_absorb(j);
+    return j->pending;
+}
+
+static enum dm_journal_state file_state(struct dm_journal *journal, struct dm_error *error)
+{
+    struct dm_writer *writer = &dm_file_journal_of(journal)->writer;
+    enum dm_journal_state state = dm_writer_state(writer);
+    if (state != DM_JOURNAL_OK && error != NULL) {
+        (void)pthread_mutex_lock(&writer->mutex);
+        *error = writer->error;
+        (void)pthread_mutex_unlock(&writer->mutex);
+    }
+    return state;
+}
+
+static void file_stats(struct dm_journal *journal, struct dm_journal_stats *stats)
+{
+    struct dm_file_journal *j = dm_file_journal_of(journal);
+    dm_file_absorb(j);
+    *stats = (struct dm_journal_stats){
+        .last_lsn = j->last_lsn,
+        .last_seq = j->last_seq,
+        .durable_lsn = j->durable.next_lsn - 1,
+        .durable_seq = j->durable.next_seq - 1,
+        .oldest_seq = file_oldest_seq(journal),
+        .pending_bytes = j->pending,
+        .kept_bytes = j->segments.kept_bytes,
+        .appended_bytes = j->appended_bytes,
+        .batches = j->batches,
+        .batch_entries = j->batch_entries,
+    };
+    (void)pthread_mutex_lock(&j->writer.mutex);
+    stats->sync_us = j->writer.sync_us;
+    (void)pthread_mutex_unlock(&j->writer.mutex);
+}
+
+/* ---- opening and closing -------------------------------------------------------------- */
+
+static void finish(struct dm_file_journal *j)
+{
+    free_batches(j->head);
+    free_batches(j->in_flight);
+    free_batches(j->unused);
+    dm_cache_finish(&j->cache);
+    dm_segments_finish(&j->segments);
+    dm_writer_finish(&j->writer);
+    free(j);
+}
+
+static void file_close(struct dm_journal *journal)
+{
+    struct dm_file_journal *j = dm_file_journal_of(journal);
+    dm_writer_stop(&j->writer);
+    j->flushed_lsn = j->last_lsn;
+    uint64_t before = 0;
+    do {
+        hand_over_if_idle(j);
+        before = j->durable.next_lsn;
+        if (j->in_flight != NULL) {
+            (void)dm_writer_step(&j->writer, false);
+        }
+        dm_file_absorb(j);
+    } while (j->durable.next_lsn != before);
+    if (j->pending > 0) {
+        dm_log(DM_LOG_ERROR, "journal closed with entries that are not durable",
+               DM_LOG_NUMBER("durable_lsn", j->durable.next_lsn - 1),
+               DM_LOG_NUMBER("last_lsn", j->last_lsn), DM_LOG_NUMBER("bytes", j->pending));
+    }
+    finish(j);
+}
+
+static const struct dm_journal_ops file_ops = {
+    .append = file_append,
+    .flush = file_flush,
+    .durable = file_durable,
+    .durable_seq = file_durable_seq,
+    .last = file_last,
+    .oldest_seq = file_oldest_seq,
+    .pending = file_pending,
+    .state = file_state,
+    .stats = file_stats,
+    .trim = file_trim,
+    .cursor = dm_file_cursor,
+    .cursor_seek = dm_file_cursor_seek,
+    .cursor_next = dm_file_cursor_next,
+    .cursor_close = dm_file_cursor_close,
+    .replay = dm_file_replay,
+    .work = file_work,
+    .close = file_close,
+};
+
+static enum dm_code check_options(struct dm_journal_options *options, struct dm_error *error)
+{
+    options->segment_size =
+        options->segment_size != 0 ? options->segment_size : (uint64_t)DM_SEGMENT_SIZE;
+    options->retention_bytes =
+        options->retention_bytes != 0 ? options->retention_bytes : DM_RETENTION_BYTES;
+    options->retention_ms = options->retention_ms != 0 ? options->retention_ms : DM_RETENTION_MS;
+    if (options->segment_size < SEGMENT_SIZE_MIN || options->segment_size % 4096 != 0) {
+        return dm_fail(error, DM_INVALID_ARGUMENT,
+                       "a journal segment is at least %lu bytes, in steps of 4096",
+                       SEGMENT_SIZE_MIN);
+    }
+    return DM_OK;
+}
+
+enum dm_code dm_journal_open_file(struct dm_journal **journal,
+                                  const struct dm_journal_options *options, struct dm_error *error)
+{
+    struct dm_journal_options checked = *options;
+    enum dm_code code = check_options(&checked, error);
+    if (code != DM_OK) {
+        return code;
+    }
+    struct dm_file_journal *j = dm_xcalloc(1, sizeof *j);
+    j->base.ops = &file_ops;
+    j->options = checked;
+    j->segments.disk = checked.disk;
+    uint64_t room = checked.segment_size - DM_SEGMENT_HEADER_SIZE;
+    /* With the end behind it, so that its memory stays a power of two. */
+    size_t most = (size_t)DM_JOURNAL_BATCH_MAX - DM_BATCH_HEADER_SIZE;
+    j->batch_size_max = room < most ? (size_t)room : most;
+    dm_writer_init(&j->writer, &checked);
+    code = dm_file_recover(j, error);
+    if (code == DM_OK && !checked.manual && !dm_writer_start(&j->writer)) {
+        code = dm_fail(error, DM_RESOURCE_EXHAUSTED, "the journal cannot start its thread");
+    }
+    if (code != DM_OK) {
+        finish(j);
+        return code;
+    }
+    j->last_lsn = j->flushed_lsn = j->durable.next_lsn - 1;
+    j->last_seq = j->durable.next_seq - 1;
+    *journal = &j->base;
+    return DM_OK;
+}

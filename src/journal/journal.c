@@ -1,0 +1,93 @@
+#include "journal/journal.h"
+
+/* The port: every call goes to the implementation. */
+
+uint64_t dm_journal_append(struct dm_journal *journal, struct dm_slice payload, uint64_t seq)
+{
+    return journal->ops->append(journal, payload, seq);
+}
+
+void dm_journal_flush(struct dm_journal *journal)
+{
+    journal->ops->flush(journal);
+}
+
+uint64_t dm_journal_durable(struct dm_journal *journal)
+{
+    return journal->ops->durable(journal);
+}
+
+uint64_t dm_journal_durable_seq(struct dm_journal *journal)
+{
+    return journal->ops->durable_seq(journal);
+}
+
+uint64_t dm_journal_last(struct dm_journal *journal)
+{
+    return journal->ops->last(journal);
+}
+
+uint64_t dm_journal_oldest_seq(struct dm_journal *journal)
+{
+    return journal->ops->oldest_seq(journal);
+}
+
+size_t dm_journal_pending(struct dm_journal *journal)
+{
+    return journal->ops->pending(journal);
+}
+
+enum dm_journal_state dm_journal_state(struct dm_journal *journal, struct dm_error *error)
+{
+    return journal->ops->state(journal, error);
+}
+
+void dm_journal_stats(struct dm_journal *journal, struct dm_journal_stats *stats)
+{
+    journal->ops->stats(journal, stats);
+}
+
+void dm_journal_trim(struct dm_journal *journal, uint64_t applied_lsn)
+{
+    journal->ops->trim(journal, applied_lsn);
+}
+
+struct dm_cursor *dm_journal_cursor(struct dm_journal *journal, uint64_t after_seq)
+{
+    return journal->ops->cursor(journal, after_seq);
+}
+
+void dm_cursor_seek(struct dm_cursor *cursor, uint64_t after_seq)
+{
+    cursor->journal->ops->cursor_seek(cursor, after_seq);
+}
+
+enum dm_cursor_result dm_cursor_next(struct dm_cursor *cursor, struct dm_entry *entry,
+                                     size_t *budget)
+{
+    return cursor->journal->ops->cursor_next(cursor, entry, budget);
+}
+
+void dm_cursor_close(struct dm_cursor *cursor)
+{
+    if (cursor != NULL) {
+        cursor->journal->ops->cursor_close(cursor);
+    }
+}
+
+enum dm_code dm_journal_replay(struct dm_journal *journal, uint64_t after_lsn,
+                               bool (*each)(void *context, const struct dm_entry *entry),
+                               void *context, struct dm_error *error)
+{
+    return journal->ops->replay(journal, after_lsn, each, context, error);
+}
+
+bool dm_journal_work(struct dm_journal *journal)
+{
+    return journal->ops->work(journal);
+}
+
+void dm_journal_close(struct dm_journal *journal)
+{
+    journal->ops->close(journal);
+}

@@ -1,0 +1,255 @@
+#include "base/assert.h"
+#include "base/limits.h"
+#include "journal/journal.h"
+
+#include <stdlib.h>
+
+/* A journal in memory: what it accepted is durable at the next flush, and kept for
+ * ever. The lsn of records[i] is i + 1. */
+
+struct record {
+    uint64_t seq;
+    uint8_t *payload;
+    size_t size;
+};
+
+struct memory_journal {
+    struct dm_journal base;
+    struct record *records;
+    size_t count, capacity;
+    uint64_t *lsns; /* of event i + 1 */
+    size_t events, events_capacity;
+    uint64_t durable_lsn, durable_seq;
+    size_t pending;
+    bool hold;
+    enum dm_journal_state state;
+    uint64_t appended_bytes, batches;
+};
+
+struct memory_cursor {
+    struct dm_cursor base;
+    uint64_t after_seq;
+};
+
+static struct memory_journal *memory_of(struct dm_journal *journal)
+{
+    return (struct memory_journal *)journal;
+}
+
+static void remember_event(struct memory_journal *m, uint64_t seq)
+{
+    DM_ASSERT(seq == m->events + 1);
+    if (m->events == m->events_capacity) {
+        m->events_capacity = m->events_capacity == 0 ? 64 : m->events_capacity * 2;
+        m->lsns = dm_xrealloc(m->lsns, m->events_capacity * sizeof *m->lsns);
+    }
+    m->lsns[m->events] = m->count + 1;
+    m->events++;
+}
+
+static uint64_t memory_append(struct dm_journal *journal, struct dm_slice payload, uint64_t seq)
+{
+    struct memory_journal *m = memory_of(journal);
+    DM_ASSERT(payload.size <= (size_t)DM_JOURNAL_RECORD_MAX);
+    if (seq != 0) {
+        remember_event(m, seq);
+    }
+    if (m->count == m->capacity) {
+        m->capacity = m->capacity == 0 ? 64 : m->capacity * 2;
+        m->records = dm_xrealloc(m->records, m->capacity * sizeof *m->records);
+    }
+    struct record *record = &m->records[m->count];
+    *record =
+        (struct record){.seq = seq, .payload = dm_xmalloc(payload.size + 1), .size = payload.size};
+    if (payload.size > 0) {
+        memcpy(record->payload, payload.data, payload.size);
+    }
+    m->count++;
+    m->pending += payload.size;
+    m->appended_bytes += payload.size;
+    return m->count;
+}
+
+static void memory_flush(struct dm_journal *journal)
+{
+    struct memory_journal *m = memory_of(journal);
+    if (m->hold || m->state != DM_JOURNAL_OK || m->durable_lsn == m->count) {
+        return;
+    }
+    m->durable_lsn = m->count;
+    m->durable_seq = m->events;
+    m->pending = 0;
+    m->batches++;
+}
+
+static uint64_t memory_durable(struct dm_journal *journal)
+{
+    return memory_of(journal)->durable_lsn;
+}
+
+static uint64_t memory_durable_seq(struct dm_journal *journal)
+{
+    return memory_of(journal)->durable_seq;
+}
+
+static uint64_t memory_last(struct dm_journal *journal)
+{
+    return memory_of(journal)->count;
+}
+
+static uint64_t memory_oldest_seq(struct dm_journal *journal)
+{
+    (void)journal;
+    return 1;
+}
+
+static size_t memory_pending(struct dm_journal *journal)
+{
+    return memory_of(journal)->pending;
+}
+
+static enum dm_journal_state memory_state(struct dm_journal *journal, struct dm_error *error)
+{
+    struct memory_journal *m = memory_of(journal);
+    if (m->state != DM_JOURNAL_OK) {
+        dm_fail(error, DM_UNAVAILABLE, "the journal %s",
+                m->state == DM_JOURNAL_FULL ? "is full" : "has failed");
+    }
+    return m->state;
+}
+
+static void memory_stats(struct dm_journal *journal, struct dm_journal_stats *stats)
+{
+    struct memory_journal *m = memory_of(journal);
+    memset(stats, 0, sizeof *stats);
+    stats->last_lsn = m->count;
+    stats->last_seq = m->events;
+    stats->durable_lsn = m->durable_lsn;
+    stats->durable_seq = m->durable_seq;
+    stats->oldest_seq = 1;
+    stats->pending_bytes = m->pending;
+    stats->kept_bytes = m->appended_bytes;
+    stats->appended_bytes = m->appended_bytes;
+    stats->batches = m->batches;
+}
+
+/* Retention has no end here: nothing is ever past it. */
+static void memory_trim(struct dm_journal *journal, uint64_t applied_lsn)
+{
+    (void)journal;
+    (void)applied_lsn;
+}
+
+static struct dm_cursor *memory_cursor(struct dm_journal *journal, uint64_t after_seq)
+{
+    struct memory_cursor *cursor = dm_xcalloc(1, sizeof *cursor);
+    *cursor = (struct memory_cursor){.base = {.journal = journal}, .after_seq = after_seq};
+    return &cursor->base;
+}
+
+static void memory_cursor_seek(struct dm_cursor *cursor, uint64_t after_seq)
+{
+    ((struct memory_cursor *)cursor)->after_seq = after_seq;
+}
+
+static enum dm_cursor_result memory_cursor_next(struct dm_cursor *cursor, struct dm_entry *entry,
+                                                size_t *budget)
+{
+    struct memory_cursor *c = (struct memory_cursor *)cursor;
+    struct memory_journal *m = memory_of(cursor->journal);
+    if (c->after_seq >= m->durable_seq) {
+        return DM_CURSOR_END;
+    }
+    if (*budget == 0) {
+        return DM_CURSOR_PENDING;
+    }
+    uint64_t lsn = m->lsns[c->after_seq];
+    const struct record *record = &m->records[lsn - 1];
+    c->after_seq++;
+    *entry = (struct dm_entry){
+        .lsn = lsn, .seq = record->seq, .payload = dm_slice(record->payload, record->size)};
+    *budget -= record->size < *budget ? record->size : *budget;
+    return DM_CURSOR_ENTRY;
+}
+
+static void memory_cursor_close(struct dm_cursor *cursor)
+{
+    free(cursor);
+}
+
+static enum dm_code memory_replay(struct dm_journal *journal, uint64_t after_lsn,
+                                  bool (*each)(void *context, const struct dm_entry *entry),
+                                  void *context, struct dm_error *error)
+{
+    struct memory_journal *m = memory_of(journal);
+    if (after_lsn > m->durable_lsn) {
+        return dm_fail(error, DM_DATA_LOSS, "the journal ends at lsn %llu, before %llu",
+                       (unsigned long long)m->durable_lsn, (unsigned long long)after_lsn);
+    }
+    for (uint64_t lsn = after_lsn + 1; lsn <= m->durable_lsn; lsn++) {
+        const struct record *record = &m->records[lsn - 1];
+        struct dm_entry entry = {
+            .lsn = lsn, .seq = record->seq, .payload = dm_slice(record->payload, record->size)};
+        if (!each(context, &entry)) {
+            return dm_fail(error, DM_DATA_LOSS, "the entry with lsn %llu was refused",
+                           (unsigned long long)lsn);
+        }
+    }
+    return DM_OK;
+}
+
+static bool memory_work(struct dm_journal *journal)
+{
+    (void)journal;
+    return false;
+}
+
+static void memory_close(struct dm_journal *journal)
+{
+    struct memory_journal *m = memory_of(journal);
+    for (size_t i = 0; i < m->count; i++) {
+        free(m->records[i].payload);
+    }
+    free(m->records);
+    free(m->lsns);
+    free(m);
+}
+
+static const struct dm_journal_ops memory_ops = {
+    .append = memory_append,
+    .flush = memory_flush,
+    .durable = memory_durable,
+    .durable_seq = memory_durable_seq,
+    .last = memory_last,
+    .oldest_seq = memory_oldest_seq,
+    .pending = memory_pending,
+    .state = memory_state,
+    .stats = memory_stats,
+    .trim = memory_trim,
+    .cursor = memory_cursor,
+    .cursor_seek = memory_cursor_seek,
+    .cursor_next = memory_cursor_next,
+    .cursor_close = memory_cursor_close,
+    .replay = memory_replay,
+    .work = memory_work,
+    .close = memory_close,
+};
+
+struct dm_journal *dm_journal_open_memory(void)
+{
+    struct memory_journal *m = dm_xcalloc(1, sizeof *m);
+    m->base.ops = &memory_ops;
+    return &m->base;
+}
+
+void dm_journal_memory_hold(struct dm_journal *journal, bool hold)
+{
+    DM_ASSERT(journal->ops == &memory_ops);
+    memory_of(journal)->hold = hold;
+}
+
+void dm_journal_memory_fail(struct dm_journal *journal, enum dm_journal_state state)
+{
+    DM_ASSERT(journal->ops == &memory_ops);
+    memory_of(journal)->state = state;
+}

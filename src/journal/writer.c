@@ -1,0 +1,516 @@
+#include "journal/writer.h"
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "journal/segment.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* When all goes well: a job is handed over, its batch is written and synced, `done`
+ * moves, the owner is notified. At the end of a segment, the job names a new one: a
+ * spare file gets its header, is synced, renamed and the folder synced, before the
+ * batch goes into it.
+ *
+ * No space is not final: the job stays and is tried again. Any other failure to write,
+ * and every failed sync, is: nobody knows what is on disk then, only a restart reads it. */
+
+/* Of a file being prepared: what a batch may have to wait for. Larger where batches are,
+ * to keep pace with them. */
+#define SLICE_SIZE_MIN 262144UL
+#define SLICE_SIZE_MAX DM_ZEROS_SIZE
+#define RETRY_MS 1000
+#define IDLE_MS 10
+
+static void spare_name(char name[32], uint64_t number)
+{
+    (void)snprintf(name, 32, "spare-%" PRIu64, number);
+}
+
+static void prepare_name(char name[32], uint64_t number)
+{
+    (void)snprintf(name, 32, "prepare-%" PRIu64, number);
+}
+
+/* ---- state --------------------------------------------------------------- */
+
+/* Out of something that may come back. */
+static bool may_pass(int failed)
+{
+    return failed == -ENOSPC || failed == -EDQUOT || failed == -EMFILE || failed == -ENFILE ||
+           failed == -ENOMEM;
+}
+
+static void set_state(struct dm_writer *w, enum dm_journal_state state)
+{
+    atomic_store_explicit(&w->state, (int)state, memory_order_release);
+}
+
+static void notify(struct dm_writer *w)
+{
+    if (w->notify != NULL) {
+        w->notify(w->notify_context);
+    }
+}
+
+/* Always false. */
+static bool trouble(struct dm_writer *w, enum dm_journal_state state, const char *what,
+                    const char *name, int failed)
+{
+    char text[96];
+    const char *why = strerror_r(-failed, text, sizeof text);
+    enum dm_journal_state before = dm_writer_state(w);
+    (void)pthread_mutex_lock(&w->mutex);
+    dm_fail(&w->error, DM_UNAVAILABLE, "the journal cannot %s %s: %s", what, name, why);
+    (void)pthread_mutex_unlock(&w->mutex);
+    if (before == state || before == DM_JOURNAL_FAILED) {
+        return false;
+    }
+    set_state(w, state);
+    dm_log(DM_LOG_ERROR, state == DM_JOURNAL_FULL ? "journal full" : "journal failed",
+           DM_LOG_TEXT("operation", what), DM_LOG_TEXT("file", name), DM_LOG_TEXT("error", why));
+    notify(w);
+    return false;
+}
+
+/* Of a write or an allocation. */
+static bool write_trouble(struct dm_writer *w, const char *what, const char *name, int failed)
+{
+    return trouble(w, may_pass(failed) ? DM_JOURNAL_FULL : DM_JOURNAL_FAILED, what, name, failed);
+}
+
+/* ---- the file that comes next --------------------------------------------- */
+
+static void give_up_preparing(struct dm_writer *w, const char *name, int failed)
+{
+    char text[96];
+    dm_log(DM_LOG_WARN, "journal could not prepare a segment", DM_LOG_TEXT("file", name),
+           DM_LOG_TEXT("error", strerror_r(-failed, text, sizeof text)));
+    if (w->preparing >= 0) {
+        w->disk->ops->close(w->disk, w->preparing);
+        w->preparing = -1;
+    }
+    (void)w->disk->ops->remove(w->disk, name);
+    w->prepared = 0;
+    w->prepare_failed = true;
+}
+
+/* A new file with its blocks reserved: a handle or -errno. */
+static int create_file(struct dm_writer *w, const char *name)
+{
+    int file = w->disk->ops->open(w->disk, name, true);
+    if (file < 0) {
+        return file;
+    }
+    int failed = w->disk->ops->allocate(w->disk, file, w->segment_size);
+    if (failed != 0) {
+        w->disk->ops->close(w->disk, file);
+        (void)w->disk->ops->remove(w->disk, name);
+        return failed;
+    }
+    return file;
+}
+
+static int zero_slice(struct dm_writer *w)
+{
+    uint64_t left = w->segment_size - w->prepared;
+    size_t size = 2 * w->batch_size;
+    size = size < SLICE_SIZE_MIN ? SLICE_SIZE_MIN : size;
+    size = size > SLICE_SIZE_MAX ? SLICE_SIZE_MAX : size;
+    size = size > left ? (size_t)left : size;
+    int failed = w->disk->ops->pwrite(w->disk, w->preparing, dm_slice(w->zeros, size), w->prepared);
+    if (failed == 0) {
+        /* At once: a batch's sync must not find all of it in the queue. */
+        failed = w->disk->ops->fdatasync(w->disk, w->preparing);
+    }
+    if (failed == 0) {
+        w->prepared += size;
+    }
+    return failed;
+}
+
+/* One slice of work on a file ahead of its use. Its failures cost speed only. */
+static bool prepare(struct dm_writer *w)
+{
+    char name[32];
+    int failed = 0;
+    if (w->preparing < 0) {
+        w->preparing_number = w->next_number++;
+        prepare_name(name, w->preparing_number);
+        failed = create_file(w, name);
+        if (failed < 0) {
+            give_up_preparing(w, name, failed);
+            return false;
+        }
+        w->preparing = failed;
+        w->prepared = 0;
+    }
+    prepare_name(name, w->preparing_number);
+    failed = zero_slice(w);
+    if (failed == 0 && w->prepared == w->segment_size) {
+        char ready[32];
+        spare_name(ready, w->preparing_number);
+        failed = w->disk->ops->rename(w->disk, name, ready);
+        if (failed == 0) {
+            w->disk->ops->close(w->disk, w->preparing);
+            w->preparing = -1;
+            w->prepared = 0;
+            w->spares[w->spare_count++] = w->preparing_number;
+        }
+    }
+    if (failed != 0) {
+        give_up_preparing(w, name, failed);
+        return false;
+    }
+    return true;
+}
+
+static bool wants_spare(const struct dm_writer *w)
+{
+    return w->spare_count == 0 && w->next_file < 0 && !w->prepare_failed && w->file >= 0;
+}
+
+/* Ready when the segment in use is half full. */
+static bool behind(const struct dm_writer *w)
+{
+    return w->prepared < 2 * w->offset;
+}
+
+/* Sets next_file and next_name, from the best that is there. */
+static bool take_next(struct dm_writer *w)
+{
+    while (w->next_file < 0 && w->spare_count > 0) {
+        w->spare_count--;
+        spare_name(w->next_name, w->spares[w->spare_count]);
+        int file = w->disk->ops->open(w->disk, w->next_name, false);
+        if (file < 0 && may_pass(file)) {
+            w->spare_count++;
+            return trouble(w, DM_JOURNAL_FULL, "open", w->next_name, file);
+        }
+        w->next_file = file;
+    }
+    if (w->next_file >= 0) {
+        return true;
+    }
+    if (w->preparing >= 0) {
+        prepare_name(w->next_name, w->preparing_number);
+        w->next_file = w->preparing;
+        w->preparing = -1;
+        w->prepared = 0;
+        return true;
+    }
+    prepare_name(w->next_name, w->next_number);
+    int file = create_file(w, w->next_name);
+    if (file < 0) {
+        return write_trouble(w, "allocate", w->next_name, file);
+    }
+    w->next_number++;
+    w->next_file = file;
+    return true;
+}
+
+/* Header durable, then the name: a segment that is there has a good header. */
+static bool name_next(struct dm_writer *w, const struct dm_segment_header *header)
+{
+    uint8_t block[DM_SEGMENT_HEADER_SIZE + DM_BATCH_HEADER_SIZE] = {0};
+    char name[DM_SEGMENT_NAME_SIZE];
+    dm_segment_name(name, header->number);
+    dm_segment_header_write(block, header);
+    int failed = w->disk->ops->pwrite(w->disk, w->next_file, dm_slice(block, sizeof block), 0);
+    if (failed != 0) {
+        return write_trouble(w, "write", w->next_name, failed);
+    }
+    failed = w->disk->ops->fdatasync(w->disk, w->next_file);
+    if (failed != 0) {
+        return trouble(w, DM_JOURNAL_FAILED, "sync", w->next_name, failed);
+    }
+    failed = w->disk->ops->rename(w->disk, w->next_name, name);
+    if (failed != 0) {
+        return write_trouble(w, "rename to", name, failed);
+    }
+    failed = w->disk->ops->sync_folder(w->disk);
+    if (failed != 0) {
+        return trouble(w, DM_JOURNAL_FAILED, "sync the folder of", name, failed);
+    }
+    return true;
+}
+
+static bool enter_segment(struct dm_writer *w, const struct dm_segment_header *header)
+{
+    if (w->file >= 0 && w->segment == header->number) {
+        return true;
+    }
+    if (!take_next(w) || !name_next(w, header)) {
+        return false;
+    }
+    if (w->file >= 0) {
+        w->disk->ops->close(w->disk, w->file);
+    }
+    w->file = w->next_file;
+    w->next_file = -1;
+    w->segment = header->number;
+    w->offset = DM_SEGMENT_HEADER_SIZE;
+    w->prepare_failed = false;
+    return true;
+}
+
+bool dm_writer_create(struct dm_writer *w, const struct dm_segment_header *header)
+{
+    while (w->spare_count == 0 && prepare(w)) {
+    }
+    w->prepare_failed = false;
+    return enter_segment(w, header);
+}
+
+/* ---- jobs ------------------------------------------------------------------ */
+
+static bool write_batch(struct dm_writer *w, const struct dm_job *job)
+{
+    char name[DM_SEGMENT_NAME_SIZE];
+    dm_segment_name(name, job->segment.number);
+    int failed = w->disk->ops->pwrite(w->disk, w->file, job->bytes, job->offset);
+    if (failed != 0) {
+        return write_trouble(w, "write", name, failed);
+    }
+    failed = w->disk->ops->fdatasync(w->disk, w->file);
+    if (failed != 0) {
+        return trouble(w, DM_JOURNAL_FAILED, "sync", name, failed);
+    }
+    return true;
+}
+
+static bool run_job(struct dm_writer *w)
+{
+    const struct dm_job *job = &w->job;
+    uint64_t began = dm_clock_monotonic_ns(&w->clock);
+    if (!enter_segment(w, &job->segment) || !write_batch(w, job)) {
+        return false;
+    }
+    uint64_t took_us = (dm_clock_monotonic_ns(&w->clock) - began) / 1000;
+    uint64_t batch = job->batch;
+    w->offset = job->offset + job->bytes.size;
+    w->batch_size = job->bytes.size;
+    if (dm_writer_state(w) == DM_JOURNAL_FULL) {
+        set_state(w, DM_JOURNAL_OK);
+        dm_log(DM_LOG_INFO, "journal has space again");
+    }
+    (void)pthread_mutex_lock(&w->mutex);
+    w->has_job = false;
+    dm_histogram_add(&w->sync_us, took_us);
+    (void)pthread_mutex_unlock(&w->mutex);
+    atomic_store_explicit(&w->done, batch, memory_order_release);
+    notify(w);
+    return true;
+}
+
+/* ---- retired segments --------------------------------------------------------- */
+
+/* The folder is synced for each: of two removals the younger must never survive alone,
+ * and a file must have lost its old name before it is written again. */
+static bool recycle(struct dm_writer *w, const struct dm_retired *retired)
+{
+    char name[DM_SEGMENT_NAME_SIZE];
+    char spare[32];
+    dm_segment_name(name, retired->number);
+    bool keep = retired->size == w->segment_size && w->spare_count < DM_SPARES_MAX;
+    if (keep) {
+        spare_name(spare, w->next_number);
+    }
+    int failed =
+        keep ? w->disk->ops->rename(w->disk, name, spare) : w->disk->ops->remove(w->disk, name);
+    if (failed != 0 && failed != -ENOENT) {
+        dm_log(DM_LOG_WARN, "journal could not drop a segment", DM_LOG_TEXT("file", name),
+               DM_LOG_NUMBER("errno", -failed));
+        return false;
+    }
+    failed = w->disk->ops->sync_folder(w->disk);
+    if (failed != 0) {
+        return trouble(w, DM_JOURNAL_FAILED, "sync the folder of", name, failed);
+    }
+    if (keep) {
+        w->spares[w->spare_count++] = w->next_number++;
+    }
+    w->prepare_failed = false;
+    return true;
+}
+
+static bool recycle_all(struct dm_writer *w)
+{
+    bool did = false;
+    (void)pthread_mutex_lock(&w->mutex);
+    while (w->retired_count > 0) {
+        struct dm_retired retired = w->retired[0];
+        (void)pthread_mutex_unlock(&w->mutex);
+        bool gone = recycle(w, &retired);
+        (void)pthread_mutex_lock(&w->mutex);
+        if (!gone) {
+            break;
+        }
+        did = true;
+        w->retired_count--;
+        memmove(w->retired, w->retired + 1, w->retired_count * sizeof *w->retired);
+    }
+    (void)pthread_mutex_unlock(&w->mutex);
+    return did;
+}
+
+bool dm_writer_step(struct dm_writer *w, bool idle)
+{
+    if (dm_writer_state(w) == DM_JOURNAL_FAILED) {
+        return false;
+    }
+    (void)pthread_mutex_lock(&w->mutex);
+    bool has_job = w->has_job;
+    (void)pthread_mutex_unlock(&w->mutex);
+    bool did = has_job && run_job(w);
+    if (dm_writer_state(w) == DM_JOURNAL_FAILED) {
+        return false;
+    }
+    did = recycle_all(w) || did;
+    if (dm_writer_state(w) == DM_JOURNAL_OK && wants_spare(w) && (behind(w) || (idle && !did))) {
+        did = prepare(w) || did;
+    }
+    return did;
+}
+
+/* ---- the thread ------------------------------------------------------------------ */
+
+/* With the mutex; true when the time passed without a wake. A wait, not a time: it
+ * needs no given clock. */
+static bool wait_ms(struct dm_writer *w, long ms)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += ms % 1000 * 1000000L;
+    until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    return pthread_cond_timedwait(&w->wake, &w->mutex, &until) == ETIMEDOUT;
+}
+
+static bool has_work(const struct dm_writer *w)
+{
+    return w->has_job || w->retired_count > 0;
+}
+
+/* With the mutex: nothing is handed over. Prepares, slowly, or waits. */
+static void rest(struct dm_writer *w)
+{
+    bool failed = atomic_load_explicit(&w->state, memory_order_relaxed) == DM_JOURNAL_FAILED;
+    if (failed || (!wants_spare(w) && !w->prepare_failed)) {
+        (void)pthread_cond_wait(&w->wake, &w->mutex);
+        return;
+    }
+    bool paused = w->prepare_failed;
+    if (!wait_ms(w, paused ? RETRY_MS : IDLE_MS) || has_work(w) || w->stop) {
+        return;
+    }
+    if (paused) {
+        w->prepare_failed = false;
+        return;
+    }
+    (void)pthread_mutex_unlock(&w->mutex);
+    (void)prepare(w);
+    (void)pthread_mutex_lock(&w->mutex);
+}
+
+static void *writer_main(void *context)
+{
+    struct dm_writer *w = context;
+    (void)pthread_mutex_lock(&w->mutex);
+    while (!w->stop) {
+        if (!has_work(w) || dm_writer_state(w) == DM_JOURNAL_FAILED) {
+            rest(w);
+            continue;
+        }
+        (void)pthread_mutex_unlock(&w->mutex);
+        bool did = dm_writer_step(w, false);
+        (void)pthread_mutex_lock(&w->mutex);
+        bool full = dm_writer_state(w) == DM_JOURNAL_FULL;
+        if (!did && !w->stop && (full || !w->has_job)) {
+            (void)wait_ms(w, RETRY_MS);
+        }
+    }
+    (void)pthread_mutex_unlock(&w->mutex);
+    return NULL;
+}
+
+bool dm_writer_start(struct dm_writer *w)
+{
+    w->running = pthread_create(&w->thread, NULL, writer_main, w) == 0;
+    return w->running;
+}
+
+void dm_writer_stop(struct dm_writer *w)
+{
+    if (!w->running) {
+        return;
+    }
+    (void)pthread_mutex_lock(&w->mutex);
+    w->stop = true;
+    (void)pthread_cond_signal(&w->wake);
+    (void)pthread_mutex_unlock(&w->mutex);
+    (void)pthread_join(w->thread, NULL);
+    w->running = false;
+}
+
+void dm_writer_hand(struct dm_writer *w, const struct dm_job *job)
+{
+    (void)pthread_mutex_lock(&w->mutex);
+    DM_ASSERT(!w->has_job);
+    w->job = *job;
+    w->has_job = true;
+    (void)pthread_cond_signal(&w->wake);
+    (void)pthread_mutex_unlock(&w->mutex);
+}
+
+void dm_writer_retire(struct dm_writer *w, uint64_t number, uint64_t size)
+{
+    (void)pthread_mutex_lock(&w->mutex);
+    if (w->retired_count == w->retired_capacity) {
+        w->retired_capacity = w->retired_capacity == 0 ? 8 : w->retired_capacity * 2;
+        w->retired = dm_xrealloc(w->retired, w->retired_capacity * sizeof *w->retired);
+    }
+    w->retired[w->retired_count] = (struct dm_retired){.number = number, .size = size};
+    w->retired_count++;
+    (void)pthread_cond_signal(&w->wake);
+    (void)pthread_mutex_unlock(&w->mutex);
+}
+
+void dm_writer_init(struct dm_writer *w, const struct dm_journal_options *options)
+{
+    *w = (struct dm_writer){
+        .disk = options->disk,
+        .clock = options->clock,
+        .segment_size = options->segment_size,
+        .notify = options->notify,
+        .notify_context = options->notify_context,
+        .file = -1,
+        .next_file = -1,
+        .preparing = -1,
+        .next_number = 1,
+    };
+    w->zeros = dm_xcalloc(1, DM_ZEROS_SIZE);
+    (void)pthread_mutex_init(&w->mutex, NULL);
+    pthread_condattr_t attributes;
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&w->wake, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
+}
+
+void dm_writer_finish(struct dm_writer *w)
+{
+    const int files[] = {w->file, w->next_file, w->preparing};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        if (files[i] >= 0) {
+            w->disk->ops->close(w->disk, files[i]);
+        }
+    }
+    (void)pthread_cond_destroy(&w->wake);
+    (void)pthread_mutex_destroy(&w->mutex);
+    free(w->retired);
+    free(w->zeros);
+}

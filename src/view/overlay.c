@@ -1,0 +1,665 @@
+#include "view/overlay.h"
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/hash.h"
+#include "base/index.h"
+#include "base/limits.h"
+#include "base/region.h"
+
+#include <stdlib.h>
+
+/* A generation is an arena of entries that only grows. An entry is known by its offset
+ * divided by 8 (0: none), so that links are 32 bits.
+ *
+ * By key: a dm_index. By account: a chain, newest first, of the first entry that each contact had.
+ * A value that outgrows its entry moves to a new one, which takes the old one's place in the hash
+ * chain; the first entry stays in the account's chain and leads to the newest. So a walk's position
+ * never goes away, and it meets every contact once. */
+
+enum {
+    UNIT = 8,
+    ENTRY_SIZE_EXPECTED = 512, /* arena bytes reserved for each contact */
+    ARENA_SIZE_MIN = 1 << 20,
+    SORT_BY_INSERTION = 12,
+};
+#define ARENA_SIZE_MAX ((size_t)UINT32_MAX * UNIT)
+
+enum { FLAG_MOVED = 1, FLAG_LATER = 2, FLAG_SIDE = 4 };
+
+struct entry {
+    uint32_t hash_next;    /* of a first entry that moved: its contact's newest entry */
+    uint32_t account_next; /* of one that came later: its contact's first entry */
+    uint64_t lsn;
+    uint16_t value_size, value_room;
+    uint8_t key_size, flags;
+    uint16_t tag;    /* upper bits of the hash: most other keys differ here already */
+    uint8_t bytes[]; /* the key, the value */
+};
+_Static_assert(sizeof(struct entry) == 24, "no padding in an entry");
+
+struct side_row {
+    uint32_t entry;
+    enum dm_table table;
+};
+
+struct dm_generation {
+    uint64_t id;
+    uint64_t upto_lsn;
+    uint32_t count;
+    uint32_t used; /* of the arena, in units */
+    struct dm_region arena;
+    struct dm_index index;     /* of each contact's newest entry */
+    struct dm_region accounts; /* u32 heads by account number */
+    struct side_row *sides;
+    size_t side_count, side_room;
+};
+
+struct dm_overlay {
+    uint32_t contacts_max;
+    size_t arena_size; /* what both generations together may use */
+    struct dm_generation *current, *frozen;
+};
+
+/* ---- one generation ------------------------------------------------------- */
+
+static struct entry *entry_at(const struct dm_generation *generation, uint32_t at)
+{
+    return (struct entry *)(void *)((uint8_t *)generation->arena.base + (size_t)at * UNIT);
+}
+
+static struct dm_slice entry_key(const struct entry *entry)
+{
+    return dm_slice(entry->bytes, entry->key_size);
+}
+
+static struct dm_slice entry_value(const struct entry *entry)
+{
+    return dm_slice(entry->bytes + entry->key_size, entry->value_size);
+}
+
+static uint32_t entry_units(size_t key_size, size_t room)
+{
+    return (uint32_t)((sizeof(struct entry) + key_size + room + UNIT - 1) / UNIT);
+}
+
+static uint16_t tag_of(uint64_t hash)
+{
+    return (uint16_t)(hash >> 48);
+}
+
+/* Where the link to the key's newest entry is; *link is 0 when there is none. */
+static uint32_t *find_link(const struct dm_generation *generation, struct dm_slice key,
+                           uint64_t hash)
+{
+    uint32_t *link = dm_index_bucket(&generation->index, hash);
+    while (*link != 0) {
+        struct entry *entry = entry_at(generation, *link);
+        if (entry->tag == tag_of(hash) && dm_slice_equal(entry_key(entry), key)) {
+            break;
+        }
+        link = &entry->hash_next;
+    }
+    return link;
+}
+
+static uint32_t find(const struct dm_generation *generation, struct dm_slice key, uint64_t hash)
+{
+    return generation == NULL || generation->count == 0 ? 0 : *find_link(generation, key, hash);
+}
+
+static uint32_t *index_link(void *context, uint32_t at)
+{
+    return &entry_at(context, at)->hash_next;
+}
+
+static uint64_t index_hash(void *context, uint32_t at)
+{
+    const struct entry *entry = entry_at(context, at);
+    return dm_hash(entry->bytes, entry->key_size, 0);
+}
+
+static uint32_t account_of(struct dm_slice key)
+{
+    return dm_load_be32(key.data);
+}
+
+static uint32_t *account_head(const struct dm_generation *generation, uint32_t account)
+{
+    return (uint32_t *)generation->accounts.base + account;
+}
+
+/* Fills a new entry at the arena's end and links it nowhere. The caller has checked
+ * that there is room. */
+static uint32_t entry_add(struct dm_generation *generation, struct dm_slice key,
+                          struct dm_slice value, size_t room, uint8_t flags)
+{
+    uint32_t at = generation->used;
+    generation->used += entry_units(key.size, room);
+    struct entry *entry = entry_at(generation, at);
+    entry->value_size = (uint16_t)value.size;
+    entry->value_room = (uint16_t)room;
+    entry->key_size = (uint8_t)key.size;
+    entry->flags = flags;
+    memcpy(entry->bytes, key.data, key.size);
+    if (value.size > 0) {
+        memcpy(entry->bytes + key.size, value.data, value.size);
+    }
+    return at;
+}
+
+static struct dm_generation *generation_create(uint64_t id, uint32_t contacts_max,
+                                               size_t arena_size)
+{
+    struct dm_generation *generation = calloc(1, sizeof *generation);
+    if (generation == NULL) {
+        return NULL;
+    }
+    generation->id = id;
+    generation->used = 1; /* offset 0 is no entry */
+    size_t accounts_size = ((size_t)DM_ACCOUNTS_MAX + 1) * sizeof(uint32_t);
+    if (!dm_region_init(&generation->arena, arena_size) ||
+        !dm_region_init(&generation->accounts, accounts_size) ||
+        !dm_index_init(&generation->index, contacts_max, index_link, index_hash, generation)) {
+        dm_generation_destroy(generation);
+        return NULL;
+    }
+    return generation;
+}
+
+void dm_generation_destroy(struct dm_generation *generation)
+{
+    if (generation == NULL) {
+        return;
+    }
+    dm_region_finish(&generation->arena);
+    dm_region_finish(&generation->accounts);
+    dm_index_finish(&generation->index);
+    free(generation->sides);
+    free(generation);
+}
+
+uint32_t dm_generation_count(const struct dm_generation *generation)
+{
+    return generation->count;
+}
+
+uint64_t dm_generation_lsn(const struct dm_generation *generation)
+{
+    return generation->upto_lsn;
+}
+
+bool dm_generation_side(const struct dm_generation *generation, size_t i, enum dm_table *table,
+                        struct dm_slice *key, struct dm_slice *value)
+{
+    if (i >= generation->side_count) {
+        return false;
+    }
+    const struct side_row *row = &generation->sides[i];
+    const struct entry *entry = entry_at(generation, row->entry);
+    *table = row->table;
+    *key = entry_key(entry);
+    *value = entry_value(entry);
+    return true;
+}
+
+/* ---- the overlay ---------------------------------------------------------- */
+
+struct dm_overlay *dm_overlay_create(uint32_t contacts_max)
+{
+    size_t arena_size = ARENA_SIZE_MIN + (size_t)contacts_max * ENTRY_SIZE_EXPECTED;
+    if (arena_size > ARENA_SIZE_MAX) {
+        arena_size = ARENA_SIZE_MAX;
+    }
+    struct dm_overlay *overlay = dm_xcalloc(1, sizeof *overlay);
+    overlay->contacts_max = contacts_max;
+    overlay->arena_size = arena_size;
+    overlay->current = generation_create(1, contacts_max, arena_size);
+    if (overlay->current == NULL) {
+        free(overlay);
+        return NULL;
+    }
+    return overlay;
+}
+
+void dm_overlay_destroy(struct dm_overlay *overlay)
+{
+    if (overlay == NULL) {
+        return;
+    }
+    dm_generation_destroy(overlay->current);
+    dm_generation_destroy(overlay->frozen);
+    free(overlay);
+}
+
+static size_t units_used(const struct dm_overlay *overlay)
+{
+    size_t frozen = overlay->frozen == NULL ? 0 : overlay->frozen->used;
+    return overlay->current->used + frozen;
+}
+
+static bool has_room(const struct dm_overlay *overlay, size_t key_size, size_t room)
+{
+    return (units_used(overlay) + entry_units(key_size, room)) * UNIT <= overlay->arena_size;
+}
+
+static bool replace(struct dm_overlay *overlay, uint32_t *link, struct dm_slice key,
+                    struct dm_slice value, uint64_t lsn)
+{
+    struct dm_generation *current = overlay->current;
+    uint32_t old_at = *link;
+    struct entry *old = entry_at(current, old_at);
+    if (value.size <= old->value_room) {
+        if (value.size > 0) {
+            memcpy(old->bytes + old->key_size, value.data, value.size);
+        }
+        old->value_size = (uint16_t)value.size;
+        old->lsn = lsn;
+        return true;
+    }
+    /* Half as much again: a record that grows answer by answer moves only a few times. */
+    size_t room = value.size + value.size / 2;
+    room = room > UINT16_MAX ? UINT16_MAX : room;
+    if (!has_room(overlay, key.size, room)) {
+        return false;
+    }
+    uint32_t at = entry_add(current, key, value, room, FLAG_LATER);
+    struct entry *entry = entry_at(current, at);
+    entry->lsn = lsn;
+    entry->tag = old->tag;
+    entry->hash_next = old->hash_next;
+    uint32_t first_at = old->flags & FLAG_LATER ? old->account_next : old_at;
+    struct entry *first = entry_at(current, first_at);
+    entry->account_next = first_at;
+    *link = at;
+    first->flags |= FLAG_MOVED;
+    first->hash_next = at;
+    return true;
+}
+
+bool dm_overlay_put(struct dm_overlay *overlay, struct dm_slice key, struct dm_slice value,
+                    uint64_t lsn)
+{
+    DM_ASSERT(key.size >= 4 && key.size <= UINT8_MAX && value.size <= UINT16_MAX);
+    DM_ASSERT(account_of(key) <= DM_ACCOUNTS_MAX);
+    struct dm_generation *current = overlay->current;
+    uint64_t hash = dm_hash(key.data, key.size, 0);
+    uint32_t *link = find_link(current, key, hash);
+    if (*link != 0) {
+        return replace(overlay, link, key, value, lsn);
+    }
+    if (dm_overlay_count(overlay) >= overlay->contacts_max ||
+        !has_room(overlay, key.size, value.size)) {
+        return false;
+    }
+    uint32_t at = entry_add(current, key, value, value.size, 0);
+    struct entry *entry = entry_at(current, at);
+    uint32_t *head = account_head(current, account_of(key));
+    entry->lsn = lsn;
+    entry->tag = tag_of(hash);
+    entry->account_next = *head;
+    *head = at;
+    dm_index_insert(&current->index, at, hash);
+    current->count++;
+    return true;
+}
+
+bool dm_overlay_get(const struct dm_overlay *overlay, struct dm_slice key, struct dm_slice *value,
+                    uint64_t *lsn)
+{
+    const struct dm_generation *current = overlay->current;
+    const struct dm_generation *frozen = overlay->frozen;
+    if (current->count == 0 && frozen == NULL) {
+        return false;
+    }
+    uint64_t hash = dm_hash(key.data, key.size, 0);
+    const struct dm_generation *in = current;
+    uint32_t at = find(current, key, hash);
+    if (at == 0) {
+        in = frozen;
+        at = find(frozen, key, hash);
+    }
+    if (at == 0) {
+        return false;
+    }
+    const struct entry *entry = entry_at(in, at);
+    if (value != NULL) {
+        *value = entry_value(entry);
+    }
+    if (lsn != NULL) {
+        *lsn = entry->lsn;
+    }
+    return true;
+}
+
+bool dm_overlay_side(struct dm_overlay *overlay, enum dm_table table, struct dm_slice key,
+                     struct dm_slice value)
+{
+    DM_ASSERT(key.size <= UINT8_MAX && value.size <= UINT16_MAX);
+    struct dm_generation *current = overlay->current;
+    if (!has_room(overlay, key.size, value.size)) {
+        return false;
+    }
+    if (current->side_count == current->side_room) {
+        size_t room = current->side_room == 0 ? 64 : current->side_room * 2;
+        struct side_row *grown = realloc(current->sides, room * sizeof *grown);
+        if (grown == NULL) {
+            return false;
+        }
+        current->sides = grown;
+        current->side_room = room;
+    }
+    uint32_t at = entry_add(current, key, value, value.size, FLAG_SIDE);
+    current->sides[current->side_count++] = (struct side_row){.entry = at, .table = table};
+    return true;
+}
+
+uint32_t dm_overlay_count(const struct dm_overlay *overlay)
+{
+    return overlay->current->count + (overlay->frozen == NULL ? 0 : overlay->frozen->count);
+}
+
+uint32_t dm_overlay_current_count(const struct dm_overlay *overlay)
+{
+    return overlay->current->count + (uint32_t)overlay->current->side_count;
+}
+
+static size_t generation_memory(const struct dm_generation *generation)
+{
+    return (size_t)generation->used * UNIT + dm_index_memory(&generation->index) +
+           generation->side_room * sizeof(struct side_row);
+}
+
+size_t dm_overlay_room(const struct dm_overlay *overlay)
+{
+    return overlay->arena_size - units_used(overlay) * UNIT;
+}
+
+size_t dm_overlay_memory(const struct dm_overlay *overlay)
+{
+    return generation_memory(overlay->current) +
+           (overlay->frozen == NULL ? 0 : generation_memory(overlay->frozen));
+}
+
+struct dm_generation *dm_overlay_freeze(struct dm_overlay *overlay, uint64_t upto_lsn)
+{
+    DM_ASSERT(overlay->frozen == NULL);
+    if (dm_overlay_current_count(overlay) == 0) {
+        return NULL;
+    }
+    struct dm_generation *fresh =
+        generation_create(overlay->current->id + 1, overlay->contacts_max, overlay->arena_size);
+    if (fresh == NULL) {
+        return NULL;
+    }
+    overlay->frozen = overlay->current;
+    overlay->frozen->upto_lsn = upto_lsn;
+    overlay->current = fresh;
+    return overlay->frozen;
+}
+
+struct dm_generation *dm_overlay_drop(struct dm_overlay *overlay)
+{
+    struct dm_generation *dropped = overlay->frozen;
+    overlay->frozen = NULL;
+    return dropped;
+}
+
+/* ---- walks ---------------------------------------------------------------- */
+
+enum { STAGE_BEGIN, STAGE_UNDER_WAY, STAGE_END };
+
+static const struct dm_generation *generation_of(const struct dm_overlay *overlay, uint64_t id)
+{
+    if (overlay->current->id == id) {
+        return overlay->current;
+    }
+    return overlay->frozen != NULL && overlay->frozen->id == id ? overlay->frozen : NULL;
+}
+
+/* The entry that holds the value now, from a contact's first one. */
+static const struct entry *newest_of(const struct dm_generation *generation,
+                                     const struct entry *first)
+{
+    return first->flags & FLAG_MOVED ? entry_at(generation, first->hash_next) : first;
+}
+
+static void item_fill(struct dm_overlay_item *item, const struct entry *entry, bool newest)
+{
+    item->key = entry_key(entry);
+    item->value = entry_value(entry);
+    item->lsn = entry->lsn;
+    item->newest = newest;
+}
+
+static uint32_t find_in_current(const struct dm_overlay *overlay,
+                                const struct dm_generation *generation, struct dm_slice key)
+{
+    if (generation == overlay->current || overlay->current->count == 0) {
+        return 0;
+    }
+    return find(overlay->current, key, dm_hash(key.data, key.size, 0));
+}
+
+/* Did the walk pass this contact of current already? It goes from the newest to the
+ * older, so it saw what was in the chain at its first step, and nothing since. */
+static bool walk_passed(const struct dm_overlay *overlay, const struct dm_overlay_walk *walk,
+                        uint32_t at)
+{
+    const struct entry *entry = entry_at(overlay->current, at);
+    uint32_t first = entry->flags & FLAG_LATER ? entry->account_next : at;
+    return overlay->current->id == walk->start_generation && first <= walk->start;
+}
+
+static void walk_item(const struct dm_overlay *overlay, const struct dm_overlay_walk *walk,
+                      const struct dm_generation *generation, const struct entry *entry,
+                      struct dm_overlay_item *item)
+{
+    uint32_t later = find_in_current(overlay, generation, entry_key(entry));
+    if (later == 0) {
+        item_fill(item, entry, true);
+    } else if (walk_passed(overlay, walk, later)) {
+        item_fill(item, entry, false);
+    } else {
+        /* It was put again where this walk never comes: here is its only chance. */
+        item_fill(item, entry_at(overlay->current, later), true);
+    }
+}
+
+static void walk_enter(struct dm_overlay_walk *walk, const struct dm_generation *generation)
+{
+    walk->stage = STAGE_UNDER_WAY;
+    walk->generation = generation->id;
+    walk->next = *account_head(generation, walk->account);
+}
+
+bool dm_overlay_walk(const struct dm_overlay *overlay, struct dm_overlay_walk *walk,
+                     struct dm_overlay_item *item)
+{
+    if (walk->stage == STAGE_END || walk->account > DM_ACCOUNTS_MAX) {
+        return false;
+    }
+    if (walk->stage == STAGE_BEGIN) {
+        walk_enter(walk, overlay->current);
+        walk->start_generation = walk->generation;
+        walk->start = walk->next;
+    }
+    const struct dm_generation *generation = generation_of(overlay, walk->generation);
+    /* Gone means applied, and what is older is, too. */
+    while (generation != NULL) {
+        if (walk->next != 0) {
+            const struct entry *first = entry_at(generation, walk->next);
+            walk->next = first->account_next;
+            walk_item(overlay, walk, generation, newest_of(generation, first), item);
+            return true;
+        }
+        generation = generation_of(overlay, walk->generation - 1);
+        if (generation != NULL) {
+            walk_enter(walk, generation);
+        }
+    }
+    walk->stage = STAGE_END;
+    return false;
+}
+
+/* Moves the walk to the next first entry at or after its position; NULL at the end. */
+static const struct entry *arena_next(const struct dm_generation *generation,
+                                      struct dm_overlay_walk *walk)
+{
+    while (walk->next < generation->used) {
+        const struct entry *entry = entry_at(generation, walk->next);
+        walk->next += entry_units(entry->key_size, entry->value_room);
+        if ((entry->flags & (FLAG_LATER | FLAG_SIDE)) == 0) {
+            return entry;
+        }
+    }
+    return NULL;
+}
+
+bool dm_overlay_walk_all(const struct dm_overlay *overlay, struct dm_overlay_walk *walk,
+                         struct dm_overlay_item *item)
+{
+    const struct dm_generation *oldest =
+        overlay->frozen != NULL ? overlay->frozen : overlay->current;
+    /* At the beginning, and when the generation it was in has been applied. */
+    if (walk->generation < oldest->id) {
+        walk->generation = oldest->id;
+        walk->next = 1;
+    }
+    const struct dm_generation *generation = generation_of(overlay, walk->generation);
+    while (generation != NULL) {
+        const struct entry *first = arena_next(generation, walk);
+        if (first != NULL) {
+            const struct entry *entry = newest_of(generation, first);
+            item_fill(item, entry, find_in_current(overlay, generation, entry_key(entry)) == 0);
+            return true;
+        }
+        generation = generation_of(overlay, walk->generation + 1);
+        if (generation != NULL) {
+            walk->generation = generation->id;
+            walk->next = 1;
+        }
+    }
+    return false;
+}
+
+/* ---- sorting -------------------------------------------------------------- */
+
+/* Keys are sorted by eight bytes at a time: a merge sort by the first eight, then each
+ * run of equals by the next eight, and so on. A long prefix that all share (an account,
+ * "contact-") costs one pass, and no order of arrival makes it slow. */
+struct sort_item {
+    uint64_t word; /* eight bytes of the key, big-endian, zeros past its end */
+    uint32_t entry;
+    uint32_t rest; /* bytes of the key from there, at most 8 */
+};
+
+static bool sort_less(const struct sort_item *a, const struct sort_item *b)
+{
+    return a->word != b->word ? a->word < b->word : a->rest < b->rest;
+}
+
+static bool sort_equal(const struct sort_item *a, const struct sort_item *b)
+{
+    return a->word == b->word && a->rest == b->rest;
+}
+
+static void sort_load(const struct dm_generation *generation, struct sort_item *item, size_t depth)
+{
+    const struct entry *entry = entry_at(generation, item->entry);
+    const uint8_t *from = entry->bytes + depth;
+    size_t rest = entry->key_size - depth;
+    if (rest >= 8) {
+        item->word = dm_load_be64(from);
+        item->rest = 8;
+        return;
+    }
+    uint8_t padded[8] = {0};
+    memcpy(padded, from, rest);
+    item->word = dm_load_be64(padded);
+    item->rest = (uint32_t)rest;
+}
+
+static void sort_insertion(struct sort_item *items, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        struct sort_item moving = items[i];
+        size_t to = i;
+        for (; to > 0 && sort_less(&moving, &items[to - 1]); to--) {
+            items[to] = items[to - 1];
+        }
+        items[to] = moving;
+    }
+}
+
+static void sort_words(struct sort_item *items, struct sort_item *scratch, size_t count)
+{
+    if (count <= SORT_BY_INSERTION) {
+        sort_insertion(items, count);
+        return;
+    }
+    size_t half = count / 2;
+    sort_words(items, scratch, half);
+    sort_words(items + half, scratch, count - half);
+    if (!sort_less(&items[half], &items[half - 1])) {
+        return;
+    }
+    memcpy(scratch, items, half * sizeof *items);
+    size_t left = 0, right = half, to = 0;
+    while (left < half && right < count) {
+        items[to++] = sort_less(&items[right], &scratch[left]) ? items[right++] : scratch[left++];
+    }
+    memcpy(&items[to], &scratch[left], (half - left) * sizeof *items);
+}
+
+static void sort_keys(const struct dm_generation *generation, struct sort_item *items,
+                      struct sort_item *scratch, size_t count, size_t depth)
+{
+    for (size_t i = 0; i < count; i++) {
+        sort_load(generation, &items[i], depth);
+    }
+    sort_words(items, scratch, count);
+    size_t end;
+    for (size_t from = 0; from < count; from = end) {
+        for (end = from + 1; end < count && sort_equal(&items[from], &items[end]); end++) {
+        }
+        if (end - from > 1) {
+            /* Keys are distinct, so these go on past the word. */
+            sort_keys(generation, items + from, scratch, end - from, depth + 8);
+        }
+    }
+}
+
+struct dm_generation_entry *dm_generation_sorted(const struct dm_generation *generation,
+                                                 size_t *count)
+{
+    *count = 0;
+    size_t total = generation->count;
+    if (total == 0) {
+        return NULL;
+    }
+    struct dm_generation_entry *sorted = malloc(total * sizeof *sorted);
+    struct sort_item *items = malloc((total + total / 2) * sizeof *items);
+    if (sorted == NULL || items == NULL) {
+        free(sorted);
+        free(items);
+        return NULL;
+    }
+    struct dm_overlay_walk walk = {.next = 1};
+    for (size_t i = 0; i < total; i++) {
+        const struct entry *first = arena_next(generation, &walk);
+        DM_ASSERT(first != NULL);
+        const struct entry *entry = newest_of(generation, first);
+        ptrdiff_t offset = (const uint8_t *)entry - (const uint8_t *)generation->arena.base;
+        items[i].entry = (uint32_t)(offset / UNIT);
+    }
+    sort_keys(generation, items, items + total, total, 0);
+    for (size_t i = 0; i < total; i++) {
+        const struct entry *entry = entry_at(generation, items[i].entry);
+        sorted[i] =
+            (struct dm_generation_entry){.key = entry_key(entry), .value = entry_value(entry)};
+    }
+    free(items);
+    *count = total;
+    return sorted;
+}

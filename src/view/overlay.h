@@ -1,0 +1,94 @@
+#ifndef DM_VIEW_OVERLAY_H
+#define DM_VIEW_OVERLAY_H
+
+#include "base/slice.h"
+#include "view/store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What is accepted and not yet in the store. Two generations: `current` takes new
+ * values; `frozen` is being applied by another thread and is read-only. A lookup
+ * asks current, then frozen, then the store. Dropping a generation frees it whole.
+ *
+ * Contacts are found by key (hash table that grows one bucket an insert, so never
+ * stalls) and by account (a chain, for scans). Rows of the small tables (META,
+ * ACCOUNTS, POLICIES) ride along as `side` rows: they are applied with the
+ * generation, last, and not looked up here. */
+
+struct dm_overlay;
+struct dm_generation;
+
+struct dm_overlay *dm_overlay_create(uint32_t contacts_max);
+void dm_overlay_destroy(struct dm_overlay *overlay);
+
+/* Stores a contact's newest encoded record (empty: deleted) at `lsn`. Replaces the one
+ * in current. false when there are contacts_max entries or no memory. */
+bool dm_overlay_put(struct dm_overlay *overlay, struct dm_slice key, struct dm_slice value,
+                    uint64_t lsn);
+/* Found in either generation? *value (empty: deleted) is valid until the next put,
+ * freeze or drop. */
+bool dm_overlay_get(const struct dm_overlay *overlay, struct dm_slice key, struct dm_slice *value,
+                    uint64_t *lsn);
+/* Adds a side row (empty value: deleted). Of two with one key the later counts. */
+bool dm_overlay_side(struct dm_overlay *overlay, enum dm_table table, struct dm_slice key,
+                     struct dm_slice value);
+
+uint32_t dm_overlay_count(const struct dm_overlay *overlay);         /* both generations */
+uint32_t dm_overlay_current_count(const struct dm_overlay *overlay); /* contacts and side rows */
+/* Bytes that puts may still take: keys, values and 24 bytes each. */
+size_t dm_overlay_room(const struct dm_overlay *overlay);
+size_t dm_overlay_memory(const struct dm_overlay *overlay); /* bytes in use */
+
+/* Makes current the frozen one (there must be none) and begins an empty current. NULL
+ * when there is nothing to freeze or no memory. The generation belongs to the overlay
+ * until dm_overlay_drop. */
+struct dm_generation *dm_overlay_freeze(struct dm_overlay *overlay, uint64_t upto_lsn);
+/* Detaches the frozen one (it is applied); the caller destroys it, on any thread. */
+struct dm_generation *dm_overlay_drop(struct dm_overlay *overlay);
+void dm_generation_destroy(struct dm_generation *generation); /* NULL: no effect */
+
+/* Walks an account's contacts, in no order, each key at most twice (once a
+ * generation; `newest` tells the one that counts, which comes exactly once). Begin with
+ * a zeroed walk. A put, freeze or drop between steps is allowed: what was there at the
+ * first step and is not in the store yet is seen, with its newest value; what comes
+ * later may be. So who merges with the store walks here first and scans there after.
+ * Returns false at the end. */
+struct dm_overlay_walk {
+    uint32_t account;
+    uint32_t next;  /* private from here on: the entry to look at next; 0: the end */
+    uint32_t start; /* the chain's head at the first step */
+    uint8_t stage;
+    uint64_t generation; /* the one that `next` is in */
+    uint64_t start_generation;
+};
+struct dm_overlay_item {
+    struct dm_slice key, value; /* valid until the next put, freeze or drop */
+    uint64_t lsn;
+    bool newest;
+};
+bool dm_overlay_walk(const struct dm_overlay *overlay, struct dm_overlay_walk *walk,
+                     struct dm_overlay_item *item);
+/* The same over all accounts, in order of a contact's first arrival in its generation:
+ * frozen first, then current up to what is there by then. A contact that is put again
+ * meanwhile may come again. */
+bool dm_overlay_walk_all(const struct dm_overlay *overlay, struct dm_overlay_walk *walk,
+                         struct dm_overlay_item *item);
+
+/* Contacts of a generation (those deleted, too). */
+uint32_t dm_generation_count(const struct dm_generation *generation);
+
+/* For the applier: the contacts of a frozen generation, sorted by key; allocated,
+ * the caller frees it. NULL with *count 0 when there is no memory or nothing
+ * (dm_generation_count tells which). An empty value: deleted. */
+struct dm_generation_entry {
+    struct dm_slice key, value;
+};
+struct dm_generation_entry *dm_generation_sorted(const struct dm_generation *generation,
+                                                 size_t *count);
+uint64_t dm_generation_lsn(const struct dm_generation *generation); /* upto_lsn */
+/* The i-th side row, false past the last. */
+bool dm_generation_side(const struct dm_generation *generation, size_t i, enum dm_table *table,
+                        struct dm_slice *key, struct dm_slice *value);
+
+#endif

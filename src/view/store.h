@@ -1,0 +1,67 @@
+#ifndef DM_VIEW_STORE_H
+#define DM_VIEW_STORE_H
+
+#include "base/code.h"
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The ordered tables that hold what has been applied, as a port: LMDB, or memory
+ * (tests, simulation). One thread reads (the loop), one writes (the applier). */
+
+enum dm_table {
+    DM_TABLE_META,     /* small text keys */
+    DM_TABLE_ACCOUNTS, /* BE32(account) */
+    DM_TABLE_POLICIES, /* BE32(account) ‖ BE32(bot) */
+    DM_TABLE_CONTACTS, /* BE32(account) ‖ contact_id → encoded record */
+    DM_TABLE_WAKES,    /* BE32(account) ‖ BE64(until_ms) ‖ contact_id → LE64 fence */
+};
+#define DM_TABLE_COUNT 5
+
+struct dm_store {
+    const struct dm_store_ops *ops;
+};
+
+struct dm_store_ops {
+    /* ---- reader. All reads see one snapshot, begun by the first read after
+     * read_end; slices are valid until read_end. Never hold it across a turn. */
+    bool (*get)(struct dm_store *, enum dm_table, struct dm_slice key, struct dm_slice *value);
+    /* The first entry with a key >= `from` (exclusive: > `from`). false at the end. A
+     * following call with the key just returned, exclusive, is a cheap step. */
+    bool (*seek)(struct dm_store *, enum dm_table, struct dm_slice from, bool exclusive,
+                 struct dm_slice *key, struct dm_slice *value);
+    void (*read_end)(struct dm_store *);
+
+    /* ---- writer. One transaction at a time; values from txn_get are valid until the
+     * next call. A failed put fails the commit. */
+    enum dm_code (*txn_begin)(struct dm_store *, struct dm_error *);
+    bool (*txn_get)(struct dm_store *, enum dm_table, struct dm_slice key, struct dm_slice *value);
+    void (*txn_put)(struct dm_store *, enum dm_table, struct dm_slice key, struct dm_slice value);
+    void (*txn_delete)(struct dm_store *, enum dm_table,
+                       struct dm_slice key); /* absent: no effect */
+    enum dm_code (*txn_commit)(struct dm_store *, struct dm_error *);
+    void (*txn_abort)(struct dm_store *);
+
+    uint64_t (*bytes)(struct dm_store *); /* in use on disk */
+    void (*close)(struct dm_store *);
+};
+
+/* LMDB in `folder` (which exists), default safe sync, map of map_size bytes of
+ * address space (less, with a warning, where the system refuses that much), MDB_NOTLS.
+ * Stale readers are cleared. txn_begin and txn_commit answer UNAVAILABLE for what takes
+ * an operator or time (disk or map full, I/O error), RESOURCE_EXHAUSTED for too large a
+ * transaction. After a failed meta write the next read or txn_begin opens the environment
+ * again; a txn_begin while a snapshot is held answers UNAVAILABLE until then. A read that
+ * cannot be done ends the process: it must not look like "not found". */
+enum dm_code dm_store_open_lmdb(struct dm_store **store, const char *folder, uint64_t map_size,
+                                struct dm_error *error);
+
+/* Sorted memory with the same semantics: a committed transaction is visible to
+ * snapshots begun after it. `fail_next` of the next commits answer UNAVAILABLE. */
+struct dm_store *dm_store_open_memory(void);
+void dm_store_memory_fail(struct dm_store *store, int fail_next);
+/* What a power cut leaves: all that was committed (a copy to open after a "crash"). */
+struct dm_store *dm_store_memory_clone(const struct dm_store *store);
+
+#endif
