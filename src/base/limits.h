@@ -34,7 +34,7 @@
 /* ---- the wire ------------------------------------------------------------ */
 
 /* One message, either way: what one call may make us buffer. */
-#define DM_MESSAGE_SIZE_MAX (4U * 1024 * 1024)
+#define DM_MESSAGE_SIZE_MAX (4U << 20)
 /* Past this length a ttrpc frame is no mistake but garbage: close. */
 #define DM_TTRPC_DISCARD_MAX (16U * 1024 * 1024)
 /* Open calls of one connection (pending mutations and streams): a client cannot
@@ -43,20 +43,20 @@
 /* Unsent bytes of a connection past which it is no longer read from, and below
  * which it is again: a client that does not read is not served. */
 #define DM_OUTPUT_HIGH (1024U * 1024)
-#define DM_OUTPUT_LOW (256U * 1024)
+#define DM_OUTPUT_LOW (256U << 10)
 /* HTTP: "/service/Method" of an RPC, a whole URL (GET carries its message there), one
  * request's head, and its headers: what is buffered before anybody is known to be served. */
 #define DM_HTTP_PATH_MAX 256
-#define DM_HTTP_URL_MAX (16U * 1024)
-#define DM_HTTP_HEAD_MAX (32U * 1024)
+#define DM_HTTP_URL_MAX 16384U
+#define DM_HTTP_HEAD_MAX 32768U
 #define DM_HTTP_HEADERS_MAX 100
 /* HTTP/1.1: chunk extensions and trailers of one body, which nobody reads. */
 #define DM_HTTP1_CHUNK_EXTRA_MAX 4096
 /* HTTP/1.1: pipelined bytes kept while a call is open. */
-#define DM_HTTP1_PIPELINE_MAX (64U * 1024)
+#define DM_HTTP1_PIPELINE_MAX 65536U
 /* A body that is too large is read to its end up to this, so that the answer arrives;
  * past it the connection is closed. */
-#define DM_HTTP_DISCARD_MAX (16U * 1024 * 1024)
+#define DM_HTTP_DISCARD_MAX 16777216U
 /* HTTP/2: flow-control windows of a stream and of the connection. */
 #define DM_H2_STREAM_WINDOW (1 << 20)
 #define DM_H2_CONNECTION_WINDOW (4 << 20)
@@ -82,7 +82,7 @@
 /* Calls of the whole server that wait for the disk, for time or for a reader, and the
  * bytes of their encoded answers: what slow disks and readers may cost in memory. */
 #define DM_CALLS_MAX 1000000
-#define DM_ANSWERS_PENDING_MAX (256U * 1024 * 1024)
+#define DM_ANSWERS_PENDING_MAX (256U << 20)
 /* Bytes read from one socket in one turn: fairness among connections. */
 #define DM_READ_SIZE (256U * 1024)
 
@@ -110,6 +110,8 @@
 #define DM_WAKES_PER_TURN 256
 #define DM_TOPUP_PER_TURN 512
 #define DM_SCAN_PER_TURN 1024
+/* Memory for what Check needs of contacts asked for lately, 32 bytes each. */
+#define DM_CACHE_BYTES (256ULL << 20)
 /* The view's map: address space, not disk. */
 #define DM_VIEW_MAP_SIZE (1ULL << 40)
 

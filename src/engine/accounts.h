@@ -27,6 +27,7 @@ struct dm_account {
     struct dm_bot *bots;
     uint64_t policy_lsn;              /* of the newest change to a bot or to the account itself */
     uint64_t fence_floor;             /* of contacts never written to: see struct dm_op */
+    uint64_t floor_lsn;               /* of the delete that raised it last */
     uint64_t counts[DM_STATUS_COUNT]; /* contacts by stored status; [NONE] is unused */
     uint8_t id_size;
     char id[64];

@@ -7,6 +7,9 @@
 /* The latest that the engine wants to be called again, so that steps of the wall clock
  * are seen. */
 enum { TURN_MS_MAX = 1000 };
+/* As far as the wall clock may go back and nothing needs to be done about it: no new snooze
+ * is shorter than that, so none ends where the wheel has been. */
+#define CLOCK_BACK_MS DM_SNOOZE_MS_MIN
 
 static void set_defaults(struct dm_engine *engine, const struct dm_engine_options *options)
 {
@@ -35,8 +38,11 @@ static bool create_parts(struct dm_engine *engine, const struct dm_engine_option
     engine->overlay = dm_overlay_create(engine->overlay_max);
     engine->sleepers = dm_sleepers_create(DM_SLEEPERS_MAX, now_ms);
     engine->applier = dm_applier_create(&applier);
+    uint64_t cache_bytes = options->cache_bytes != 0 ? options->cache_bytes : DM_CACHE_BYTES;
+    uint64_t seed = dm_clock_monotonic_ns(&engine->clock) ^ (uint64_t)now_ms << 20;
     return engine->overlay != NULL && engine->sleepers != NULL && engine->applier != NULL &&
-           dm_accounts_init(&engine->accounts);
+           dm_accounts_init(&engine->accounts) &&
+           dm_check_cache_init(&engine->cache, cache_bytes, seed);
 }
 
 enum dm_code dm_engine_open(struct dm_engine **out, const struct dm_engine_options *options,
@@ -59,6 +65,7 @@ enum dm_code dm_engine_open(struct dm_engine **out, const struct dm_engine_optio
         dm_engine_close(engine);
         return code;
     }
+    engine->clock_ms = now_ms;
     engine->sweep.due_ms = now_ms + engine->apply_after_ms;
     engine->trim_due_ms = now_ms;
     dm_engine_topup_begin(engine, INT64_MIN, now_ms);
@@ -76,6 +83,7 @@ void dm_engine_close(struct dm_engine *engine)
     }
     dm_sleepers_destroy(engine->sleepers);
     dm_accounts_finish(&engine->accounts);
+    dm_check_cache_finish(&engine->cache);
     free(engine->lags.items);
     free(engine);
 }
@@ -83,6 +91,10 @@ void dm_engine_close(struct dm_engine *engine)
 int dm_engine_turn(struct dm_engine *engine)
 {
     int64_t now_ms = dm_clock_wall_ms(&engine->clock);
+    if (now_ms < engine->clock_ms - CLOCK_BACK_MS) {
+        dm_engine_set_back(engine, now_ms);
+    }
+    engine->clock_ms = now_ms > engine->clock_ms ? now_ms : engine->clock_ms;
     dm_engine_note_lags(engine, now_ms);
     bool more = dm_engine_topup(engine, now_ms);
     more |= dm_engine_fire(engine, now_ms);

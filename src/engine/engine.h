@@ -30,11 +30,12 @@ struct dm_engine_options {
     struct dm_journal *journal; /* borrowed, just opened */
     struct dm_store *store;     /* borrowed, just opened */
     struct dm_clock clock;
-    int64_t horizon_ms;            /* 0: DM_HORIZON_MS */
-    uint32_t overlay_max;          /* contacts; 0: DM_OVERLAY_CONTACTS_MAX */
-    int64_t apply_after_ms;        /* how long a change may wait for the next sweep; 0: 1000 */
-    uint32_t contacts_per_txn;     /* 0: the applier's default */
-    bool manual_applier;           /* no applier thread: see dm_engine_apply_work */
+    int64_t horizon_ms;        /* 0: DM_HORIZON_MS */
+    uint32_t overlay_max;      /* contacts; 0: DM_OVERLAY_CONTACTS_MAX */
+    int64_t apply_after_ms;    /* how long a change may wait for the next sweep; 0: 1000 */
+    uint32_t contacts_per_txn; /* 0: the applier's default */
+    uint64_t cache_bytes; /* what Check needs of contacts asked for lately; 0: DM_CACHE_BYTES */
+    bool manual_applier;  /* no applier thread: see dm_engine_apply_work */
     void (*notify)(void *context); /* from the applier's thread: call dm_engine_turn soon */
     void *notify_context;
 };
@@ -64,7 +65,9 @@ bool dm_engine_apply_work(struct dm_engine *engine);
 
 /* ---- one contact ----------------------------------------------------------- */
 
-/* Check: no allocation, no copy. */
+/* Check: no allocation, no copy. Fills what a CheckResponse shows: status, reason, mode,
+ * decision and its reason, expired, limited, messages_left, bot, bot_messages, fence,
+ * until_ms. */
 void dm_engine_check(struct dm_engine *engine, struct dm_slice account_id,
                      struct dm_slice contact_id, struct dm_effective *out, uint64_t *barrier);
 

@@ -135,11 +135,14 @@ static enum dm_next history_step(struct dm_history *history, struct dm_event *ev
     if (result != DM_CURSOR_ENTRY) {
         return to_next(result);
     }
-    struct dm_slice contact = dm_key_contact(dm_key_slice(&history->key));
+    struct dm_slice key = dm_key_slice(&history->key);
+    const struct dm_account *account =
+        dm_accounts_at(&history->engine->accounts, dm_key_account(key));
     if (entry.seq != history->seq || !dm_event_read(history->engine, &entry, event)) {
         return DM_NEXT_FAILED;
     }
-    if (!dm_slice_equal(event->contact_id, contact)) {
+    if (!dm_slice_equal(event->account_id, dm_slice(account->id, account->id_size)) ||
+        !dm_slice_equal(event->contact_id, dm_key_contact(key))) {
         return DM_NEXT_END; /* a position that was none of this contact's events */
     }
     history->seq = event->previous_seq;

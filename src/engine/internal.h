@@ -2,6 +2,7 @@
 #define DM_ENGINE_INTERNAL_H
 
 #include "engine/accounts.h"
+#include "engine/cache.h"
 #include "engine/engine.h"
 #include "engine/entry.h"
 #include "engine/sleepers.h"
@@ -47,11 +48,13 @@ struct dm_engine {
     struct dm_applier *applier;
     struct dm_sleepers *sleepers;
     struct dm_accounts accounts;
+    struct dm_check_cache cache;
 
     uint64_t last_seq; /* ordered, durable or not */
     uint64_t applied_lsn;
     uint32_t overlay_max;
     int64_t horizon_ms, apply_after_ms;
+    int64_t clock_ms; /* the latest that a turn saw, unless the clock was set back since */
     int64_t armed_until_ms;
     int64_t far_wake_ms; /* a wake beyond the horizon is not earlier than this; INT64_MAX: none */
     int64_t trim_due_ms;
@@ -78,6 +81,9 @@ bool dm_engine_find(struct dm_engine *engine, struct dm_slice key, struct dm_sli
                     uint64_t *lsn);
 /* The same into engine->record (status NONE when there is none). */
 uint64_t dm_engine_load(struct dm_engine *engine, struct dm_slice key);
+/* The contact of engine->key, likewise; returns the lsn of the newest entry that tells what
+ * it reads as: of what is not there, that is also the account's newest delete. */
+uint64_t dm_engine_load_of(struct dm_engine *engine, const struct dm_account *account);
 /* A stored record as it is shown. */
 void dm_contact_show(const struct dm_engine *engine, const struct dm_account *account,
                      struct dm_slice contact_id, const struct dm_record *record, int64_t now_ms,
@@ -107,6 +113,10 @@ void dm_engine_time(struct dm_engine *engine, struct dm_slice key, const struct 
 bool dm_engine_fire(struct dm_engine *engine, int64_t now_ms);
 bool dm_engine_topup(struct dm_engine *engine, int64_t now_ms);
 void dm_engine_topup_begin(struct dm_engine *engine, int64_t from_ms, int64_t now_ms);
+/* A wake is ordered, by a timer or by a mutation that met it: counted once it is durable. */
+void dm_engine_note_wake(struct dm_engine *engine, uint64_t lsn, int64_t due_ms);
+/* The wall clock was set back: timers and dates that were made before hold no more. */
+void dm_engine_set_back(struct dm_engine *engine, int64_t now_ms);
 void dm_engine_note_lags(struct dm_engine *engine, int64_t now_ms);
 
 /* ---- sweep.c ------------------------------------------------------------------ */

@@ -26,14 +26,39 @@ uint64_t dm_engine_load(struct dm_engine *engine, struct dm_slice key)
     return lsn;
 }
 
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+uint64_t dm_engine_load_of(struct dm_engine *engine, const struct dm_account *account)
+{
+    uint64_t lsn = dm_engine_load(engine, dm_key_slice(&engine->key));
+    return engine->record.status == DM_STATUS_NONE ? later(lsn, account->floor_lsn) : lsn;
+}
+
 uint64_t dm_engine_barrier(struct dm_engine *engine, uint64_t lsn)
 {
     return lsn > dm_journal_durable(engine->journal) ? lsn : 0;
 }
 
-static uint64_t later(uint64_t a, uint64_t b)
+/* The newest state of a contact, from where it stands; remembered when it is durable. */
+static uint64_t read_head(struct dm_engine *engine, const struct dm_account *account,
+                          struct dm_slice contact_id, uint64_t hash, struct dm_record_head *head)
 {
-    return a > b ? a : b;
+    struct dm_slice value;
+    uint64_t lsn;
+    dm_key_make(&engine->key, account->number, contact_id);
+    if (dm_engine_find(engine, dm_key_slice(&engine->key), &value, &lsn)) {
+        bool readable = dm_record_head(head, value);
+        DM_ASSERT(readable);
+    } else {
+        lsn = later(lsn, account->floor_lsn);
+    }
+    if (lsn <= dm_journal_durable(engine->journal)) {
+        dm_check_cache_put(&engine->cache, hash, head);
+    }
+    return lsn;
 }
 
 void dm_engine_check(struct dm_engine *engine, struct dm_slice account_id,
@@ -46,13 +71,21 @@ void dm_engine_check(struct dm_engine *engine, struct dm_slice account_id,
         *barrier = 0;
         return;
     }
-    struct dm_slice value;
-    uint64_t lsn;
     struct dm_record_head head = {0};
-    dm_key_make(&engine->key, account->number, contact_id);
-    if (dm_engine_find(engine, dm_key_slice(&engine->key), &value, &lsn)) {
-        bool readable = dm_record_head(&head, value);
-        DM_ASSERT(readable);
+    uint64_t lsn = 0;
+    uint64_t hash = dm_check_cache_hash(&engine->cache, account->number, contact_id);
+    const struct dm_check_entry *known = dm_check_cache_find(&engine->cache, hash);
+    if (known != NULL) {
+        head.status = known->status;
+        head.reason = known->reason;
+        head.bot = known->bot;
+        head.bot_messages = known->bot_messages;
+        head.fence = known->fence;
+        head.until_ms = known->until_ms;
+        /* Of one never written to, a delete may have raised the fence since. */
+        lsn = known->status == DM_STATUS_NONE ? account->floor_lsn : 0;
+    } else {
+        lsn = read_head(engine, account, contact_id, hash, &head);
     }
     dm_effective_at(out, &head, account->fence_floor, dm_account_policy(account, head.bot), now_ms);
     *barrier = dm_engine_barrier(engine, later(lsn, account->policy_lsn));
@@ -126,7 +159,7 @@ void dm_engine_get(struct dm_engine *engine, struct dm_slice account_id, struct 
         return;
     }
     dm_key_make(&engine->key, account->number, contact_id);
-    uint64_t lsn = dm_engine_load(engine, dm_key_slice(&engine->key));
+    uint64_t lsn = dm_engine_load_of(engine, account);
     dm_contact_show(engine, account, contact_id, &engine->record, now_ms, out);
     *barrier = dm_engine_barrier(engine, later(lsn, account->policy_lsn));
 }

@@ -149,6 +149,13 @@ static void select_place(struct dm_scan *scan, const struct place *place)
     }
 }
 
+/* What is left out of a page tells as much as what is in it: all that was looked at must
+ * be durable. */
+static void see(struct dm_scan *scan, uint64_t lsn)
+{
+    scan->barrier = lsn > scan->barrier ? lsn : scan->barrier;
+}
+
 static void gather_overlay(struct dm_scan *scan, int64_t now_ms, size_t *budget)
 {
     while (*budget > 0) {
@@ -160,6 +167,7 @@ static void gather_overlay(struct dm_scan *scan, int64_t now_ms, size_t *budget)
             return;
         }
         (*budget)--;
+        see(scan, item.lsn);
         if (item.newest && belongs(scan, dm_key_contact(item.key), item.value, now_ms, &place) &&
             compare(&place, &scan->at) > 0) {
             select_place(scan, &place);
@@ -232,6 +240,7 @@ static void merge_view(struct dm_scan *scan, int64_t now_ms, size_t *budget)
         dm_key_make(&scan->key, scan->account->number, contact);
         if (dm_overlay_get(scan->engine->overlay, dm_key_slice(&scan->key), &newest, &lsn)) {
             value = newest;
+            see(scan, lsn);
         }
         /* BY_WAKE, a contact that the overlay moved elsewhere is in the first run. */
         if (belongs(scan, contact, value, now_ms, &place) && compare(&place, &scan->at) == 0) {
@@ -265,8 +274,7 @@ static enum dm_next emit(struct dm_scan *scan, int64_t now_ms, struct dm_contact
         bool readable = dm_record_decode(&engine->record, value);
         DM_ASSERT(readable);
         dm_contact_show(engine, scan->account, id, &engine->record, now_ms, contact);
-        lsn = lsn > scan->account->policy_lsn ? lsn : scan->account->policy_lsn;
-        scan->barrier = lsn > scan->barrier ? lsn : scan->barrier;
+        see(scan, lsn > scan->account->policy_lsn ? lsn : scan->account->policy_lsn);
         return DM_NEXT_ITEM;
     }
     return DM_NEXT_END;

@@ -1,6 +1,7 @@
 #include "engine/internal.h"
 
 #include "base/assert.h"
+#include "base/log.h"
 
 #include <stdlib.h>
 
@@ -23,7 +24,7 @@ void dm_engine_time(struct dm_engine *engine, struct dm_slice key, const struct 
     }
 }
 
-static void note_lag(struct dm_engine *engine, uint64_t lsn, int64_t due_ms)
+void dm_engine_note_wake(struct dm_engine *engine, uint64_t lsn, int64_t due_ms)
 {
     struct dm_lag_ring *ring = &engine->lags;
     if (ring->count == ring->capacity) {
@@ -70,10 +71,8 @@ static void fire_one(struct dm_engine *engine, const struct dm_sleeper *sleeper,
     struct dm_account *account = dm_accounts_at(&engine->accounts, dm_key_account(key));
     struct dm_op op = {.kind = DM_OP_WAKE_DUE, .now_ms = now_ms};
     op.wake.fence = record->fence;
-    int64_t due_ms = record->until_ms;
     uint64_t lsn = dm_engine_run(engine, account, record->bot, &op);
     DM_ASSERT(lsn != 0);
-    note_lag(engine, lsn, due_ms);
 }
 
 bool dm_engine_fire(struct dm_engine *engine, int64_t now_ms)
@@ -108,6 +107,23 @@ void dm_engine_topup_begin(struct dm_engine *engine, int64_t from_ms, int64_t no
      * written while the loading goes on cannot be missed by it. */
     engine->armed_until_ms = to_ms;
     engine->far_wake_ms = INT64_MAX;
+}
+
+/* The wheel cannot go back: what is to end before the time where it stands would have to
+ * wait for that. So another wheel begins at the new time, and is loaded as at the start. */
+void dm_engine_set_back(struct dm_engine *engine, int64_t now_ms)
+{
+    struct dm_sleepers *sleepers = dm_sleepers_create(DM_SLEEPERS_MAX, now_ms);
+    if (sleepers == NULL) {
+        return; /* no address space now: the next turn tries again, nothing is early */
+    }
+    dm_log(DM_LOG_WARN, "wall clock set back", DM_LOG_NUMBER("by_ms", engine->clock_ms - now_ms));
+    dm_sleepers_destroy(engine->sleepers);
+    engine->sleepers = sleepers;
+    engine->clock_ms = now_ms;
+    engine->sweep.due_ms = now_ms + engine->apply_after_ms;
+    engine->trim_due_ms = now_ms;
+    dm_engine_topup_begin(engine, INT64_MIN, now_ms);
 }
 
 static void arm_loaded(struct dm_engine *engine, struct dm_slice key, int64_t until_ms,
@@ -199,11 +215,17 @@ static void topup_from_index(struct dm_engine *engine)
     }
 }
 
+/* Well ahead of the time when the first of those not loaded may be due. */
+static bool wants_topup(const struct dm_engine *engine, int64_t now_ms)
+{
+    return engine->armed_until_ms - now_ms < engine->horizon_ms / 4 * 3;
+}
+
 bool dm_engine_topup(struct dm_engine *engine, int64_t now_ms)
 {
     switch (engine->topup.stage) {
     case DM_TOPUP_IDLE:
-        if (engine->armed_until_ms - now_ms < engine->horizon_ms / 4 * 3) {
+        if (wants_topup(engine, now_ms)) {
             dm_engine_topup_begin(engine, engine->armed_until_ms, now_ms);
         }
         break;
@@ -214,5 +236,6 @@ bool dm_engine_topup(struct dm_engine *engine, int64_t now_ms)
         topup_from_index(engine);
         break;
     }
-    return engine->topup.stage != DM_TOPUP_IDLE;
+    /* The clock may have been set forward during a loading: then another one follows. */
+    return engine->topup.stage != DM_TOPUP_IDLE || wants_topup(engine, now_ms);
 }

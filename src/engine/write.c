@@ -96,6 +96,7 @@ static uint64_t commit_delete(struct dm_engine *engine, struct dm_account *accou
         .contact = dm_key_contact(dm_key_slice(&engine->key)),
     };
     uint64_t lsn = append(engine, &body, 0);
+    account->floor_lsn = lsn;
     bool kept = dm_overlay_put(engine->overlay, dm_key_slice(&engine->key), dm_slice(NULL, 0), lsn);
     DM_ASSERT(kept);
     dm_accounts_touch(&engine->accounts, account);
@@ -137,11 +138,19 @@ uint64_t dm_engine_run(struct dm_engine *engine, struct dm_account *account, uin
     op->next_seq = engine->last_seq + 1;
     op->fence_floor = account->fence_floor;
     dm_step(step, &engine->record, dm_account_policy(account, policy_bot), op);
+    if (step->transition_count != 0) {
+        struct dm_slice contact = dm_key_contact(dm_key_slice(&engine->key));
+        dm_check_cache_forget(&engine->cache,
+                              dm_check_cache_hash(&engine->cache, account->number, contact));
+    }
     for (int i = 0; i < step->transition_count; i++) {
         const struct dm_transition *change = &step->transitions[i];
         lsn = change->record.status == DM_STATUS_NONE
                   ? commit_delete(engine, account, change, op->now_ms)
                   : commit_record(engine, account, change, op->now_ms);
+        if (change->due_ms != 0) {
+            dm_engine_note_wake(engine, lsn, change->due_ms);
+        }
         dm_accounts_count(&engine->accounts, account, change->from, change->record.status);
         dm_engine_time(engine, dm_key_slice(&engine->key), &change->record, change->from);
     }
@@ -220,7 +229,7 @@ enum dm_code dm_engine_mutate(struct dm_engine *engine, struct dm_slice account_
                        DM_ACCOUNTS_MAX);
     }
     dm_key_make(&engine->key, account->number, contact_id);
-    uint64_t read_lsn = dm_engine_load(engine, dm_key_slice(&engine->key));
+    uint64_t read_lsn = dm_engine_load_of(engine, account);
     uint32_t policy_bot = engine->record.bot;
     if (op->kind == DM_OP_SET_STATUS && op->set.change.has_bot) {
         code = resolve_bot(engine, account, bot_id, &op->set.change, error);

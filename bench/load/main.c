@@ -1,0 +1,38 @@
+#include "modes.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+int complain(const char *what, const char *why)
+{
+    (void)fprintf(stderr, "dormouse-bench: %s: %s\n", what, why);
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int (*mode)(const struct options *options);
+    } modes[] = {
+        {"run", run_mode},
+        {"load", load_mode},
+        {"wakes", wakes_mode},
+        {"sleepers", sleepers_mode},
+    };
+    struct options options;
+    bool go_on;
+    int code = options_parse(argc, argv, &options, &go_on);
+    if (!go_on) {
+        return code;
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        if (strcmp(options.mode, modes[i].name) == 0) {
+            return modes[i].mode(&options);
+        }
+    }
+    (void)complain("there is no such mode", options.mode);
+    return 2;
+}

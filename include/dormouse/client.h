@@ -1,0 +1,163 @@
+#ifndef DORMOUSE_CLIENT_H
+#define DORMOUSE_CLIENT_H
+
+#include <dormouse/code.h>
+#include <dormouse/message.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The client of dormouse.v1.BotStatus, over ttrpc.
+ *
+ *   asynchronous    dormouse_client_create(loop, ...), dormouse_check(..., callback): any
+ *                   number of calls on one connection, on your own libuv loop
+ *   blocking        dormouse_client_open(...), dormouse_check_wait(...)
+ *
+ * Nothing here is thread-safe: a client belongs to its loop's thread. A callback is never
+ * called from within the function that began the call; it may call anything here but the
+ * blocking functions, dormouse_client_close included.
+ *
+ * A broken connection is made anew, with growing pauses. Calls that were under way end
+ * with UNAVAILABLE; calls made meanwhile wait for the connection until their deadline.
+ *
+ * SIGPIPE is set to be ignored, unless the program has a handler for it. */
+
+struct uv_loop_s; /* uv_loop_t; include <uv.h> only to run it */
+
+struct dormouse_client;
+struct dormouse_stream;
+
+/* Zero in a field: its default. */
+struct dormouse_options {
+    const char *address;     /* "HOST:PORT", "[V6]:PORT" or "unix:PATH"; required */
+    uint32_t timeout_ms;     /* of a call that sets none; default 10,000 */
+    uint32_t calls_max;      /* open at once; default and most 4,096, the server's own limit */
+    uint32_t backoff_min_ms; /* the first pause before connecting again; default 50 */
+    uint32_t backoff_max_ms; /* the longest one; default 5,000 */
+};
+
+/* How a call ended. The message is "" with OK, else a sentence. */
+struct dormouse_result {
+    int code; /* enum dormouse_code */
+    struct dormouse_text message;
+};
+
+/* ---- life ---------------------------------------------------------------------- */
+
+/* Begins to connect; needs no server yet. The loop is kept alive until the client is
+ * closed. NULL: the address is not one (*result says so, when not NULL; its message is
+ * static), or there is no memory. */
+struct dormouse_client *dormouse_client_create(struct uv_loop_s *loop,
+                                               const struct dormouse_options *options,
+                                               struct dormouse_result *result);
+
+/* Ends all open calls and streams with CANCELLED, then calls `closed` (may be NULL) as the
+ * client's last word. All of it later, on the loop. The client must not be used again. */
+void dormouse_client_close(struct dormouse_client *client, void (*closed)(void *context),
+                           void *context);
+
+/* A client with a loop of its own, for the functions that end in _wait. Connects and waits
+ * for it, at most options->timeout_ms; NULL when that fails. */
+struct dormouse_client *dormouse_client_open(const struct dormouse_options *options,
+                                             struct dormouse_result *result);
+/* Only for a client of dormouse_client_open. NULL is allowed. */
+void dormouse_client_free(struct dormouse_client *client);
+
+bool dormouse_client_connected(const struct dormouse_client *client);
+/* Calls begun whose callback has not been called. */
+uint32_t dormouse_client_calls(const struct dormouse_client *client);
+
+/* ---- calls --------------------------------------------------------------------- */
+
+/* Begins a call of any service and any method. The bytes are copied or sent before this
+ * returns. timeout_ms: 0 is the client's own. OK: `done` will be called once, with the
+ * answer's bytes (valid until it returns; empty unless OK). Otherwise nothing was begun:
+ * RESOURCE_EXHAUSTED (calls_max, or a request over 4 MiB), CANCELLED (closed). */
+typedef void (*dormouse_call_done)(void *context, const struct dormouse_result *result,
+                                   struct dormouse_text answer);
+int dormouse_call(struct dormouse_client *client, struct dormouse_text service,
+                  struct dormouse_text method, struct dormouse_text request, uint32_t timeout_ms,
+                  dormouse_call_done done, void *context);
+
+/* Blocking: fills *answer, which stays valid until the next blocking call of this client.
+ * Returns result->code; `result` may be NULL. */
+int dormouse_call_wait(struct dormouse_client *client, struct dormouse_text service,
+                       struct dormouse_text method, struct dormouse_text request,
+                       uint32_t timeout_ms, struct dormouse_result *result,
+                       struct dormouse_text *answer);
+
+/* The same for one method each, with its messages. `answer` is NULL unless OK. Beginning can
+ * also fail with INVALID_ARGUMENT: both snooze_for_ms and snooze_until_ms are set. */
+#define DORMOUSE_METHOD(name, request_type, answer_type)                                           \
+    typedef void (*dormouse_##name##_done)(void *context, const struct dormouse_result *result,    \
+                                           const struct answer_type *answer);                      \
+    int dormouse_##name(struct dormouse_client *client, const struct request_type *request,        \
+                        uint32_t timeout_ms, dormouse_##name##_done done, void *context);          \
+    int dormouse_##name##_wait(struct dormouse_client *client, const struct request_type *request, \
+                               uint32_t timeout_ms, struct dormouse_result *result,                \
+                               struct answer_type *answer)
+
+DORMOUSE_METHOD(check, dormouse_contact_key, dormouse_check_answer);
+DORMOUSE_METHOD(commit_reply, dormouse_commit_reply, dormouse_commit_reply_answer);
+DORMOUSE_METHOD(record_activity, dormouse_record_activity, dormouse_record_activity_answer);
+DORMOUSE_METHOD(get_contact, dormouse_contact_key, dormouse_contact);
+DORMOUSE_METHOD(batch_get_contacts, dormouse_batch_get, dormouse_batch_get_answer);
+DORMOUSE_METHOD(list_contacts, dormouse_list, dormouse_list_answer);
+DORMOUSE_METHOD(set_status, dormouse_set_status, dormouse_set_status_answer);
+DORMOUSE_METHOD(batch_set_status, dormouse_batch_set_status, dormouse_batch_set_status_answer);
+DORMOUSE_METHOD(delete_contact, dormouse_contact_key, dormouse_delete_contact_answer);
+DORMOUSE_METHOD(get_history, dormouse_history, dormouse_history_answer);
+DORMOUSE_METHOD(get_policy, dormouse_get_policy, dormouse_policy);
+DORMOUSE_METHOD(set_policy, dormouse_set_policy, dormouse_policy);
+DORMOUSE_METHOD(get_stats, dormouse_get_stats, dormouse_stats);
+
+/* ---- streams ------------------------------------------------------------------- */
+
+/* Each stream has a connection of its own: a paused or slow one holds up nothing else, and
+ * closing it really ends it at the server (ttrpc knows no cancel). */
+
+/* One message's bytes, valid until the callback returns. */
+typedef void (*dormouse_stream_message)(void *context, struct dormouse_text message);
+/* The stream is over, and void when this returns. OK: the server ended it. Not called after
+ * dormouse_stream_close. */
+typedef void (*dormouse_stream_end)(void *context, const struct dormouse_result *result);
+
+/* NULL: no memory, too large, or the client is closed. timeout_ms: 0 is none. A stream whose
+ * connection breaks ends with UNAVAILABLE. */
+struct dormouse_stream *
+dormouse_stream_open(struct dormouse_client *client, struct dormouse_text service,
+                     struct dormouse_text method, struct dormouse_text request, uint32_t timeout_ms,
+                     dormouse_stream_message message, dormouse_stream_end end, void *context);
+
+/* Stops reading its socket: the server then holds back. Messages already read are kept. */
+void dormouse_stream_pause(struct dormouse_stream *stream);
+void dormouse_stream_resume(struct dormouse_stream *stream);
+/* Ends it without a further callback; void when this returns. */
+void dormouse_stream_close(struct dormouse_stream *stream);
+
+typedef void (*dormouse_watch_event)(void *context, const struct dormouse_watch_message *message);
+/* With resume, a broken connection is made anew and the watch goes on after the last message
+ * delivered, so each event comes exactly once; it then ends only by an error of the server
+ * (OUT_OF_RANGE: what comes next is no longer kept). */
+struct dormouse_stream *dormouse_watch(struct dormouse_client *client,
+                                       const struct dormouse_watch *request, bool resume,
+                                       dormouse_watch_event event, dormouse_stream_end end,
+                                       void *context);
+
+typedef void (*dormouse_bulk_event)(void *context, const struct dormouse_bulk_progress *progress);
+struct dormouse_stream *dormouse_bulk_set_status(struct dormouse_client *client,
+                                                 const struct dormouse_bulk_set_status *request,
+                                                 uint32_t timeout_ms, dormouse_bulk_event event,
+                                                 dormouse_stream_end end, void *context);
+
+/* Blocking: runs a client of dormouse_client_open until no call is open and every stream has
+ * ended, or until dormouse_client_stop is called from a callback. */
+void dormouse_client_run(struct dormouse_client *client);
+void dormouse_client_stop(struct dormouse_client *client);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,17 @@
+#ifndef DM_CLIENT_ADDRESS_H
+#define DM_CLIENT_ADDRESS_H
+
+#include <stdbool.h>
+
+/* Where a server is: a host and a port, or the path of a unix socket. */
+struct dm_address {
+    bool unix_socket;
+    char host[256]; /* or the path */
+    char port[6];
+};
+
+/* Reads "HOST:PORT", "[V6]:PORT" or "unix:PATH". NULL when it is one of them, else what is
+ * wrong, in static words. */
+const char *dm_address_parse(const char *text, struct dm_address *out);
+
+#endif

@@ -1,0 +1,132 @@
+#include "client/state.h"
+
+#include "base/assert.h"
+
+#include <stdlib.h>
+
+/* The blocking half: a loop that runs only while its owner waits. */
+
+static void on_patience(struct dm_deadline *deadline)
+{
+    DM_CONTAINER_OF(deadline, struct dormouse_client, patience)->stopped = true;
+}
+
+static struct dormouse_client *refuse(struct dormouse_result *result, int code, const char *message)
+{
+    if (result != NULL) {
+        *result = dm_result(code, message);
+    }
+    return NULL;
+}
+
+static void loop_free(uv_loop_t *loop)
+{
+    (void)uv_run(loop, UV_RUN_DEFAULT);
+    int error = uv_loop_close(loop);
+    DM_ASSERT(error == 0);
+    free(loop);
+}
+
+struct dormouse_client *dormouse_client_open(const struct dormouse_options *options,
+                                             struct dormouse_result *result)
+{
+    uv_loop_t *loop = malloc(sizeof *loop);
+    if (loop == NULL || uv_loop_init(loop) != 0) {
+        free(loop);
+        return refuse(result, DORMOUSE_RESOURCE_EXHAUSTED, "no memory or no descriptors");
+    }
+    struct dormouse_client *client = dormouse_client_create(loop, options, result);
+    if (client == NULL) {
+        loop_free(loop);
+        return NULL;
+    }
+    client->owns_loop = true;
+    client->patience.expired = on_patience;
+    client->stopped = !dm_client_deadline(client, &client->patience, client->timeout_ms);
+    while (!client->stopped && client->channel->state != DM_CHANNEL_UP) {
+        (void)uv_run(loop, UV_RUN_ONCE);
+    }
+    dm_deadlines_remove(&client->deadlines, &client->patience);
+    if (client->channel->state != DM_CHANNEL_UP) {
+        dormouse_client_free(client);
+        return refuse(result, DORMOUSE_UNAVAILABLE, "the server cannot be reached");
+    }
+    client->stopped = false;
+    return client;
+}
+
+void dormouse_client_free(struct dormouse_client *client)
+{
+    if (client == NULL) {
+        return;
+    }
+    DM_ASSERT(client->owns_loop);
+    uv_loop_t *loop = client->loop;
+    dormouse_client_close(client, NULL, NULL);
+    loop_free(loop);
+}
+
+void dormouse_client_run(struct dormouse_client *client)
+{
+    DM_ASSERT(client->owns_loop);
+    client->stopped = false;
+    while (!client->stopped && (client->calls > 0 || !dm_list_empty(&client->streams))) {
+        (void)uv_run(client->loop, UV_RUN_ONCE);
+    }
+}
+
+void dormouse_client_stop(struct dormouse_client *client)
+{
+    client->stopped = true;
+}
+
+struct waiter {
+    struct dormouse_client *client;
+    bool done;
+    int code;
+    size_t message_size;
+};
+
+/* Keeps the message and the answer, one behind the other, until the next blocking call. */
+static void on_done(void *context, const struct dormouse_result *result,
+                    struct dormouse_text answer)
+{
+    struct waiter *waiter = context;
+    struct dm_buf *held = &waiter->client->held;
+    waiter->done = true;
+    waiter->code = result->code;
+    waiter->message_size = result->message.size;
+    dm_buf_reset(held, SIZE_MAX);
+    if (!dm_buf_append(held, result->message.data, result->message.size) ||
+        !dm_buf_append(held, answer.data, answer.size)) {
+        dm_buf_reset(held, SIZE_MAX);
+        waiter->code = DORMOUSE_RESOURCE_EXHAUSTED;
+        waiter->message_size = 0;
+    }
+}
+
+int dormouse_call_wait(struct dormouse_client *client, struct dormouse_text service,
+                       struct dormouse_text method, struct dormouse_text request,
+                       uint32_t timeout_ms, struct dormouse_result *result,
+                       struct dormouse_text *answer)
+{
+    DM_ASSERT(client->owns_loop);
+    struct waiter waiter = {.client = client};
+    int code = dormouse_call(client, service, method, request, timeout_ms, on_done, &waiter);
+    if (code != DORMOUSE_OK) {
+        (void)refuse(result, code, "too many calls, or a request over 4 MiB");
+        return code;
+    }
+    while (!waiter.done) {
+        (void)uv_run(client->loop, UV_RUN_ONCE);
+    }
+    struct dm_slice held = dm_buf_slice(&client->held);
+    const char *text = held.data;
+    if (result != NULL) {
+        result->code = waiter.code;
+        result->message = (struct dormouse_text){.data = text, .size = waiter.message_size};
+    }
+    *answer = (struct dormouse_text){.data = held.size == 0 ? NULL : text + waiter.message_size,
+                                     .size = held.size - waiter.message_size};
+    return waiter.code;
+}

@@ -1,0 +1,607 @@
+#include "loop/internal.h"
+
+#include "base/assert.h"
+#include "base/limits.h"
+
+#include <stdlib.h>
+
+/* A connection: what is read goes to its session, events of the session go to rpc, answers
+ * gather in session->out until the turn ends, then go out in one write. Callbacks of libuv
+ * and of rpc only note what happened and put the connection on the dirty list; sending,
+ * pausing, and ending happen in settle, and closing in conn_close alone, so nothing is
+ * freed while somebody still works on it.
+ *
+ *     OPEN ──client's EOF──▶ HALF ──all answered and sent──▶ CLOSED
+ *     OPEN ──session closes, all sent──▶ FAREWELL ──client's EOF──▶ CLOSED
+ *     any ──error, or lingered too long──▶ CLOSED
+ *
+ * FAREWELL is there because closing a socket with unread input resets it, and the reset
+ * can overtake the last answer. */
+
+enum {
+    FIRST_SIZE = 3,
+    OUT_KEEP = 32 * 1024, /* memory that an idle connection may keep */
+    KEEPALIVE_S = 60,
+};
+
+enum conn_state { CONN_OPEN, CONN_HALF, CONN_FAREWELL, CONN_CLOSED };
+
+struct conn {
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } uv;
+    struct dm_loop *loop;
+    struct dm_list link, dirty, linger;
+    uint64_t linger_until_ns;
+    struct dm_session *session; /* NULL: too few bytes to tell the protocol */
+    struct dm_sink sink;
+    struct dm_buf sending; /* libuv's while `writing` */
+    uv_write_t write;
+    uv_shutdown_t shutdown;
+    enum conn_state state;
+    enum dm_protocol protocol;
+    bool reading, writing;
+    bool answered; /* the session may have more events without being fed */
+    bool dead;     /* nothing can be sent or received any more */
+    uint8_t first_size;
+    char first[FIRST_SIZE];
+};
+
+static void touch(struct conn *c)
+{
+    if (dm_list_empty(&c->dirty)) {
+        dm_list_push_back(&c->loop->dirty, &c->dirty);
+    }
+}
+
+static size_t unsent(const struct conn *c)
+{
+    return dm_buf_size(&c->sending) + (c->session == NULL ? 0 : dm_buf_size(&c->session->out));
+}
+
+/* ---- the sink: answers from rpc --------------------------------------------------- */
+
+static struct conn *conn_of(struct dm_sink *sink)
+{
+    return DM_CONTAINER_OF(sink, struct conn, sink);
+}
+
+static void sink_reply(struct dm_sink *sink, uint64_t id, struct dm_slice payload)
+{
+    struct conn *c = conn_of(sink);
+    dm_session_reply(c->session, id, payload);
+    c->answered = true;
+    touch(c);
+}
+
+static void sink_fail(struct dm_sink *sink, uint64_t id, enum dm_code code, const char *message)
+{
+    struct conn *c = conn_of(sink);
+    dm_session_fail(c->session, id, code, message);
+    c->answered = true;
+    touch(c);
+}
+
+static void sink_stream_message(struct dm_sink *sink, uint64_t id, struct dm_slice payload)
+{
+    struct conn *c = conn_of(sink);
+    dm_session_stream_message(c->session, id, payload);
+    c->answered = true; /* a message too long cancels its call */
+    touch(c);
+}
+
+static void sink_stream_end(struct dm_sink *sink, uint64_t id)
+{
+    struct conn *c = conn_of(sink);
+    dm_session_stream_end(c->session, id);
+    c->answered = true;
+    touch(c);
+}
+
+/* The socket's own backpressure paces a stream: nothing more while a write waits. */
+static size_t sink_stream_room(struct dm_sink *sink, uint64_t id)
+{
+    struct conn *c = conn_of(sink);
+    return c->writing ? 0 : dm_session_stream_room(c->session, id);
+}
+
+/* ---- events: requests to rpc ------------------------------------------------------- */
+
+static void begin_call(struct conn *c, const struct dm_session_event *event)
+{
+    const struct dm_rpc_request request = {
+        .id = event->id,
+        .service = event->service,
+        .method = event->method,
+        .payload = event->payload,
+        .json = event->codec == DM_CODEC_JSON,
+        .timeout_ns = event->timeout_ns,
+        .open = event->open,
+        .unary_only = event->unary && !event->streaming,
+        .stream_only = event->streaming && !event->unary,
+        .get = event->get,
+    };
+    c->sink.protocol = c->session->protocol;
+    dm_rpc_call(c->loop->rpc, &c->sink, &request);
+}
+
+static void answer_http(struct conn *c, const struct dm_session_event *event)
+{
+    const struct dm_loop_options *options = &c->loop->options;
+    struct dm_http_answer answer = {.status = 404, .content_type = "text/plain; charset=utf-8"};
+    if (options->http != NULL) {
+        options->http(options->http_context, event->method, event->payload, &answer);
+    }
+    dm_session_http_reply(c->session, event->id, answer.status, answer.content_type,
+                          dm_buf_slice(&answer.body));
+    dm_buf_finish(&answer.body);
+}
+
+/* All events that the session has, until it wants to be fed. */
+static void pull(struct conn *c)
+{
+    struct dm_rpc *rpc = c->loop->rpc;
+    struct dm_session_event event;
+    while (dm_session_next(c->session, &event)) {
+        c->loop->called = true;
+        switch (event.kind) {
+        case DM_EVENT_CALL:
+            begin_call(c, &event);
+            break;
+        case DM_EVENT_CANCEL:
+            dm_rpc_cancel(rpc, &c->sink, event.id);
+            break;
+        case DM_EVENT_HTTP:
+            answer_http(c, &event);
+            break;
+        case DM_EVENT_INPUT:
+            dm_rpc_input(rpc, &c->sink, event.id, event.payload);
+            break;
+        case DM_EVENT_INPUT_END:
+            dm_rpc_input_end(rpc, &c->sink, event.id);
+            break;
+        }
+    }
+    c->answered = false; /* what was answered meanwhile, the session has seen */
+}
+
+void conns_pull(struct dm_loop *loop)
+{
+    struct dm_list aside;
+    dm_list_init(&aside);
+    dm_list_splice(&aside, &loop->dirty);
+    while (!dm_list_empty(&aside)) {
+        struct conn *c = DM_CONTAINER_OF(aside.next, struct conn, dirty);
+        dm_list_remove(&c->dirty);
+        touch(c);
+        if (c->answered && c->session != NULL && !c->dead) {
+            pull(c);
+        }
+    }
+}
+
+/* ---- reading ------------------------------------------------------------------------- */
+
+static void set_protocol(struct conn *c, enum dm_protocol protocol)
+{
+    c->loop->stats.connections[c->protocol]--;
+    c->protocol = protocol;
+    c->loop->stats.connections[c->protocol]++;
+}
+
+static bool begin_session(struct conn *c, enum dm_sniff sniffed)
+{
+    static const struct dm_sink_ops ops = {
+        .reply = sink_reply,
+        .fail = sink_fail,
+        .stream_message = sink_stream_message,
+        .stream_end = sink_stream_end,
+        .stream_room = sink_stream_room,
+    };
+    const struct dm_session_limits *limits = &c->loop->limits;
+    switch (sniffed) {
+    case DM_SNIFF_TTRPC:
+        set_protocol(c, DM_PROTOCOL_TTRPC);
+        c->session = dm_ttrpc_session(limits);
+        break;
+    case DM_SNIFF_H2:
+        set_protocol(c, DM_PROTOCOL_HTTP2);
+        c->session = dm_h2_session(limits);
+        break;
+    case DM_SNIFF_HTTP1:
+        set_protocol(c, DM_PROTOCOL_HTTP1);
+        c->session = dm_http1_session(limits);
+        break;
+    default:
+        c->loop->stats.unknown++;
+        return false;
+    }
+    if (c->session == NULL) {
+        return false;
+    }
+    dm_sink_init(&c->sink, &ops, c->session->protocol);
+    if (c->loop->draining) {
+        dm_session_drain(c->session);
+    }
+    return true;
+}
+
+/* The first bytes may come one at a time. False: the connection waits for more, or is dead. */
+static bool sniff(struct conn *c, struct dm_slice bytes)
+{
+    char first[FIRST_SIZE];
+    size_t room = FIRST_SIZE - c->first_size;
+    size_t take = bytes.size < room ? bytes.size : room;
+    memcpy(first, c->first, c->first_size);
+    memcpy(first + c->first_size, bytes.data, take);
+    enum dm_sniff sniffed = dm_sniff(dm_slice(first, c->first_size + take));
+    if (sniffed == DM_SNIFF_MORE) {
+        memcpy(c->first, first, sizeof c->first);
+        c->first_size = (uint8_t)(c->first_size + take);
+        return false;
+    }
+    if (!begin_session(c, sniffed)) {
+        c->dead = true;
+        return false;
+    }
+    if (c->first_size != 0) {
+        dm_session_feed(c->session, dm_slice(c->first, c->first_size));
+        pull(c);
+    }
+    return true;
+}
+
+static void receive(struct conn *c, struct dm_slice bytes)
+{
+    c->loop->stats.bytes_in += bytes.size;
+    if (c->state == CONN_FAREWELL) {
+        return;
+    }
+    if (c->session == NULL && !sniff(c, bytes)) {
+        return;
+    }
+    if (!c->session->closing) {
+        dm_session_feed(c->session, bytes);
+        pull(c);
+    }
+}
+
+static void linger(struct conn *c)
+{
+    c->linger_until_ns = loop_now_ns(c->loop) + DM_LINGER_MS * 1000000ULL;
+    dm_list_push_back(&c->loop->lingering, &c->linger);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    (void)suggested;
+    struct conn *c = handle->data;
+    *buf = uv_buf_init(c->loop->read_buf, DM_READ_SIZE);
+}
+
+static void stop_reading(struct conn *c)
+{
+    if (c->reading) {
+        c->reading = false;
+        (void)uv_read_stop(&c->uv.stream);
+    }
+}
+
+static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
+{
+    struct conn *c = stream->data;
+    if (size == 0) {
+        return;
+    }
+    loop_turn_begins(c->loop);
+    touch(c);
+    if (size > 0) {
+        receive(c, dm_slice(buf->base, (size_t)size));
+        if (size == (ssize_t)DM_READ_SIZE) {
+            stop_reading(c); /* others first; settle reads on */
+        }
+        return;
+    }
+    stop_reading(c);
+    if (size != UV_EOF || c->state == CONN_FAREWELL) {
+        c->dead = true;
+    } else if (c->state == CONN_OPEN) {
+        c->state = CONN_HALF;
+        linger(c);
+    }
+}
+
+/* ---- sending ------------------------------------------------------------------------- */
+
+static void set_writing(struct conn *c, bool writing)
+{
+    if (c->writing != writing) {
+        c->loop->stats.waiting += writing ? 1 : UINT32_MAX;
+        c->writing = writing;
+    }
+}
+
+static void on_written(uv_write_t *request, int status)
+{
+    struct conn *c = request->data;
+    if (c->state == CONN_CLOSED) {
+        return; /* memory goes with the handle */
+    }
+    loop_turn_begins(c->loop);
+    set_writing(c, false);
+    if (status < 0) {
+        c->dead = true;
+    } else {
+        c->loop->stats.bytes_out += dm_buf_size(&c->sending);
+    }
+    dm_buf_finish(&c->sending);
+    c->answered = true;
+    touch(c);
+}
+
+/* What the socket does not take at once waits in `sending`; `out` goes on gathering. */
+static void send_out(struct conn *c)
+{
+    struct dm_buf *out = &c->session->out;
+    dm_session_flush(c->session);
+    size_t size = dm_buf_size(out);
+    if (size == 0) {
+        return;
+    }
+    uv_buf_t buf = uv_buf_init((char *)dm_buf_head(out), (unsigned)size);
+    int sent = uv_try_write(&c->uv.stream, &buf, 1);
+    if (sent < 0 && sent != UV_EAGAIN) {
+        c->dead = true;
+        return;
+    }
+    if (sent > 0) {
+        c->loop->stats.bytes_out += (uint64_t)sent;
+        dm_buf_consume(out, (size_t)sent);
+    }
+    if (dm_buf_size(out) == 0) {
+        c->answered = size > (size_t)DM_OUTPUT_LOW; /* so much may have held back requests */
+        dm_buf_reset(out, OUT_KEEP);
+        return;
+    }
+    c->sending = *out;
+    *out = (struct dm_buf){0};
+    buf = uv_buf_init((char *)dm_buf_head(&c->sending), (unsigned)dm_buf_size(&c->sending));
+    set_writing(c, true);
+    c->write.data = c;
+    if (uv_write(&c->write, &c->uv.stream, &buf, 1, on_written) != 0) {
+        set_writing(c, false);
+        c->dead = true;
+    }
+}
+
+/* A client that does not fetch its answers is not read from. */
+static void pace_reading(struct conn *c)
+{
+    if (c->state != CONN_OPEN && c->state != CONN_FAREWELL) {
+        return;
+    }
+    size_t waiting = unsent(c);
+    bool paused = c->session != NULL && c->session->paused;
+    if (c->reading && (paused || waiting > (size_t)DM_OUTPUT_HIGH)) {
+        stop_reading(c);
+    } else if (!c->reading && !paused && waiting <= (size_t)DM_OUTPUT_LOW) {
+        c->reading = true;
+        if (uv_read_start(&c->uv.stream, on_alloc, on_read) != 0) {
+            c->dead = true;
+            touch(c);
+        }
+    }
+}
+
+/* ---- ending ---------------------------------------------------------------------------- */
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct conn *c = handle->data;
+    dm_list_remove(&c->link);
+    dm_buf_finish(&c->sending);
+    free(c);
+}
+
+static void end_session(struct conn *c)
+{
+    if (c->session != NULL) {
+        dm_rpc_sink_gone(c->loop->rpc, &c->sink);
+        dm_session_destroy(c->session);
+        c->session = NULL;
+    }
+}
+
+/* The one place where a connection ends. */
+static void conn_close(struct conn *c)
+{
+    struct dm_loop *loop = c->loop;
+    if (c->state == CONN_CLOSED) {
+        return;
+    }
+    c->state = CONN_CLOSED;
+    dm_list_remove(&c->dirty);
+    dm_list_remove(&c->linger);
+    end_session(c);
+    set_writing(c, false);
+    loop->stats.connections[c->protocol]--;
+    loop->conn_count--;
+    uv_close(&c->uv.handle, on_closed);
+}
+
+static void on_shutdown(uv_shutdown_t *request, int status)
+{
+    struct conn *c = request->data;
+    if (c->state != CONN_CLOSED && status < 0) {
+        loop_turn_begins(c->loop);
+        c->dead = true;
+        touch(c);
+    }
+}
+
+static void say_farewell(struct conn *c)
+{
+    c->state = CONN_FAREWELL;
+    end_session(c);
+    c->shutdown.data = c;
+    if (uv_shutdown(&c->shutdown, &c->uv.stream, on_shutdown) != 0) {
+        c->dead = true;
+        touch(c);
+        return;
+    }
+    dm_list_remove(&c->linger);
+    linger(c);
+}
+
+static void settle(struct conn *c)
+{
+    if (c->session != NULL && !c->dead && !c->writing) {
+        send_out(c);
+    }
+    if (c->dead) {
+        conn_close(c);
+        return;
+    }
+    if (unsent(c) == 0) {
+        bool owed =
+            c->session != NULL && !c->session->closing && (c->session->calls != 0 || c->answered);
+        if (c->state == CONN_HALF && !owed) {
+            conn_close(c);
+            return;
+        }
+        if (c->state == CONN_OPEN && c->session != NULL && c->session->closing) {
+            say_farewell(c);
+        }
+    }
+    pace_reading(c);
+}
+
+bool conns_settle(struct dm_loop *loop)
+{
+    struct dm_list later;
+    dm_list_init(&later);
+    while (!dm_list_empty(&loop->dirty)) {
+        struct conn *c = DM_CONTAINER_OF(loop->dirty.next, struct conn, dirty);
+        dm_list_remove(&c->dirty);
+        settle(c);
+        if (c->answered && c->state != CONN_CLOSED && c->session != NULL) {
+            dm_list_remove(&c->dirty); /* settling may have put it there again */
+            dm_list_push_back(&later, &c->dirty);
+        }
+    }
+    dm_list_splice(&loop->dirty, &later);
+    return !dm_list_empty(&loop->dirty);
+}
+
+uint64_t conns_linger(struct dm_loop *loop, uint64_t now_ns)
+{
+    while (!dm_list_empty(&loop->lingering)) {
+        struct conn *c = DM_CONTAINER_OF(loop->lingering.next, struct conn, linger);
+        if (c->linger_until_ns > now_ns) {
+            return c->linger_until_ns;
+        }
+        conn_close(c);
+    }
+    return 0;
+}
+
+/* ---- all of them ------------------------------------------------------------------------ */
+
+static struct conn *conn_at(const struct dm_loop *loop, struct dm_list *link)
+{
+    return link == &loop->conns ? NULL : DM_CONTAINER_OF(link, struct conn, link);
+}
+
+static struct conn *first_conn(const struct dm_loop *loop)
+{
+    return conn_at(loop, loop->conns.next);
+}
+
+/* A connection that was closed meanwhile is still there: it goes with its handle. */
+static struct conn *next_conn(const struct conn *c)
+{
+    return conn_at(c->loop, c->link.next);
+}
+
+void conns_drain(struct dm_loop *loop)
+{
+    for (struct conn *c = first_conn(loop); c != NULL; c = next_conn(c)) {
+        if (c->session != NULL) {
+            dm_session_drain(c->session);
+            touch(c);
+        }
+    }
+}
+
+bool conns_all_sent(const struct dm_loop *loop)
+{
+    for (const struct conn *c = first_conn(loop); c != NULL; c = next_conn(c)) {
+        if (c->state != CONN_CLOSED && unsent(c) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void conns_part(struct dm_loop *loop)
+{
+    for (struct conn *c = first_conn(loop); c != NULL; c = next_conn(c)) {
+        if (c->state == CONN_OPEN) {
+            say_farewell(c);
+            touch(c);
+        } else if (c->state == CONN_HALF) {
+            conn_close(c);
+        }
+    }
+}
+
+void conns_close(struct dm_loop *loop)
+{
+    for (struct conn *c = first_conn(loop); c != NULL; c = next_conn(c)) {
+        conn_close(c);
+    }
+}
+
+/* ---- accepting ---------------------------------------------------------------------------- */
+
+static struct conn *conn_create(struct dm_loop *loop, bool is_pipe)
+{
+    struct conn *c = dm_xcalloc(1, sizeof *c);
+    c->loop = loop;
+    int error =
+        is_pipe ? uv_pipe_init(&loop->uv, &c->uv.pipe, 0) : uv_tcp_init(&loop->uv, &c->uv.tcp);
+    DM_ASSERT(error == 0); /* neither makes a system call yet */
+    c->uv.handle.data = c;
+    dm_list_push_back(&loop->conns, &c->link);
+    dm_list_init(&c->dirty);
+    dm_list_init(&c->linger);
+    loop->conn_count++;
+    loop->stats.connections[c->protocol]++;
+    return c;
+}
+
+/* Over the limit a connection is taken and closed, so that its client knows at once and
+ * does not wait in the backlog. */
+void conn_accept(struct dm_loop *loop, struct listener *listener)
+{
+    bool full = loop->conn_count >= loop->stats.connections_max;
+    struct conn *c = conn_create(loop, listener->is_pipe);
+    if (uv_accept(&listener->uv.stream, &c->uv.stream) != 0) {
+        conn_close(c);
+        return;
+    }
+    if (full) {
+        loop->stats.refused++;
+        conn_close(c);
+        return;
+    }
+    loop->stats.accepted++;
+    if (!listener->is_pipe) {
+        (void)uv_tcp_nodelay(&c->uv.tcp, 1);
+        (void)uv_tcp_keepalive(&c->uv.tcp, 1, KEEPALIVE_S);
+    }
+    pace_reading(c);
+}

@@ -1,0 +1,81 @@
+#ifndef DM_LOOP_INTERNAL_H
+#define DM_LOOP_INTERNAL_H
+
+#include "base/list.h"
+#include "loop/loop.h"
+#include "wire/session.h"
+
+#include <uv.h>
+
+enum { LISTENERS_MAX = 16 };
+
+struct listener {
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } uv;
+    struct dm_loop *loop;
+    bool is_pipe;
+};
+
+struct dm_loop {
+    struct dm_loop_options options;
+    struct dm_session_limits limits;
+    struct dm_engine *engine;
+    struct dm_rpc *rpc;
+    uv_loop_t uv;
+
+    uv_check_t check; /* after the sockets of an iteration: the turn */
+    uv_idle_t idle;   /* active: the next iteration does not block */
+    uv_timer_t timer; /* how long an iteration may block */
+    uv_async_t doorbell;
+    uv_signal_t sigterm, sigint;
+    uv_poll_t clock_poll;
+    int clock_fd; /* -1: none */
+
+    struct listener *listeners[LISTENERS_MAX];
+    uint32_t listener_count;
+    struct dm_list conns;     /* all, until their handle is closed */
+    struct dm_list dirty;     /* to be settled at the end of this turn */
+    struct dm_list lingering; /* over, oldest first */
+    uint32_t conn_count;      /* open ones */
+    char *read_buf;           /* DM_READ_SIZE, lent to one read at a time */
+
+    uint64_t turn_start_ns; /* 0: no callback in this iteration yet */
+    uint64_t engine_due_ns, drain_due_ns;
+    bool rung;   /* something new from the engine's threads */
+    bool called; /* calls began since the engine's last flush */
+    bool draining, parting, ended;
+    enum dm_code result;
+    struct dm_error error;
+    struct dm_loop_stats stats;
+};
+
+/* loop.c */
+uint64_t loop_now_ns(const struct dm_loop *loop);
+/* Every callback begins with it: a turn's time counts from the first one. */
+void loop_turn_begins(struct dm_loop *loop);
+
+/* listen.c */
+void listeners_close(struct dm_loop *loop);
+
+/* conn.c */
+struct conn;
+/* Takes the connection that waits at the listener, or turns it away. */
+void conn_accept(struct dm_loop *loop, struct listener *listener);
+/* Asks connections that were answered for what they had to keep back meanwhile. */
+void conns_pull(struct dm_loop *loop);
+/* The end of a turn: sends, and ends what is over. True when another turn should follow at
+ * once, for what may go on now that there is room. */
+bool conns_settle(struct dm_loop *loop);
+void conns_drain(struct dm_loop *loop);
+bool conns_all_sent(const struct dm_loop *loop);
+/* Says goodbye to all: what they still send is thrown away until they close. */
+void conns_part(struct dm_loop *loop);
+void conns_close(struct dm_loop *loop);
+/* Closes those that lingered long enough; when the next one will have, or 0. */
+uint64_t conns_linger(struct dm_loop *loop, uint64_t now_ns);
+
+#endif

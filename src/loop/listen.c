@@ -1,0 +1,213 @@
+#include "loop/internal.h"
+
+#include "base/assert.h"
+#include "base/log.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* Listening sockets. When descriptors run out all the same (the limit of connections is
+ * set below them), libuv gives up a descriptor that it keeps in reserve, takes what waits
+ * and closes it, so that the loop does not spin on a backlog it cannot take. */
+
+enum { BACKLOG = 4096, HOST_SIZE_MAX = 256, PORT_SIZE_MAX = 6, NAME_SIZE_MAX = 300 };
+
+static void on_listener_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static void on_connection(uv_stream_t *stream, int status)
+{
+    struct listener *listener = stream->data;
+    loop_turn_begins(listener->loop);
+    if (status == 0) {
+        conn_accept(listener->loop, listener);
+        return;
+    }
+    dm_log(DM_LOG_WARN, "a connection could not be accepted",
+           DM_LOG_TEXT("reason", uv_strerror(status)));
+}
+
+/* ---- unix sockets ------------------------------------------------------------------ */
+
+/* A socket file stays when its process is killed. It may go if nobody answers on it. */
+static enum dm_code remove_stale(const char *path, struct dm_error *error)
+{
+    struct stat entry;
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    if (lstat(path, &entry) != 0) {
+        return errno == ENOENT
+                   ? DM_OK
+                   : dm_fail(error, DM_UNAVAILABLE, "cannot look at %s: %s", path, strerror(errno));
+    }
+    if (!S_ISSOCK(entry.st_mode)) {
+        return dm_fail(error, DM_UNAVAILABLE, "%s exists and is no socket", path);
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return dm_fail(error, DM_UNAVAILABLE, "no socket to be had: %s", strerror(errno));
+    }
+    memcpy(name.sun_path, path, strlen(path) + 1);
+    int refused = connect(fd, (const struct sockaddr *)&name, sizeof name) != 0 ? errno : 0;
+    (void)close(fd);
+    if (refused != ECONNREFUSED) {
+        return dm_fail(error, DM_UNAVAILABLE, "another process listens on %s", path);
+    }
+    dm_log(DM_LOG_INFO, "stale socket removed", DM_LOG_TEXT("path", path));
+    (void)unlink(path);
+    return DM_OK;
+}
+
+static enum dm_code bind_pipe(struct dm_loop *loop, struct listener *listener, const char *path,
+                              struct dm_error *error)
+{
+    size_t size = strlen(path);
+    listener->is_pipe = true;
+    int status = uv_pipe_init(&loop->uv, &listener->uv.pipe, 0);
+    DM_ASSERT(status == 0);
+    if (size == 0 || size >= sizeof((struct sockaddr_un *)0)->sun_path) {
+        return dm_fail(error, DM_INVALID_ARGUMENT,
+                       "unix:PATH wants a path of 1 to %zu bytes, not %zu",
+                       sizeof((struct sockaddr_un *)0)->sun_path - 1, size);
+    }
+    enum dm_code code = remove_stale(path, error);
+    if (code != DM_OK) {
+        return code;
+    }
+    status = uv_pipe_bind(&listener->uv.pipe, path);
+    return status == 0 ? DM_OK
+                       : dm_fail(error, DM_UNAVAILABLE, "cannot bind unix:%s: %s", path,
+                                 uv_strerror(status));
+}
+
+/* ---- TCP ------------------------------------------------------------------------------ */
+
+/* Splits "host:port" or "[host]:port". */
+static bool split_address(const char *address, char *host, char *port)
+{
+    const char *colon = strrchr(address, ':');
+    const char *end = colon;
+    if (colon == NULL || strlen(colon + 1) >= PORT_SIZE_MAX || colon[1] == '\0' ||
+        strspn(colon + 1, "0123456789") != strlen(colon + 1)) {
+        return false;
+    }
+    if (address[0] == '[') {
+        address++;
+        if (--end < address || *end != ']') {
+            return false;
+        }
+    } else if (memchr(address, ':', (size_t)(colon - address)) != NULL) {
+        return false; /* an IPv6 address wants its brackets */
+    }
+    size_t size = (size_t)(end - address);
+    if (size == 0 || size >= HOST_SIZE_MAX) {
+        return false;
+    }
+    memcpy(host, address, size);
+    host[size] = '\0';
+    memcpy(port, colon + 1, strlen(colon + 1) + 1);
+    return true;
+}
+
+static enum dm_code bind_tcp(struct dm_loop *loop, struct listener *listener, const char *address,
+                             struct dm_error *error)
+{
+    const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+                                   .ai_socktype = SOCK_STREAM};
+    char host[HOST_SIZE_MAX];
+    char port[PORT_SIZE_MAX];
+    struct addrinfo *found = NULL;
+    int status = uv_tcp_init(&loop->uv, &listener->uv.tcp);
+    DM_ASSERT(status == 0);
+    if (!split_address(address, host, port) || strtol(port, NULL, 10) > UINT16_MAX) {
+        return dm_fail(error, DM_INVALID_ARGUMENT,
+                       "\"%s\" is no address: HOST:PORT, [IPV6]:PORT or unix:PATH is wanted",
+                       address);
+    }
+    status = getaddrinfo(host, port, &hints, &found);
+    if (status != 0) {
+        return dm_fail(error, DM_INVALID_ARGUMENT, "no address for host \"%s\": %s", host,
+                       gai_strerror(status));
+    }
+    status = uv_tcp_bind(&listener->uv.tcp, found->ai_addr, 0);
+    freeaddrinfo(found);
+    return status == 0
+               ? DM_OK
+               : dm_fail(error, DM_UNAVAILABLE, "cannot bind %s: %s", address, uv_strerror(status));
+}
+
+static void name_of(const struct listener *listener, const char *address, char *name)
+{
+    struct sockaddr_storage bound;
+    int size = sizeof bound;
+    char host[INET6_ADDRSTRLEN] = "";
+    if (listener->is_pipe ||
+        uv_tcp_getsockname(&listener->uv.tcp, (struct sockaddr *)&bound, &size) != 0) {
+        (void)snprintf(name, NAME_SIZE_MAX, "%s", address);
+    } else if (bound.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const void *)&bound;
+        (void)uv_ip6_name(v6, host, sizeof host);
+        (void)snprintf(name, NAME_SIZE_MAX, "[%s]:%u", host, ntohs(v6->sin6_port));
+    } else {
+        const struct sockaddr_in *v4 = (const void *)&bound;
+        (void)uv_ip4_name(v4, host, sizeof host);
+        (void)snprintf(name, NAME_SIZE_MAX, "%s:%u", host, ntohs(v4->sin_port));
+    }
+}
+
+/* ---- both ------------------------------------------------------------------------------ */
+
+static enum dm_code begin_listening(struct listener *listener, const char *address,
+                                    struct dm_error *error)
+{
+    char name[NAME_SIZE_MAX];
+    int status = uv_listen(&listener->uv.stream, BACKLOG, on_connection);
+    if (status != 0) {
+        return dm_fail(error, DM_UNAVAILABLE, "cannot listen on %s: %s", address,
+                       uv_strerror(status));
+    }
+    name_of(listener, address, name);
+    dm_log(DM_LOG_INFO, "listening", DM_LOG_TEXT("address", name));
+    return DM_OK;
+}
+
+enum dm_code dm_loop_listen(struct dm_loop *loop, const char *address, struct dm_error *error)
+{
+    static const char unix_prefix[] = "unix:";
+    if (loop->listener_count == LISTENERS_MAX) {
+        return dm_fail(error, DM_INVALID_ARGUMENT, "at most %d addresses to listen on",
+                       LISTENERS_MAX);
+    }
+    struct listener *listener = dm_xcalloc(1, sizeof *listener);
+    listener->loop = loop;
+    bool is_unix = strncmp(address, unix_prefix, strlen(unix_prefix)) == 0;
+    enum dm_code code = is_unix ? bind_pipe(loop, listener, address + strlen(unix_prefix), error)
+                                : bind_tcp(loop, listener, address, error);
+    listener->uv.handle.data = listener;
+    if (code == DM_OK) {
+        code = begin_listening(listener, address, error);
+    }
+    if (code != DM_OK) {
+        uv_close(&listener->uv.handle, on_listener_closed);
+        return code;
+    }
+    loop->listeners[loop->listener_count++] = listener;
+    return DM_OK;
+}
+
+/* libuv removes the file of a unix socket that it bound. */
+void listeners_close(struct dm_loop *loop)
+{
+    for (uint32_t i = 0; i < loop->listener_count; i++) {
+        uv_close(&loop->listeners[i]->uv.handle, on_listener_closed);
+    }
+    loop->listener_count = 0;
+}

@@ -1,0 +1,383 @@
+#include "loop/internal.h"
+
+#include "base/assert.h"
+#include "base/limits.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+/* One iteration of libuv is one turn: poll runs the callbacks of sockets, doorbell and
+ * signals, which begin calls and note what happened; then `check` takes the turn's second
+ * half (see take_turn). The timer and the idle handle do nothing but decide how long the
+ * next poll may block.
+ *
+ * It ends in two ways: drained (a signal; see drain_step), or because the engine failed:
+ * then nothing more is sent at all. */
+
+enum { NS_PER_MS = 1000000 };
+#define FAR_FUTURE_S (1LL << 33)
+
+uint64_t loop_now_ns(const struct dm_loop *loop)
+{
+    return dm_clock_monotonic_ns(&loop->options.clock);
+}
+
+void loop_turn_begins(struct dm_loop *loop)
+{
+    if (loop->turn_start_ns == 0) {
+        loop->turn_start_ns = loop_now_ns(loop);
+    }
+}
+
+/* ---- the turn ------------------------------------------------------------------------- */
+
+static void on_idle(uv_idle_t *idle)
+{
+    (void)idle; /* being active is all: poll does not block */
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct dm_loop *loop = timer->data;
+    (void)uv_idle_start(&loop->idle, on_idle); /* or this iteration would block */
+}
+
+static void earlier(uint64_t *due_ns, uint64_t other_ns)
+{
+    if (other_ns != 0 && (*due_ns == 0 || other_ns < *due_ns)) {
+        *due_ns = other_ns;
+    }
+}
+
+/* When the next turn has to be, at the latest; 0: when something happens. */
+static void block_until(struct dm_loop *loop, uint64_t due_ns)
+{
+    uint64_t now_ns = loop_now_ns(loop);
+    if (due_ns == 0) {
+        (void)uv_idle_stop(&loop->idle);
+        (void)uv_timer_stop(&loop->timer);
+        return;
+    }
+    if (due_ns <= now_ns) {
+        (void)uv_idle_start(&loop->idle, on_idle);
+        return;
+    }
+    uv_update_time(&loop->uv);
+    (void)uv_idle_stop(&loop->idle);
+    (void)uv_timer_start(&loop->timer, on_timer, (due_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS, 0);
+}
+
+static void stop(struct dm_loop *loop)
+{
+    loop->ended = true;
+    uv_stop(&loop->uv);
+}
+
+/* The engine's share. False: it failed, and nothing may be sent any more. */
+static bool engine_step(struct dm_loop *loop)
+{
+    bool rung = loop->rung;
+    loop->rung = false;
+    if (loop->called) {
+        loop->called = false;
+        dm_engine_flush(loop->engine);
+    }
+    if (rung || loop_now_ns(loop) >= loop->engine_due_ns) {
+        int delay_ms = dm_engine_turn(loop->engine);
+        loop->engine_due_ns = loop_now_ns(loop) + (uint64_t)delay_ms * NS_PER_MS;
+        if (dm_engine_failed(loop->engine, &loop->error)) {
+            loop->result = DM_INTERNAL;
+            stop(loop);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Waits for the end of open calls, then for the clients to fetch what is sent. */
+static void drain_step(struct dm_loop *loop)
+{
+    uint64_t now_ns = loop_now_ns(loop);
+    if (!loop->parting) {
+        bool done = dm_rpc_open_calls(loop->rpc) == 0 && conns_all_sent(loop);
+        if (!done && now_ns < loop->drain_due_ns) {
+            return;
+        }
+        if (!done) {
+            dm_log(DM_LOG_WARN, "drain timed out",
+                   DM_LOG_NUMBER("open_calls", dm_rpc_open_calls(loop->rpc)));
+            stop(loop);
+            return;
+        }
+        loop->parting = true;
+        conns_part(loop);
+        (void)conns_settle(loop);
+    }
+    if (loop->conn_count == 0 || now_ns >= loop->drain_due_ns) {
+        stop(loop);
+    }
+}
+
+static void take_turn(struct dm_loop *loop)
+{
+    conns_pull(loop);
+    if (!engine_step(loop)) {
+        return;
+    }
+    int rpc_delay_ms = dm_rpc_turn(loop->rpc);
+    conns_pull(loop); /* pipelined requests whose turn has come by an answer */
+    bool again = conns_settle(loop) || loop->called;
+    uint64_t now_ns = loop_now_ns(loop);
+    uint64_t due_ns = loop->engine_due_ns;
+    earlier(&due_ns, conns_linger(loop, now_ns));
+    if (loop->draining) {
+        drain_step(loop);
+        earlier(&due_ns, loop->drain_due_ns);
+    }
+    if (rpc_delay_ms >= 0) {
+        earlier(&due_ns, now_ns + (uint64_t)rpc_delay_ms * NS_PER_MS);
+    }
+    block_until(loop, again ? now_ns : due_ns);
+}
+
+static void on_check(uv_check_t *check)
+{
+    struct dm_loop *loop = check->data;
+    if (loop->ended) {
+        return;
+    }
+    loop_turn_begins(loop);
+    take_turn(loop);
+    dm_histogram_add(&loop->stats.turn_us, (loop_now_ns(loop) - loop->turn_start_ns) / 1000);
+    loop->turn_start_ns = 0;
+}
+
+/* ---- what wakes it ------------------------------------------------------------------- */
+
+static void on_doorbell(uv_async_t *doorbell)
+{
+    struct dm_loop *loop = doorbell->data;
+    loop_turn_begins(loop);
+    loop->rung = true;
+}
+
+void dm_loop_ring(void *loop)
+{
+    struct dm_loop *it = loop;
+    (void)uv_async_send(&it->doorbell);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct dm_loop *loop = handle->data;
+    if (loop->draining) {
+        dm_log(DM_LOG_WARN, "second signal, exiting at once", DM_LOG_NUMBER("signal", number));
+        _exit(128 + number);
+    }
+    dm_log(DM_LOG_INFO, "draining", DM_LOG_NUMBER("signal", number),
+           DM_LOG_NUMBER("connections", loop->conn_count),
+           DM_LOG_NUMBER("open_calls", dm_rpc_open_calls(loop->rpc)));
+    dm_loop_drain(loop);
+}
+
+void dm_loop_drain(struct dm_loop *loop)
+{
+    if (loop->draining) {
+        return;
+    }
+    loop->draining = true;
+    loop->drain_due_ns = loop_now_ns(loop) + (uint64_t)loop->options.drain_timeout_ms * NS_PER_MS;
+    listeners_close(loop);
+    dm_rpc_drain(loop->rpc);
+    conns_drain(loop);
+    (void)uv_idle_start(&loop->idle, on_idle);
+}
+
+bool dm_loop_draining(const struct dm_loop *loop)
+{
+    return loop->draining;
+}
+
+/* ---- steps of the wall clock ------------------------------------------------------------ */
+
+/* A timer that is never due, but that the kernel cancels when somebody sets the clock. */
+static bool watch_clock(struct dm_loop *loop)
+{
+    const struct itimerspec never = {.it_value = {.tv_sec = FAR_FUTURE_S}};
+    return timerfd_settime(loop->clock_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never,
+                           NULL) == 0;
+}
+
+static void on_clock_step(uv_poll_t *poll, int status, int events)
+{
+    struct dm_loop *loop = poll->data;
+    uint64_t expirations;
+    (void)status, (void)events;
+    loop_turn_begins(loop);
+    if (read(loop->clock_fd, &expirations, sizeof expirations) < 0 && errno == ECANCELED) {
+        loop->stats.clock_steps++;
+        dm_log(DM_LOG_INFO, "the wall clock was set");
+    }
+    loop->rung = true;
+    if (!watch_clock(loop)) {
+        (void)uv_poll_stop(poll);
+    }
+}
+
+/* Without it a step is seen by the engine's next turn, within a second. */
+static void begin_clock_watch(struct dm_loop *loop)
+{
+    loop->clock_fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (loop->clock_fd < 0) {
+        return;
+    }
+    if (!watch_clock(loop) || uv_poll_init(&loop->uv, &loop->clock_poll, loop->clock_fd) != 0) {
+        (void)close(loop->clock_fd);
+        loop->clock_fd = -1;
+        return;
+    }
+    loop->clock_poll.data = loop;
+    (void)uv_poll_start(&loop->clock_poll, UV_READABLE, on_clock_step);
+}
+
+/* ---- life --------------------------------------------------------------------------------- */
+
+/* Every connection wants a descriptor: the soft limit goes up to the hard one, and what
+ * that leaves bounds the connections. */
+static uint32_t connections_max(uint32_t wanted)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0) {
+        return wanted;
+    }
+    rlim_t needed = (rlim_t)wanted + DM_DESCRIPTORS_RESERVED;
+    if (files.rlim_cur < needed) {
+        files.rlim_cur = needed < files.rlim_max ? needed : files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+        (void)getrlimit(RLIMIT_NOFILE, &files);
+    }
+    if (files.rlim_cur >= needed) {
+        return wanted;
+    }
+    rlim_t room =
+        files.rlim_cur > DM_DESCRIPTORS_RESERVED ? files.rlim_cur - DM_DESCRIPTORS_RESERVED : 1;
+    dm_log(DM_LOG_WARN, "fewer descriptors than connections",
+           DM_LOG_NUMBER("descriptors", files.rlim_cur), DM_LOG_NUMBER("connections_max", room));
+    return (uint32_t)room;
+}
+
+static void init_handles(struct dm_loop *loop)
+{
+    /* None of these fails but for lack of descriptors, and then the process is done. */
+    int status = uv_check_init(&loop->uv, &loop->check);
+    status |= uv_idle_init(&loop->uv, &loop->idle);
+    status |= uv_timer_init(&loop->uv, &loop->timer);
+    status |= uv_async_init(&loop->uv, &loop->doorbell, on_doorbell);
+    status |= uv_signal_init(&loop->uv, &loop->sigterm);
+    status |= uv_signal_init(&loop->uv, &loop->sigint);
+    DM_ASSERT(status == 0);
+    loop->check.data = loop->idle.data = loop->timer.data = loop;
+    loop->doorbell.data = loop->sigterm.data = loop->sigint.data = loop;
+    (void)uv_check_start(&loop->check, on_check);
+}
+
+enum dm_code dm_loop_create(struct dm_loop **out, const struct dm_loop_options *options,
+                            struct dm_error *error)
+{
+    struct dm_loop *loop = dm_xcalloc(1, sizeof *loop);
+    loop->options = *options;
+    loop->limits.cors_origins = options->cors_origins;
+    loop->limits.known_service = dm_rpc_known_service;
+    dm_list_init(&loop->conns);
+    dm_list_init(&loop->dirty);
+    dm_list_init(&loop->lingering);
+    int status = uv_loop_init(&loop->uv);
+    if (status != 0) {
+        free(loop);
+        return dm_fail(error, DM_UNAVAILABLE, "no event loop to be had: %s", uv_strerror(status));
+    }
+    init_handles(loop);
+    begin_clock_watch(loop);
+    loop->read_buf = dm_xmalloc((size_t)DM_READ_SIZE);
+    uint32_t wanted = options->connections_max;
+    loop->stats.connections_max = connections_max(wanted != 0 ? wanted : DM_CONNECTIONS_MAX);
+    *out = loop;
+    return DM_OK;
+}
+
+void dm_loop_attach(struct dm_loop *loop, struct dm_engine *engine, struct dm_rpc *rpc)
+{
+    loop->engine = engine;
+    loop->rpc = rpc;
+}
+
+/* Runs what closing leaves to do; the doorbell stays, for threads that still ring. */
+static void close_sockets(struct dm_loop *loop)
+{
+    listeners_close(loop);
+    conns_close(loop);
+    (void)uv_check_stop(&loop->check);
+    (void)uv_idle_stop(&loop->idle);
+    (void)uv_timer_stop(&loop->timer);
+    while (!dm_list_empty(&loop->conns)) {
+        (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+    }
+}
+
+enum dm_code dm_loop_run(struct dm_loop *loop, struct dm_error *error)
+{
+    (void)uv_signal_start(&loop->sigterm, on_signal, SIGTERM);
+    (void)uv_signal_start(&loop->sigint, on_signal, SIGINT);
+    (void)uv_idle_start(&loop->idle, on_idle); /* the first turn is at once */
+    while (!loop->ended) {
+        (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+    }
+    (void)uv_signal_stop(&loop->sigterm);
+    (void)uv_signal_stop(&loop->sigint);
+    if (loop->result != DM_OK) {
+        return dm_fail(error, loop->result, "%s", loop->error.message);
+    }
+    close_sockets(loop);
+    return DM_OK;
+}
+
+static void close_handle(uv_handle_t *handle, void *context)
+{
+    (void)context;
+    if (!uv_is_closing(handle)) {
+        uv_close(handle, NULL);
+    }
+}
+
+void dm_loop_destroy(struct dm_loop *loop)
+{
+    if (loop == NULL) {
+        return;
+    }
+    close_sockets(loop);
+    uv_walk(&loop->uv, close_handle, NULL);
+    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+    int status = uv_loop_close(&loop->uv);
+    DM_ASSERT(status == 0);
+    if (loop->clock_fd >= 0) {
+        (void)close(loop->clock_fd);
+    }
+    free(loop->read_buf);
+    free(loop);
+}
+
+const struct dm_loop_stats *dm_loop_stats(const struct dm_loop *loop)
+{
+    return &loop->stats;
+}
+
+const char *dm_protocol_name(int protocol)
+{
+    static const char *const names[DM_PROTOCOL_COUNT] = {"none", "ttrpc", "http2", "http1"};
+    DM_ASSERT(protocol >= 0 && protocol < DM_PROTOCOL_COUNT);
+    return names[protocol];
+}

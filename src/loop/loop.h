@@ -1,0 +1,93 @@
+#ifndef DM_LOOP_LOOP_H
+#define DM_LOOP_LOOP_H
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/code.h"
+#include "base/histogram.h"
+#include "base/slice.h"
+#include "engine/engine.h"
+#include "rpc/rpc.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The event loop: sockets, signals, timers, and the doorbell of other threads. One turn
+ * of it reads what has come on any socket and begins those calls, gives engine and rpc
+ * their piece of work, and sends each connection's answers in one write.
+ *
+ *     dm_loop_create, then dm_loop_ring may be handed to other threads
+ *     dm_loop_attach(engine, rpc); dm_loop_listen...; dm_loop_run
+ *     rpc and engine end, then dm_loop_destroy
+ *
+ * All but dm_loop_ring on one thread. Several loops can live in one process. */
+
+struct dm_loop;
+
+/* The answer to an HTTP GET outside the RPC paths. */
+struct dm_http_answer {
+    int status;
+    const char *content_type; /* static text */
+    struct dm_buf body;       /* empty at first; freed by the loop */
+};
+
+struct dm_loop_options {
+    struct dm_clock clock;
+    int64_t drain_timeout_ms;        /* how long a shutdown waits for open calls */
+    uint32_t connections_max;        /* 0: DM_CONNECTIONS_MAX; lowered to what descriptors allow */
+    const char *const *cors_origins; /* NULL-terminated, borrowed; or NULL: none */
+    /* Fills *answer; NULL: every such path is 404. */
+    void (*http)(void *context, struct dm_slice path, struct dm_slice query,
+                 struct dm_http_answer *answer);
+    void *http_context;
+};
+
+enum dm_code dm_loop_create(struct dm_loop **loop, const struct dm_loop_options *options,
+                            struct dm_error *error);
+/* After dm_loop_run; what was attached may be gone by then. NULL: no effect. */
+void dm_loop_destroy(struct dm_loop *loop);
+
+/* From any thread: more is durable, or a sweep is done; take a turn soon. `loop` is a
+ * struct dm_loop; void, so that it fits the notify of journal and engine. */
+void dm_loop_ring(void *loop);
+
+/* Borrowed until dm_loop_run has returned. */
+void dm_loop_attach(struct dm_loop *loop, struct dm_engine *engine, struct dm_rpc *rpc);
+
+/* "HOST:PORT", "[IPV6]:PORT" (port 0: any free one, which the log names) or "unix:PATH".
+ * A socket file that nobody listens on is replaced; it is removed when the loop ends.
+ * INVALID_ARGUMENT for an address that makes no sense, UNAVAILABLE when it cannot be had. */
+enum dm_code dm_loop_listen(struct dm_loop *loop, const char *address, struct dm_error *error);
+
+/* Serves until SIGTERM or SIGINT, then drains: accepts nothing new, lets open calls end and
+ * sends their answers, at most drain_timeout_ms; OK. A second signal ends the process at
+ * once. INTERNAL when the engine failed: nothing that is pending is answered, and the
+ * process should end. */
+enum dm_code dm_loop_run(struct dm_loop *loop, struct dm_error *error);
+
+/* Begins the drain as the first signal would. On the loop's thread. */
+void dm_loop_drain(struct dm_loop *loop);
+bool dm_loop_draining(const struct dm_loop *loop);
+
+enum dm_protocol {
+    DM_PROTOCOL_NONE, /* no byte has come yet */
+    DM_PROTOCOL_TTRPC,
+    DM_PROTOCOL_HTTP2,
+    DM_PROTOCOL_HTTP1,
+};
+#define DM_PROTOCOL_COUNT 4
+const char *dm_protocol_name(int protocol);
+
+struct dm_loop_stats {
+    uint64_t accepted, refused; /* refused: over the limit of connections */
+    uint64_t unknown;           /* closed for bytes that begin no protocol */
+    uint64_t bytes_in, bytes_out;
+    uint64_t clock_steps;
+    uint32_t connections[DM_PROTOCOL_COUNT], connections_max;
+    uint32_t waiting;            /* connections whose client does not take what is sent to it */
+    struct dm_histogram turn_us; /* from the first callback of a turn to its end */
+};
+/* Valid, and current, as long as the loop is. */
+const struct dm_loop_stats *dm_loop_stats(const struct dm_loop *loop);
+
+#endif

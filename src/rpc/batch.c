@@ -1,0 +1,229 @@
+#include "rpc/convert.h"
+
+#include "core/ident.h"
+#include "rpc/task.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* BatchGetContacts and BatchSetStatus: tasks that do some contacts a step and gather the
+ * answer as they go. The request is copied, and all texts are slices of that copy. */
+
+struct batch {
+    size_t memory; /* reserved for it */
+    struct dm_buf out;
+    uint64_t barrier; /* the largest so far */
+    uint32_t next;
+    struct dm_slice account_id, bot_id;
+    struct dm_change change; /* BatchSetStatus */
+    uint64_t request;
+    struct dm_texts ids;
+    uint8_t payload[];
+};
+
+static void destroy(struct dm_rpc *rpc, void *task)
+{
+    struct batch *batch = task;
+    dm_task_release(rpc, batch->memory);
+    dm_buf_finish(&batch->out);
+    free(batch);
+}
+
+static struct batch *create(struct dm_rpc *rpc, struct dm_slice payload, struct dm_error *error)
+{
+    size_t memory = sizeof(struct batch) + payload.size;
+    if (dm_task_reserve(rpc, memory, error) != DM_OK) {
+        return NULL;
+    }
+    struct batch *batch = malloc(memory);
+    if (batch == NULL) {
+        dm_task_release(rpc, memory);
+        (void)dm_fail(error, DM_RESOURCE_EXHAUSTED, "no memory for a call of %zu bytes", memory);
+        return NULL;
+    }
+    memset(batch, 0, offsetof(struct batch, ids.items));
+    batch->memory = memory;
+    if (payload.size != 0) {
+        memcpy(batch->payload, payload.data, payload.size);
+    }
+    return batch;
+}
+
+static void grown(struct batch *batch, uint64_t barrier)
+{
+    batch->next++;
+    if (barrier > batch->barrier) {
+        batch->barrier = barrier;
+    }
+}
+
+static enum dm_code id_check(const struct batch *batch, uint32_t i, struct dm_error *error)
+{
+    char field[32];
+    (void)snprintf(field, sizeof field, "contact_ids[%u]", i);
+    return dm_id_check(batch->ids.items[i], field, error);
+}
+
+static enum dm_task_result out_of_memory(struct dm_rpc *rpc, struct dm_call *call)
+{
+    struct dm_error error;
+    (void)dm_fail(&error, DM_RESOURCE_EXHAUSTED,
+                  "no memory for the answer; ask again with the same request_id");
+    dm_call_fail(rpc, call, &error);
+    return DM_TASK_DONE;
+}
+
+/* Does contacts one by one while the budget lasts. */
+static enum dm_task_result steps(struct dm_rpc *rpc, struct dm_call *call, size_t *budget,
+                                 bool (*one)(struct dm_rpc *, struct batch *, uint32_t))
+{
+    struct batch *batch = call->task;
+    while (batch->next < batch->ids.count) {
+        if (*budget < DM_COST_MUTATE) {
+            return DM_TASK_MORE;
+        }
+        *budget -= DM_COST_MUTATE;
+        if (!one(rpc, batch, batch->next)) {
+            return out_of_memory(rpc, call);
+        }
+    }
+    dm_call_answer(rpc, call, dm_buf_slice(&batch->out), batch->barrier);
+    return DM_TASK_DONE;
+}
+
+/* ---- BatchGetContacts --------------------------------------------------------------- */
+
+static bool get_one(struct dm_rpc *rpc, struct batch *batch, uint32_t i)
+{
+    struct dm_contact contact;
+    uint64_t barrier;
+    dm_engine_get(rpc->engine, batch->account_id, batch->ids.items[i], &contact, &barrier);
+    dormouse_v1_Contact message;
+    dm_contact_message(&message, &contact);
+    grown(batch, barrier);
+    return dm_append_message(&batch->out, dormouse_v1_BatchGetContactsResponse_contacts_tag,
+                             dormouse_v1_Contact_fields, &message);
+}
+
+static enum dm_task_result get_step(struct dm_rpc *rpc, struct dm_call *call, size_t *budget)
+{
+    return steps(rpc, call, budget, get_one);
+}
+
+static const struct dm_task_ops get_ops = {.step = get_step, .destroy = destroy};
+
+static enum dm_code get_read(const struct dm_inbound *in, struct batch *batch,
+                             struct dm_error *error)
+{
+    dormouse_v1_BatchGetContactsRequest request = {
+        .account_id = dm_text_in(&batch->account_id),
+        .contact_ids = dm_texts_in(&batch->ids),
+    };
+    if (dm_decode(in, dm_slice(batch->payload, in->payload.size),
+                  dormouse_v1_BatchGetContactsRequest_fields, &request, error) != DM_OK ||
+        dm_id_check(batch->account_id, "account_id", error) != DM_OK ||
+        dm_texts_check(&batch->ids, "contact_ids", error) != DM_OK) {
+        return error->code;
+    }
+    for (uint32_t i = 0; i < batch->ids.count; i++) {
+        if (id_check(batch, i, error) != DM_OK) {
+            return error->code;
+        }
+    }
+    return DM_OK;
+}
+
+/* ---- BatchSetStatus ------------------------------------------------------------------- */
+
+static bool set_one(struct dm_rpc *rpc, struct batch *batch, uint32_t i)
+{
+    struct dm_slice contact_id = batch->ids.items[i], sentence = {0};
+    struct dm_outcome outcome = {.barrier = 0};
+    struct dm_error error;
+    dormouse_v1_BatchSetStatusResponse_Result result = {.message = dm_text_out(&sentence)};
+    enum dm_code code = id_check(batch, i, &error);
+    if (code == DM_OK) {
+        /* an id that is none is not given back: it may not even be text */
+        result.contact_id = dm_text_out(&contact_id);
+        struct dm_op op = {
+            .kind = DM_OP_SET_STATUS, .request = batch->request, .set.change = batch->change};
+        code = dm_engine_mutate(rpc->engine, batch->account_id, contact_id, batch->bot_id, &op,
+                                &outcome, &error);
+    }
+    result.code = (int32_t)code;
+    result.has_contact = code == DM_OK;
+    if (code == DM_OK) {
+        dm_contact_message(&result.contact, &outcome.contact);
+    } else {
+        sentence = dm_slice_str(error.message);
+    }
+    grown(batch, outcome.barrier);
+    return dm_append_message(&batch->out, dormouse_v1_BatchSetStatusResponse_results_tag,
+                             dormouse_v1_BatchSetStatusResponse_Result_fields, &result);
+}
+
+static enum dm_task_result set_step(struct dm_rpc *rpc, struct dm_call *call, size_t *budget)
+{
+    return steps(rpc, call, budget, set_one);
+}
+
+static const struct dm_task_ops set_ops = {.step = set_step, .destroy = destroy};
+
+static enum dm_code set_read(struct dm_rpc *rpc, const struct dm_inbound *in, struct batch *batch,
+                             struct dm_error *error)
+{
+    struct dm_slice request_id = {0};
+    struct dm_change_in texts;
+    dormouse_v1_BatchSetStatusRequest request = {
+        .account_id = dm_text_in(&batch->account_id),
+        .contact_ids = dm_texts_in(&batch->ids),
+        .request_id = dm_text_in(&request_id),
+    };
+    dm_change_expect(&request.change, &texts);
+    if (dm_decode(in, dm_slice(batch->payload, in->payload.size),
+                  dormouse_v1_BatchSetStatusRequest_fields, &request, error) != DM_OK ||
+        dm_id_check(batch->account_id, "account_id", error) != DM_OK ||
+        dm_texts_check(&batch->ids, "contact_ids", error) != DM_OK ||
+        dm_change_read(&request.change, request.has_change, &texts, dm_clock_wall_ms(&rpc->clock),
+                       &batch->change, error) != DM_OK ||
+        dm_request_id_check(request_id, error) != DM_OK) {
+        return error->code;
+    }
+    batch->bot_id = texts.bot_id;
+    batch->request = dm_request_hash(DM_REQUEST_BATCH_SET_STATUS, request_id);
+    return DM_OK;
+}
+
+/* ---- both -------------------------------------------------------------------------------- */
+
+void dm_handle_bot_status_batch_get_contacts(struct dm_rpc *rpc, const struct dm_inbound *in)
+{
+    struct dm_error error;
+    struct batch *batch = create(rpc, in->payload, &error);
+    if (batch == NULL) {
+        dm_refuse(rpc, in, &error);
+        return;
+    }
+    if (get_read(in, batch, &error) != DM_OK) {
+        destroy(rpc, batch);
+        dm_refuse(rpc, in, &error);
+        return;
+    }
+    (void)dm_call_begin(rpc, in, &get_ops, batch);
+}
+
+void dm_handle_bot_status_batch_set_status(struct dm_rpc *rpc, const struct dm_inbound *in)
+{
+    struct dm_error error;
+    struct batch *batch = create(rpc, in->payload, &error);
+    if (batch == NULL) {
+        dm_refuse(rpc, in, &error);
+        return;
+    }
+    if (set_read(rpc, in, batch, &error) != DM_OK) {
+        destroy(rpc, batch);
+        dm_refuse(rpc, in, &error);
+        return;
+    }
+    (void)dm_call_begin(rpc, in, &set_ops, batch);
+}

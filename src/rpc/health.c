@@ -1,0 +1,105 @@
+#include "rpc/message.h"
+
+#include "base/assert.h"
+#include "grpc/health/v1/health.pb.h"
+
+#include <stdlib.h>
+
+/* grpc.health.v1: all services are well or ill together. Serving until the server
+ * drains or its journal has failed. */
+
+typedef grpc_health_v1_HealthCheckResponse_ServingStatus serving_status;
+
+static bool known(struct dm_slice service)
+{
+    return service.size == 0 || dm_method_service_known(service);
+}
+
+static serving_status status_now(const struct dm_rpc *rpc)
+{
+    return rpc->serving ? grpc_health_v1_HealthCheckResponse_ServingStatus_SERVING
+                        : grpc_health_v1_HealthCheckResponse_ServingStatus_NOT_SERVING;
+}
+
+static struct dm_slice encode(uint8_t *scratch, serving_status status)
+{
+    grpc_health_v1_HealthCheckResponse response = {.status = status};
+    return dm_encode(scratch, grpc_health_v1_HealthCheckResponse_fields, &response);
+}
+
+static enum dm_code read_service(const struct dm_inbound *in, struct dm_slice *service,
+                                 struct dm_error *error)
+{
+    *service = (struct dm_slice){0};
+    grpc_health_v1_HealthCheckRequest request = {.service = dm_text_in(service)};
+    return dm_decode(in, in->payload, grpc_health_v1_HealthCheckRequest_fields, &request, error);
+}
+
+void dm_handle_health_check(struct dm_rpc *rpc, const struct dm_inbound *in)
+{
+    struct dm_slice service;
+    struct dm_error error;
+    if (read_service(in, &service, &error) != DM_OK) {
+        dm_refuse(rpc, in, &error);
+        return;
+    }
+    if (!known(service)) {
+        (void)dm_fail(&error, DM_NOT_FOUND, "service: there is none of this name here");
+        dm_refuse(rpc, in, &error);
+        return;
+    }
+    uint8_t scratch[DM_SMALL_MESSAGE];
+    dm_answer(rpc, in, encode(scratch, status_now(rpc)), 0);
+}
+
+/* ---- Watch ------------------------------------------------------------------------------- */
+
+struct health_watch {
+    bool known, told;
+    serving_status last;
+};
+
+static void destroy(struct dm_rpc *rpc, void *task)
+{
+    (void)rpc;
+    free(task);
+}
+
+static enum dm_task_result step(struct dm_rpc *rpc, struct dm_call *call, size_t *budget)
+{
+    (void)budget;
+    struct health_watch *watch = call->task;
+    serving_status status = watch->known
+                                ? status_now(rpc)
+                                : grpc_health_v1_HealthCheckResponse_ServingStatus_SERVICE_UNKNOWN;
+    if (!watch->told || status != watch->last) {
+        uint8_t scratch[DM_SMALL_MESSAGE];
+        watch->told = true;
+        watch->last = status;
+        if (!dm_call_message(rpc, call, encode(scratch, status), 0)) {
+            return DM_TASK_DONE;
+        }
+    }
+    if (rpc->draining) {
+        struct dm_error error;
+        (void)dm_fail(&error, DM_UNAVAILABLE, "the server is stopping");
+        dm_call_fail(rpc, call, &error);
+        return DM_TASK_DONE;
+    }
+    return DM_TASK_QUIET;
+}
+
+static const struct dm_task_ops watch_ops = {.step = step, .destroy = destroy};
+
+void dm_handle_health_watch(struct dm_rpc *rpc, const struct dm_inbound *in)
+{
+    struct dm_slice service;
+    struct dm_error error;
+    if (read_service(in, &service, &error) != DM_OK) {
+        dm_refuse(rpc, in, &error);
+        return;
+    }
+    struct health_watch *watch = dm_xcalloc(1, sizeof *watch);
+    watch->known = known(service);
+    (void)dm_call_begin(rpc, in, &watch_ops, watch);
+}

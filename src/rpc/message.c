@@ -1,0 +1,125 @@
+#include "rpc/message.h"
+
+#include "base/assert.h"
+
+/* A stream from a buffer stands where `state` points. */
+static bool take(pb_istream_t *stream, struct dm_slice *to)
+{
+    *to = dm_slice(stream->state, stream->bytes_left);
+    return pb_read(stream, NULL, stream->bytes_left);
+}
+
+static bool read_text(pb_istream_t *stream, const pb_field_t *field, void **arg)
+{
+    (void)field;
+    return take(stream, *arg);
+}
+
+pb_callback_t dm_text_in(struct dm_slice *to)
+{
+    return (pb_callback_t){.funcs.decode = read_text, .arg = to};
+}
+
+static bool write_text(pb_ostream_t *stream, const pb_field_t *field, void *const *arg)
+{
+    const struct dm_slice *text = *arg;
+    return text->size == 0 || (pb_encode_tag_for_field(stream, field) &&
+                               pb_encode_string(stream, text->data, text->size));
+}
+
+pb_callback_t dm_text_out(const struct dm_slice *from)
+{
+    return (pb_callback_t){.funcs.encode = write_text, .arg = (void *)from};
+}
+
+static bool read_texts(pb_istream_t *stream, const pb_field_t *field, void **arg)
+{
+    (void)field;
+    struct dm_texts *texts = *arg;
+    struct dm_slice text;
+    if (!take(stream, &text)) {
+        return false;
+    }
+    if (texts->count < DM_BATCH_MAX) {
+        texts->items[texts->count] = text;
+    }
+    texts->count++;
+    return true;
+}
+
+pb_callback_t dm_texts_in(struct dm_texts *to)
+{
+    return (pb_callback_t){.funcs.decode = read_texts, .arg = to};
+}
+
+enum dm_code dm_texts_check(const struct dm_texts *texts, const char *field, struct dm_error *error)
+{
+    if (texts->count > DM_BATCH_MAX) {
+        return dm_fail(error, DM_INVALID_ARGUMENT, "%s: has %u entries; at most %d are allowed",
+                       field, texts->count, DM_BATCH_MAX);
+    }
+    return DM_OK;
+}
+
+enum dm_code dm_decode(const struct dm_inbound *in, struct dm_slice payload,
+                       const pb_msgdesc_t *fields, void *message, struct dm_error *error)
+{
+    pb_istream_t stream = pb_istream_from_buffer(payload.data, payload.size);
+    if (pb_decode_ex(&stream, fields, message, PB_DECODE_NOINIT)) {
+        return DM_OK;
+    }
+    return dm_fail(error, DM_INVALID_ARGUMENT, "the request is not a valid %s message: %s",
+                   in->method->request, PB_GET_ERROR(&stream));
+}
+
+struct dm_slice dm_encode(uint8_t *out, const pb_msgdesc_t *fields, const void *message)
+{
+    pb_ostream_t stream = pb_ostream_from_buffer(out, DM_SMALL_MESSAGE);
+    bool fits = pb_encode(&stream, fields, message);
+    DM_ASSERT(fits);
+    return dm_slice(out, stream.bytes_written);
+}
+
+struct dm_slice dm_encode_with(uint8_t *out, const pb_msgdesc_t *fields, const void *message,
+                               const struct dm_inner *inner)
+{
+    uint8_t scratch[DM_SMALL_MESSAGE];
+    struct dm_slice bytes = dm_encode(scratch, inner->fields, inner->message);
+    pb_ostream_t stream = pb_ostream_from_buffer(out, DM_SMALL_MESSAGE);
+    bool fits = pb_encode(&stream, fields, message) &&
+                pb_encode_tag(&stream, PB_WT_STRING, inner->tag) &&
+                pb_encode_string(&stream, bytes.data, bytes.size);
+    DM_ASSERT(fits);
+    return dm_slice(out, stream.bytes_written);
+}
+
+bool dm_append_text(struct dm_buf *buf, uint32_t tag, struct dm_slice text)
+{
+    enum { HEAD_MAX = 20 };
+    if (text.size == 0) {
+        return true;
+    }
+    uint8_t *room = dm_buf_reserve(buf, HEAD_MAX + text.size);
+    if (room == NULL) {
+        return false;
+    }
+    pb_ostream_t stream = pb_ostream_from_buffer(room, HEAD_MAX + text.size);
+    bool fits = pb_encode_tag(&stream, PB_WT_STRING, tag) &&
+                pb_encode_string(&stream, text.data, text.size);
+    DM_ASSERT(fits);
+    dm_buf_commit(buf, stream.bytes_written);
+    return true;
+}
+
+bool dm_append_message(struct dm_buf *buf, uint32_t tag, const pb_msgdesc_t *fields,
+                       const void *message)
+{
+    uint8_t scratch[DM_SMALL_MESSAGE];
+    struct dm_slice bytes = dm_encode(scratch, fields, message);
+    if (bytes.size == 0) {
+        /* an element with no field set still counts */
+        uint8_t empty[] = {(uint8_t)(tag << 3 | PB_WT_STRING), 0};
+        return dm_buf_append(buf, empty, sizeof empty);
+    }
+    return dm_append_text(buf, tag, bytes);
+}

@@ -1,0 +1,60 @@
+#include "rpc/call.h"
+
+/* Calls by method, protocol and code; latency by method. */
+
+uint8_t dm_metrics_protocol(struct dm_rpc *rpc, const char *protocol)
+{
+    for (uint8_t i = 0; i < rpc->protocol_count; i++) {
+        if (rpc->protocols[i] == protocol) {
+            return i;
+        }
+    }
+    if (rpc->protocol_count == DM_PROTOCOLS_MAX) {
+        return DM_PROTOCOLS_MAX - 1;
+    }
+    rpc->protocols[rpc->protocol_count] = protocol;
+    return rpc->protocol_count++;
+}
+
+void dm_metrics_count(struct dm_rpc *rpc, const struct dm_method *method, uint8_t protocol,
+                      enum dm_code code, uint64_t start_ns)
+{
+    uint32_t row = method != NULL ? dm_method_index(method) : dm_method_count;
+    rpc->counters[row][protocol][code]++;
+    /* how long a stream was open says nothing of how fast we are */
+    if (method != NULL && !method->server_stream) {
+        dm_histogram_add(&rpc->latency_us[row], (rpc->now_ns - start_ns) / 1000);
+    }
+}
+
+void dm_rpc_metrics(const struct dm_rpc *rpc,
+                    void (*each)(void *context, const struct dm_rpc_cell *cell), void *context)
+{
+    for (uint32_t i = 0; i < (dm_method_count + 1) * DM_PROTOCOLS_MAX * DM_CODE_COUNT; i++) {
+        uint32_t row = i / (DM_PROTOCOLS_MAX * DM_CODE_COUNT);
+        uint32_t protocol = i / DM_CODE_COUNT % DM_PROTOCOLS_MAX, code = i % DM_CODE_COUNT;
+        uint64_t calls = rpc->counters[row][protocol][code];
+        if (calls == 0) {
+            continue;
+        }
+        bool known = row < dm_method_count;
+        struct dm_rpc_cell cell = {
+            .service = known ? dm_methods[row].service.data : "unknown",
+            .method = known ? dm_methods[row].name.data : "unknown",
+            .protocol = rpc->protocols[protocol],
+            .code = (enum dm_code)code,
+            .calls = calls,
+        };
+        each(context, &cell);
+    }
+}
+
+const struct dm_histogram *dm_rpc_latency(const struct dm_rpc *rpc, uint32_t method,
+                                          const char **name)
+{
+    if (method >= dm_method_count) {
+        return NULL;
+    }
+    *name = dm_methods[method].name.data;
+    return &rpc->latency_us[method];
+}

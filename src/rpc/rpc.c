@@ -1,0 +1,273 @@
+#include "rpc/rpc.h"
+
+#include "base/assert.h"
+#include "base/limits.h"
+#include "rpc/call.h"
+#include "rpc/json.h"
+
+#include <stdlib.h>
+
+/* A request comes in, is admitted, its JSON becomes protobuf, its handler runs. Once
+ * a turn: what became durable is released, what is late ends, tasks take a step. */
+
+enum { NS_PER_MS = 1000000, KEEP = 64 * 1024 };
+
+void dm_sink_init(struct dm_sink *sink, const struct dm_sink_ops *ops, const char *protocol)
+{
+    *sink = (struct dm_sink){.ops = ops, .protocol = protocol};
+}
+
+struct dm_rpc *dm_rpc_create(struct dm_engine *engine, struct dm_clock clock)
+{
+    struct dm_rpc *rpc = dm_xcalloc(1, sizeof *rpc);
+    rpc->engine = engine;
+    rpc->clock = clock;
+    rpc->serving = true;
+    rpc->now_ns = dm_clock_monotonic_ns(&clock);
+    rpc->counters = dm_xcalloc(dm_method_count + 1, sizeof *rpc->counters);
+    rpc->latency_us = dm_xcalloc(dm_method_count, sizeof *rpc->latency_us);
+    dm_method_table_init(&rpc->methods);
+    dm_list_init(&rpc->runnable);
+    dm_list_init(&rpc->blocked);
+    dm_list_init(&rpc->idle);
+    dm_list_init(&rpc->quiet);
+    dm_list_init(&rpc->watches);
+    if (!dm_calls_init(rpc)) {
+        dm_rpc_destroy(rpc);
+        return NULL;
+    }
+    return rpc;
+}
+
+void dm_rpc_destroy(struct dm_rpc *rpc)
+{
+    if (rpc == NULL) {
+        return;
+    }
+    dm_calls_finish(rpc);
+    dm_buf_finish(&rpc->queue);
+    dm_buf_finish(&rpc->json_in);
+    dm_buf_finish(&rpc->json_out);
+    free(rpc->counters);
+    free(rpc->latency_us);
+    free(rpc);
+}
+
+uint64_t dm_rpc_read_clock(struct dm_rpc *rpc)
+{
+    rpc->now_stale = false;
+    rpc->now_ns = dm_clock_monotonic_ns(&rpc->clock);
+    return rpc->now_ns;
+}
+
+/* ---- a request comes in --------------------------------------------------------- */
+
+static enum dm_code unknown_method(const struct dm_rpc_request *request, struct dm_error *error)
+{
+    if (dm_method_service_known(request->service)) {
+        return dm_fail(error, DM_UNIMPLEMENTED,
+                       "this service has no such method; ask reflection for the list");
+    }
+    return dm_fail(error, DM_UNIMPLEMENTED,
+                   "there is no such service here; dormouse.v1.BotStatus is");
+}
+
+/* May it be called in this way, at this time? */
+static enum dm_code admit(struct dm_rpc *rpc, const struct dm_inbound *in,
+                          const struct dm_rpc_request *request, struct dm_error *error)
+{
+    const struct dm_method *method = in->method;
+    if (method == NULL) {
+        return unknown_method(request, error);
+    }
+    if (request->unary_only && method->server_stream) {
+        return dm_fail(error, DM_UNIMPLEMENTED,
+                       "%s answers with a stream, which this kind of request cannot carry",
+                       (const char *)method->name.data);
+    }
+    if (request->stream_only && !method->server_stream) {
+        return dm_fail(error, DM_UNIMPLEMENTED, "%s is a unary method; call it as one",
+                       (const char *)method->name.data);
+    }
+    if (request->get && !method->no_side_effects) {
+        return dm_fail(error, DM_UNIMPLEMENTED, "%s changes things; call it by POST",
+                       (const char *)method->name.data);
+    }
+    bool health = method->handler == dm_handle_health_check;
+    if (rpc->draining && !health) {
+        return dm_fail(error, DM_UNAVAILABLE, "the server is stopping; ask another one");
+    }
+    if (request->payload.size > DM_MESSAGE_SIZE_MAX) {
+        return dm_fail(error, DM_RESOURCE_EXHAUSTED,
+                       "the request has %zu bytes; at most %u are allowed", request->payload.size,
+                       DM_MESSAGE_SIZE_MAX);
+    }
+    if (request->timeout_ns < 0 ||
+        (in->deadline_ns != 0 && dm_rpc_read_clock(rpc) >= in->deadline_ns)) {
+        return dm_fail(error, DM_DEADLINE_EXCEEDED,
+                       "the deadline had passed before the call began; nothing was done");
+    }
+    return dm_calls_admit(rpc, in->sink, error);
+}
+
+static enum dm_code from_json(struct dm_rpc *rpc, const struct dm_method *method,
+                              struct dm_slice *payload, struct dm_error *error)
+{
+    dm_buf_reset(&rpc->json_in, KEEP);
+    enum dm_code code = dm_json_to_proto(method->request, *payload, &rpc->json_in, error);
+    *payload = dm_buf_slice(&rpc->json_in);
+    return code;
+}
+
+static uint64_t deadline(uint64_t now_ns, int64_t timeout_ns)
+{
+    if (timeout_ns <= 0) {
+        return 0;
+    }
+    uint64_t end = now_ns + (uint64_t)timeout_ns;
+    return end >= now_ns ? end : UINT64_MAX;
+}
+
+void dm_rpc_call(struct dm_rpc *rpc, struct dm_sink *sink, const struct dm_rpc_request *request)
+{
+    /* One reading a call: the end of the one before is the start of this one. */
+    uint64_t now_ns = rpc->now_stale ? dm_rpc_read_clock(rpc) : rpc->now_ns;
+    struct dm_inbound in = {
+        .sink = sink,
+        .method = dm_method_find(&rpc->methods, request->service, request->method),
+        .payload = request->payload,
+        .id = request->id,
+        .start_ns = now_ns,
+        .deadline_ns = deadline(now_ns, request->timeout_ns),
+        .protocol = dm_metrics_protocol(rpc, sink->protocol),
+        .json = request->json,
+        .open = request->open,
+    };
+    struct dm_error error;
+    if (admit(rpc, &in, request, &error) != DM_OK ||
+        (in.json && from_json(rpc, in.method, &in.payload, &error) != DM_OK)) {
+        dm_refuse(rpc, &in, &error);
+        return;
+    }
+    in.method->handler(rpc, &in);
+}
+
+void dm_rpc_input(struct dm_rpc *rpc, struct dm_sink *sink, uint64_t id, struct dm_slice payload)
+{
+    struct dm_call *call = dm_call_find(sink, id);
+    if (call == NULL) {
+        return;
+    }
+    struct dm_error error;
+    if (call->ops == NULL || call->ops->input == NULL) {
+        (void)dm_fail(&error, DM_INVALID_ARGUMENT, "this call takes one message only");
+        dm_call_fail(rpc, call, &error);
+        return;
+    }
+    if (call->json && from_json(rpc, call->method, &payload, &error) != DM_OK) {
+        dm_call_fail(rpc, call, &error);
+        return;
+    }
+    call->ops->input(rpc, call, payload);
+}
+
+void dm_rpc_input_end(struct dm_rpc *rpc, struct dm_sink *sink, uint64_t id)
+{
+    struct dm_call *call = dm_call_find(sink, id);
+    if (call != NULL && call->ops != NULL && call->ops->input_end != NULL) {
+        call->ops->input_end(rpc, call);
+    }
+}
+
+/* ---- a caller goes ----------------------------------------------------------------- */
+
+static void drop(struct dm_rpc *rpc, struct dm_call *call)
+{
+    dm_metrics_count(rpc, call->method, call->protocol, DM_CANCELLED, call->start_ns);
+    dm_call_close(rpc, call);
+}
+
+void dm_rpc_cancel(struct dm_rpc *rpc, struct dm_sink *sink, uint64_t id)
+{
+    struct dm_call *call = dm_call_find(sink, id);
+    if (call != NULL) {
+        drop(rpc, call);
+    }
+}
+
+void dm_rpc_sink_gone(struct dm_rpc *rpc, struct dm_sink *sink)
+{
+    while (sink->private_calls != NULL) {
+        drop(rpc, sink->private_calls);
+    }
+}
+
+/* ---- a turn -------------------------------------------------------------------------- */
+
+/* The sooner of two delays, of which -1 is none. */
+static int sooner(int a, int b)
+{
+    if (a < 0 || b < 0) {
+        return a < 0 ? b : a;
+    }
+    return a < b ? a : b;
+}
+
+static int deadline_ms(const struct dm_rpc *rpc)
+{
+    uint64_t next = dm_wheel_next(rpc->deadlines);
+    if (next == UINT64_MAX) {
+        return -1;
+    }
+    uint64_t now = rpc->now_ns / NS_PER_MS;
+    uint64_t left = next > now ? next - now : 0;
+    return left < INT32_MAX ? (int)left : INT32_MAX;
+}
+
+static void check_state(struct dm_rpc *rpc)
+{
+    struct dm_error why;
+    bool failed = dm_engine_failed(rpc->engine, &why);
+    if (failed) {
+        why.code = DM_UNAVAILABLE;
+        dm_release_abandon(rpc, &why);
+    }
+    bool serving = !failed && !rpc->draining;
+    if (serving != rpc->serving) {
+        rpc->serving = serving;
+        dm_tasks_wake_all(rpc);
+    }
+}
+
+int dm_rpc_turn(struct dm_rpc *rpc)
+{
+    (void)dm_rpc_read_clock(rpc);
+    dm_release_turn(rpc);
+    check_state(rpc);
+    bool more_late = dm_calls_expire(rpc);
+    if (dm_tasks_turn(rpc)) {
+        dm_engine_flush(rpc->engine);
+    }
+    rpc->now_stale = true;
+    if (more_late || dm_release_ready(rpc)) {
+        return 0;
+    }
+    return sooner(sooner(dm_tasks_next_ms(rpc), dm_watches_next_ms(rpc)), deadline_ms(rpc));
+}
+
+void dm_rpc_drain(struct dm_rpc *rpc)
+{
+    rpc->draining = true;
+    rpc->serving = false;
+    dm_tasks_wake_all(rpc);
+}
+
+uint32_t dm_rpc_open_calls(const struct dm_rpc *rpc)
+{
+    return rpc->open_calls;
+}
+
+bool dm_rpc_known_service(struct dm_slice service)
+{
+    return dm_method_service_known(service);
+}

@@ -1,0 +1,347 @@
+#include "server/options.h"
+
+#include "base/assert.h"
+#include "base/limits.h"
+
+#include <ctype.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum kind { TEXT, LIST, DURATION, BYTES, COUNT, LEVEL, FORMAT };
+
+struct option {
+    const char *name;     /* of the flag; the variable is derived from it */
+    const char *value;    /* what stands for the value in the help */
+    const char *fallback; /* the default, as it would be given; NULL: none */
+    const char *help;
+    enum kind kind;
+    size_t offset;
+    int64_t min, max; /* of numbers */
+};
+
+#define DAY_MS (24LL * 3600 * 1000)
+#define OPTION(field) offsetof(struct dm_options, field)
+
+static const struct option table[] = {
+    {"data", "DIR", "dormouse-data", "folder of journal and view; created if it is not there", TEXT,
+     OPTION(data), 0, 0},
+    {"listen", "ADDRESS", "127.0.0.1:7400",
+     "HOST:PORT, [IPV6]:PORT or unix:PATH; may be given again (the variable: commas)", LIST,
+     OPTION(listen), 0, 0},
+    {"horizon", "DURATION", "1h", "how far ahead sleeping contacts are kept in memory", DURATION,
+     OPTION(horizon_ms), 1000, 366 * DAY_MS},
+    {"retention-bytes", "SIZE", "8GiB", "journal kept for Watch and GetHistory, by size", BYTES,
+     OPTION(retention_bytes), 1, INT64_MAX},
+    {"retention-age", "DURATION", "30d", "and by age: what is past either of them goes", DURATION,
+     OPTION(retention_ms), 1000, 36600 * DAY_MS},
+    {"segment-size", "SIZE", "64MiB", "size of one file of the journal", BYTES,
+     OPTION(segment_bytes), 8LL << 20, 1LL << 30},
+    {"apply-after", "DURATION", "1s", "how long a change may wait for the view's next sweep",
+     DURATION, OPTION(apply_after_ms), 1, DAY_MS},
+    {"overlay-max", "COUNT", "6000000",
+     "changed contacts not yet in the view; past it changes are refused", COUNT,
+     OPTION(overlay_max), 1000, 1LL << 30},
+    {"connections-max", "COUNT", "20000", "connections at once; past it new ones are closed", COUNT,
+     OPTION(connections_max), 1, 1000000},
+    {"log-level", "LEVEL", "info", "debug, info, warn or error", LEVEL, OPTION(log_level), 0, 0},
+    {"log-format", "FORMAT", "logfmt", "logfmt or json", FORMAT, OPTION(log_format), 0, 0},
+    {"drain-timeout", "DURATION", "10s", "how long a shutdown waits for open calls", DURATION,
+     OPTION(drain_timeout_ms), 0, DAY_MS},
+    {"cors-origin", "ORIGIN", NULL,
+     "browser origin that may call; may be given again (the variable: commas)", LIST,
+     OPTION(cors_origins), 0, 0},
+};
+
+enum { OPTION_COUNT = sizeof table / sizeof table[0], NAME_SIZE = 64 };
+
+/* ---- values ---------------------------------------------------------------------------- */
+
+struct unit {
+    const char *name;
+    int64_t factor;
+};
+
+/* A number and the unit after it; *text moves behind both. */
+static bool take_amount(const char **text, const struct unit *units, int64_t *amount)
+{
+    int64_t number = 0;
+    const char *at = *text;
+    if (!isdigit((unsigned char)*at)) {
+        return false;
+    }
+    for (; isdigit((unsigned char)*at); at++) {
+        if (__builtin_mul_overflow(number, 10, &number) ||
+            __builtin_add_overflow(number, *at - '0', &number)) {
+            return false;
+        }
+    }
+    size_t size = strcspn(at, "0123456789");
+    for (; units->name != NULL; units++) {
+        if (strlen(units->name) == size && strncmp(units->name, at, size) == 0) {
+            *text = at + size;
+            return !__builtin_mul_overflow(number, units->factor, amount);
+        }
+    }
+    return false;
+}
+
+bool dm_parse_duration(const char *text, int64_t *ms)
+{
+    static const struct unit units[] = {{"ms", 1},      {"s", 1000},   {"m", 60000},
+                                        {"h", 3600000}, {"d", DAY_MS}, {NULL, 0}};
+    int64_t total = 0;
+    do {
+        int64_t part;
+        if (!take_amount(&text, units, &part) || __builtin_add_overflow(total, part, &total)) {
+            return false;
+        }
+    } while (*text != '\0');
+    *ms = total;
+    return true;
+}
+
+bool dm_parse_bytes(const char *text, int64_t *bytes)
+{
+    static const struct unit units[] = {{"", 1},
+                                        {"B", 1},
+                                        {"KiB", 1LL << 10},
+                                        {"MiB", 1LL << 20},
+                                        {"GiB", 1LL << 30},
+                                        {"TiB", 1LL << 40},
+                                        {NULL, 0}};
+    return take_amount(&text, units, bytes) && *text == '\0';
+}
+
+static bool parse_count(const char *text, int64_t *count)
+{
+    static const struct unit units[] = {{"", 1}, {NULL, 0}};
+    return take_amount(&text, units, count) && *text == '\0';
+}
+
+static bool parse_word(const char *text, const char *const *words, int *index)
+{
+    for (int i = 0; words[i] != NULL; i++) {
+        if (strcmp(words[i], text) == 0) {
+            *index = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static char *copy_text(const char *text, size_t size)
+{
+    char *copy = dm_xmalloc(size + 1);
+    memcpy(copy, text, size);
+    copy[size] = '\0';
+    return copy;
+}
+
+static bool add_value(struct dm_option_list *list, const char *text, size_t size)
+{
+    if (size == 0 || list->count == DM_OPTION_VALUES_MAX) {
+        return false;
+    }
+    list->values[list->count++] = copy_text(text, size);
+    return true;
+}
+
+static bool add_values(struct dm_option_list *list, const char *text)
+{
+    for (;;) {
+        size_t size = strcspn(text, ",");
+        if (!add_value(list, text, size)) {
+            return false;
+        }
+        if (text[size] == '\0') {
+            return true;
+        }
+        text += size + 1;
+    }
+}
+
+static bool set_number(const struct option *option, void *field, const char *text)
+{
+    int64_t number;
+    bool ok = option->kind == DURATION ? dm_parse_duration(text, &number)
+              : option->kind == BYTES  ? dm_parse_bytes(text, &number)
+                                       : parse_count(text, &number);
+    if (!ok || number < option->min || number > option->max) {
+        return false;
+    }
+    *(int64_t *)field = number;
+    return true;
+}
+
+/* Sets a field from its text. `commas`: a list comes as one text. */
+static bool set_value(struct dm_options *options, const struct option *option, const char *text,
+                      bool commas)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
+    static const char *const formats[] = {"logfmt", "json", NULL};
+    void *field = (char *)options + option->offset;
+    int index;
+    switch (option->kind) {
+    case TEXT:
+        free(*(char **)field);
+        *(char **)field = copy_text(text, strlen(text));
+        return *text != '\0';
+    case LIST:
+        return commas ? add_values(field, text) : add_value(field, text, strlen(text));
+    case LEVEL:
+        if (!parse_word(text, levels, &index)) {
+            return false;
+        }
+        *(enum dm_log_level *)field = (enum dm_log_level)index;
+        return true;
+    case FORMAT:
+        if (!parse_word(text, formats, &index)) {
+            return false;
+        }
+        *(enum dm_log_format *)field = (enum dm_log_format)index;
+        return true;
+    default:
+        return set_number(option, field, text);
+    }
+}
+
+static const char *wanted(const struct option *option)
+{
+    static const char *const texts[] = {
+        [TEXT] = "a path",
+        [LIST] = "a value that is not empty, at most 16 times",
+        [DURATION] = "a duration in range, like 500ms, 10s, 1h30m or 30d",
+        [BYTES] = "a size in range, like 64MiB or 8GiB",
+        [COUNT] = "a whole number in range",
+        [LEVEL] = "debug, info, warn or error",
+        [FORMAT] = "logfmt or json",
+    };
+    return texts[option->kind];
+}
+
+/* ---- flags and variables ------------------------------------------------------------------ */
+
+static void variable_name(const struct option *option, char *name)
+{
+    static const char prefix[] = "DORMOUSE_";
+    size_t size = strlen(prefix);
+    memcpy(name, prefix, size);
+    for (const char *at = option->name; *at != '\0'; at++) {
+        DM_ASSERT(size + 1 < NAME_SIZE);
+        name[size++] = (char)(*at == '-' ? '_' : toupper((unsigned char)*at));
+    }
+    name[size] = '\0';
+}
+
+static const char *find_variable(char *const *variables, const char *name)
+{
+    size_t size = strlen(name);
+    for (; *variables != NULL; variables++) {
+        if (strncmp(*variables, name, size) == 0 && (*variables)[size] == '=') {
+            return *variables + size + 1;
+        }
+    }
+    return NULL;
+}
+
+static const struct option *find_option(const char *name, size_t size)
+{
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        if (strlen(table[i].name) == size && strncmp(table[i].name, name, size) == 0) {
+            return &table[i];
+        }
+    }
+    return NULL;
+}
+
+static enum dm_code read_flags(struct dm_options *options, int argc, char *const *argv, bool *given,
+                               struct dm_error *error)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *flag = argv[i];
+        if (strcmp(flag, "--help") == 0 || strcmp(flag, "-h") == 0) {
+            options->help = true;
+            continue;
+        }
+        if (strcmp(flag, "--version") == 0) {
+            options->version = true;
+            continue;
+        }
+        size_t size = strcspn(flag, "=");
+        const struct option *option =
+            strncmp(flag, "--", 2) == 0 ? find_option(flag + 2, size - 2) : NULL;
+        if (option == NULL) {
+            return dm_fail(error, DM_INVALID_ARGUMENT,
+                           "there is no option \"%s\"; --help names them all", flag);
+        }
+        const char *value = flag[size] == '=' ? flag + size + 1 : argv[++i];
+        if (value == NULL) {
+            return dm_fail(error, DM_INVALID_ARGUMENT, "--%s wants a value: %s", option->name,
+                           wanted(option));
+        }
+        if (!set_value(options, option, value, false)) {
+            return dm_fail(error, DM_INVALID_ARGUMENT, "--%s wants %s, not \"%s\"", option->name,
+                           wanted(option), value);
+        }
+        given[option - table] = true;
+    }
+    return DM_OK;
+}
+
+enum dm_code dm_options_parse(struct dm_options *options, int argc, char *const *argv,
+                              char *const *variables, struct dm_error *error)
+{
+    bool given[OPTION_COUNT] = {false};
+    *options = (struct dm_options){0};
+    enum dm_code code = read_flags(options, argc, argv, given, error);
+    if (code != DM_OK || options->help || options->version) {
+        return code;
+    }
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        char name[NAME_SIZE];
+        variable_name(&table[i], name);
+        const char *value = given[i] ? NULL : find_variable(variables, name);
+        if (value != NULL && !set_value(options, &table[i], value, true)) {
+            return dm_fail(error, DM_INVALID_ARGUMENT, "%s wants %s, not \"%s\"", name,
+                           wanted(&table[i]), value);
+        }
+        if (!given[i] && value == NULL && table[i].fallback != NULL) {
+            bool ok = set_value(options, &table[i], table[i].fallback, true);
+            DM_ASSERT(ok);
+        }
+    }
+    return DM_OK;
+}
+
+static void finish_list(struct dm_option_list *list)
+{
+    for (uint32_t i = 0; i < list->count; i++) {
+        free(list->values[i]);
+    }
+    *list = (struct dm_option_list){.count = 0};
+}
+
+void dm_options_finish(struct dm_options *options)
+{
+    free(options->data);
+    options->data = NULL;
+    finish_list(&options->listen);
+    finish_list(&options->cors_origins);
+}
+
+void dm_options_help(FILE *to)
+{
+    (void)fputs("dormoused keeps, for every contact, whether the bot may speak to it.\n\n"
+                "Usage: dormoused [--OPTION VALUE]...\n\n"
+                "Every option can be given as a variable, too; the flag wins.\n\n",
+                to);
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        char name[NAME_SIZE];
+        variable_name(&table[i], name);
+        (void)fprintf(to, "  --%s %s\n      %s\n      %s; default: %s\n", table[i].name,
+                      table[i].value, table[i].help, name,
+                      table[i].fallback == NULL ? "none" : table[i].fallback);
+    }
+    (void)fputs("  --help\n      this text\n  --version\n      the version\n", to);
+}

@@ -1,0 +1,44 @@
+#ifndef DM_SERVER_OPTIONS_H
+#define DM_SERVER_OPTIONS_H
+
+#include "base/code.h"
+#include "base/log.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* What dormoused can be told: by flag (--drain-timeout 10s), or by a variable of the same
+ * name (DORMOUSE_DRAIN_TIMEOUT); the flag wins. */
+
+enum { DM_OPTION_VALUES_MAX = 16 };
+
+struct dm_option_list {
+    char *values[DM_OPTION_VALUES_MAX + 1]; /* NULL-terminated */
+    uint32_t count;
+};
+
+struct dm_options {
+    bool help, version; /* asked for: print it and end */
+    char *data;
+    struct dm_option_list listen, cors_origins;
+    int64_t horizon_ms, retention_bytes, retention_ms, segment_bytes, apply_after_ms;
+    int64_t overlay_max, connections_max, drain_timeout_ms;
+    enum dm_log_level log_level;
+    enum dm_log_format log_format;
+};
+
+/* `variables` as environ: "NAME=value", NULL-terminated. INVALID_ARGUMENT with a sentence
+ * that names the flag or variable; *options is to be finished in any case. */
+enum dm_code dm_options_parse(struct dm_options *options, int argc, char *const *argv,
+                              char *const *variables, struct dm_error *error);
+void dm_options_finish(struct dm_options *options);
+/* Every option with its variable and default. */
+void dm_options_help(FILE *to);
+
+/* "1h30m", "500ms", "30d": numbers with units ms, s, m, h, d. */
+bool dm_parse_duration(const char *text, int64_t *ms);
+/* "8GiB", "512MiB", "1000": a number with B, KiB, MiB, GiB, TiB, or none. */
+bool dm_parse_bytes(const char *text, int64_t *bytes);
+
+#endif

@@ -1,0 +1,238 @@
+#include "server/server.h"
+
+#include "base/limits.h"
+#include "engine/engine.h"
+#include "journal/journal.h"
+#include "loop/loop.h"
+#include "rpc/rpc.h"
+#include "server/folder.h"
+#include "server/metrics.h"
+#include "view/store.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Where all parts meet: each is opened on the one before it and closed in the reverse
+ * order; what is NULL was not opened. */
+struct server {
+    const struct dm_options *options;
+    struct dm_clock clock;
+    struct dm_folder folder;
+    struct dm_loop *loop;
+    struct dm_store *store;
+    struct dm_disk *disk;
+    struct dm_journal *journal;
+    struct dm_engine *engine;
+    struct dm_rpc *rpc;
+    uint64_t step_ns; /* when the start's last step was done */
+};
+
+/* ---- HTTP outside the RPC paths -------------------------------------------------------- */
+
+static bool path_is(struct dm_slice path, const char *text)
+{
+    return dm_slice_equal(path, dm_slice_str(text));
+}
+
+static void answer_text(struct dm_http_answer *answer, int status, const char *text)
+{
+    answer->status = status;
+    answer->content_type = "text/plain; charset=utf-8";
+    (void)dm_buf_append(&answer->body, text, strlen(text));
+    (void)dm_buf_append(&answer->body, "\n", 1);
+}
+
+static void answer_ready(const struct server *server, struct dm_http_answer *answer)
+{
+    struct dm_error error = {0};
+    if (dm_loop_draining(server->loop)) {
+        answer_text(answer, 503, "draining");
+    } else if (dm_engine_writable(server->engine, &error) != DM_OK) {
+        answer_text(answer, 503, error.message);
+    } else {
+        answer_text(answer, 200, "ok");
+    }
+}
+
+static void answer_http(void *context, struct dm_slice path, struct dm_slice query,
+                        struct dm_http_answer *answer)
+{
+    struct server *server = context;
+    (void)query;
+    if (path_is(path, "/healthz")) {
+        answer_text(answer, 200, "ok");
+    } else if (path_is(path, "/readyz")) {
+        answer_ready(server, answer);
+    } else if (path_is(path, "/metrics")) {
+        answer->status = 200;
+        answer->content_type = DM_METRICS_CONTENT_TYPE;
+        dm_metrics_write(&answer->body, server->engine, server->rpc, server->loop);
+    } else {
+        answer_text(answer, 404, "there is nothing here");
+    }
+}
+
+/* ---- opening ------------------------------------------------------------------------------ */
+
+static int64_t step_ms(struct server *server)
+{
+    uint64_t now_ns = dm_clock_monotonic_ns(&server->clock);
+    int64_t ms = (int64_t)((now_ns - server->step_ns) / 1000000);
+    server->step_ns = now_ns;
+    return ms;
+}
+
+static enum dm_code open_loop(struct server *server, struct dm_error *error)
+{
+    const struct dm_options *options = server->options;
+    const struct dm_loop_options loop_options = {
+        .clock = server->clock,
+        .drain_timeout_ms = options->drain_timeout_ms,
+        .connections_max = (uint32_t)options->connections_max,
+        .cors_origins = options->cors_origins.count == 0
+                            ? NULL
+                            : (const char *const *)options->cors_origins.values,
+        .http = answer_http,
+        .http_context = server,
+    };
+    return dm_loop_create(&server->loop, &loop_options, error);
+}
+
+static enum dm_code open_view(struct server *server, struct dm_error *error)
+{
+    enum dm_code code =
+        dm_store_open_lmdb(&server->store, server->folder.view, DM_VIEW_MAP_SIZE, error);
+    if (code == DM_OK) {
+        dm_log(DM_LOG_INFO, "view opened",
+               DM_LOG_NUMBER("bytes", server->store->ops->bytes(server->store)),
+               DM_LOG_NUMBER("took_ms", step_ms(server)));
+    }
+    return code;
+}
+
+static enum dm_code open_journal(struct server *server, struct dm_error *error)
+{
+    server->disk = dm_disk_folder(server->folder.journal);
+    if (server->disk == NULL) {
+        return dm_fail(error, DM_UNAVAILABLE, "cannot open the journal's folder %s: %s",
+                       server->folder.journal, strerror(errno));
+    }
+    const struct dm_journal_options options = {
+        .disk = server->disk,
+        .clock = server->clock,
+        .segment_size = (uint64_t)server->options->segment_bytes,
+        .retention_bytes = server->options->retention_bytes,
+        .retention_ms = server->options->retention_ms,
+        .notify = dm_loop_ring,
+        .notify_context = server->loop,
+    };
+    enum dm_code code = dm_journal_open_file(&server->journal, &options, error);
+    if (code == DM_OK) {
+        dm_log(DM_LOG_INFO, "journal opened",
+               DM_LOG_NUMBER("last_lsn", dm_journal_last(server->journal)),
+               DM_LOG_NUMBER("oldest_seq", dm_journal_oldest_seq(server->journal)),
+               DM_LOG_NUMBER("took_ms", step_ms(server)));
+    }
+    return code;
+}
+
+static enum dm_code open_engine(struct server *server, struct dm_error *error)
+{
+    const struct dm_options *options = server->options;
+    const struct dm_engine_options engine_options = {
+        .journal = server->journal,
+        .store = server->store,
+        .clock = server->clock,
+        .horizon_ms = options->horizon_ms,
+        .overlay_max = (uint32_t)options->overlay_max,
+        .apply_after_ms = options->apply_after_ms,
+        .notify = dm_loop_ring,
+        .notify_context = server->loop,
+    };
+    enum dm_code code = dm_engine_open(&server->engine, &engine_options, error);
+    if (code != DM_OK) {
+        return code;
+    }
+    dm_log(DM_LOG_INFO, "engine recovered",
+           DM_LOG_NUMBER("last_seq", dm_engine_last_seq(server->engine)),
+           DM_LOG_NUMBER("took_ms", step_ms(server)));
+    server->rpc = dm_rpc_create(server->engine, server->clock);
+    return server->rpc != NULL ? DM_OK : dm_fail(error, DM_UNAVAILABLE, "no memory for calls");
+}
+
+static enum dm_code open_sockets(struct server *server, struct dm_error *error)
+{
+    const struct dm_option_list *addresses = &server->options->listen;
+    dm_loop_attach(server->loop, server->engine, server->rpc);
+    for (uint32_t i = 0; i < addresses->count; i++) {
+        enum dm_code code = dm_loop_listen(server->loop, addresses->values[i], error);
+        if (code != DM_OK) {
+            return code;
+        }
+    }
+    return DM_OK;
+}
+
+static enum dm_code open_all(struct server *server, struct dm_error *error)
+{
+    static enum dm_code (*const steps[])(struct server *, struct dm_error *) = {
+        open_loop, open_view, open_journal, open_engine, open_sockets};
+    enum dm_code code = dm_folder_open(&server->folder, server->options->data, error);
+    for (size_t i = 0; code == DM_OK && i < sizeof steps / sizeof steps[0]; i++) {
+        code = steps[i](server, error);
+    }
+    return code;
+}
+
+/* The loop goes last: until the threads of engine and journal end, they ring its bell. */
+static void close_all(struct server *server)
+{
+    if (server->rpc != NULL) {
+        dm_rpc_destroy(server->rpc);
+    }
+    if (server->engine != NULL) {
+        dm_engine_close(server->engine);
+    }
+    if (server->journal != NULL) {
+        dm_journal_close(server->journal);
+    }
+    if (server->disk != NULL) {
+        server->disk->ops->destroy(server->disk);
+    }
+    if (server->store != NULL) {
+        server->store->ops->close(server->store);
+    }
+    dm_loop_destroy(server->loop);
+    dm_folder_close(&server->folder);
+}
+
+int dm_server_run(const struct dm_options *options)
+{
+    struct server server = {.options = options, .clock = dm_clock_system(), .folder = {.lock = -1}};
+    struct dm_error error = {0};
+    dm_log_configure(options->log_level, options->log_format);
+    (void)signal(SIGPIPE, SIG_IGN); /* a client that is gone is an error of its write */
+    uint64_t start_ns = dm_clock_monotonic_ns(&server.clock);
+    server.step_ns = start_ns;
+    dm_log(DM_LOG_INFO, "starting", DM_LOG_TEXT("version", DM_VERSION),
+           DM_LOG_TEXT("data", options->data), DM_LOG_NUMBER("pid", getpid()));
+    enum dm_code code = open_all(&server, &error);
+    if (code != DM_OK) {
+        dm_log(DM_LOG_ERROR, "cannot start", DM_LOG_TEXT("reason", error.message));
+        close_all(&server);
+        return EXIT_FAILURE;
+    }
+    dm_log(DM_LOG_INFO, "ready",
+           DM_LOG_NUMBER("took_ms", (dm_clock_monotonic_ns(&server.clock) - start_ns) / 1000000));
+    if (dm_loop_run(server.loop, &error) != DM_OK) {
+        /* The disk lies below every promise that is still open: end, and recover at start. */
+        dm_log(DM_LOG_ERROR, "the engine failed", DM_LOG_TEXT("reason", error.message));
+        _exit(EXIT_FAILURE);
+    }
+    close_all(&server);
+    dm_log(DM_LOG_INFO, "stopped");
+    return EXIT_SUCCESS;
+}

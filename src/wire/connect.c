@@ -1,0 +1,201 @@
+#include "wire/connect.h"
+
+#include "wire/grpc.h"
+#include "wire/grpcweb.h"
+
+/* Names and HTTP statuses of the codes. */
+static const struct {
+    const char *name;
+    int status;
+} codes[DM_CODE_COUNT] = {
+    [DM_OK] = {"ok", 200},
+    [DM_CANCELLED] = {"canceled", 499},
+    [DM_UNKNOWN] = {"unknown", 500},
+    [DM_INVALID_ARGUMENT] = {"invalid_argument", 400},
+    [DM_DEADLINE_EXCEEDED] = {"deadline_exceeded", 504},
+    [DM_NOT_FOUND] = {"not_found", 404},
+    [DM_ALREADY_EXISTS] = {"already_exists", 409},
+    [DM_PERMISSION_DENIED] = {"permission_denied", 403},
+    [DM_RESOURCE_EXHAUSTED] = {"resource_exhausted", 429},
+    [DM_FAILED_PRECONDITION] = {"failed_precondition", 400},
+    [DM_ABORTED] = {"aborted", 409},
+    [DM_OUT_OF_RANGE] = {"out_of_range", 400},
+    [DM_UNIMPLEMENTED] = {"unimplemented", 501},
+    [DM_INTERNAL] = {"internal", 500},
+    [DM_UNAVAILABLE] = {"unavailable", 503},
+    [DM_DATA_LOSS] = {"data_loss", 500},
+    [DM_UNAUTHENTICATED] = {"unauthenticated", 401},
+};
+
+int dm_connect_http_status(enum dm_code code)
+{
+    return codes[code].status;
+}
+
+static bool put(struct dm_buf *to, const char *text)
+{
+    return dm_buf_append(to, text, strlen(text));
+}
+
+/* Bytes of the UTF-8 character at `text` (RFC 3629), 0 when there is none. */
+static size_t utf8_size(const uint8_t *text)
+{
+    size_t size = text[0] < 0x80                      ? 1
+                  : text[0] >= 0xc2 && text[0] < 0xe0 ? 2
+                  : text[0] >= 0xe0 && text[0] < 0xf0 ? 3
+                  : text[0] >= 0xf0 && text[0] < 0xf5 ? 4
+                                                      : 0;
+    for (size_t i = 1; i < size; i++) {
+        if ((text[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    bool overlong = (text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xf0 && text[1] < 0x90);
+    bool outside = (text[0] == 0xed && text[1] >= 0xa0) || (text[0] == 0xf4 && text[1] >= 0x90);
+    return overlong || outside ? 0 : size;
+}
+
+/* A JSON string; what is not UTF-8 becomes a question mark. */
+static bool put_json_string(struct dm_buf *to, const char *text)
+{
+    static const char hex[] = "0123456789abcdef";
+    const uint8_t *at = (const uint8_t *)text;
+    bool fine = put(to, "\"");
+    while (fine && *at != '\0') {
+        size_t size = utf8_size(at);
+        if (*at < 0x20) {
+            char escape[] = {'\\', 'u', '0', '0', hex[*at >> 4], hex[*at & 15]};
+            fine = dm_buf_append(to, escape, sizeof escape);
+        } else if (*at == '"' || *at == '\\') {
+            char escape[] = {'\\', (char)*at};
+            fine = dm_buf_append(to, escape, sizeof escape);
+        } else {
+            fine = size == 0 ? put(to, "?") : dm_buf_append(to, at, size);
+        }
+        at += size == 0 ? 1 : size;
+    }
+    return fine && put(to, "\"");
+}
+
+bool dm_connect_error(struct dm_buf *to, enum dm_code code, const char *message)
+{
+    bool fine = put(to, "{\"code\":\"") && put(to, codes[code].name) && put(to, "\"");
+    if (fine && message != NULL && message[0] != '\0') {
+        fine = put(to, ",\"message\":") && put_json_string(to, message);
+    }
+    return fine && put(to, "}");
+}
+
+bool dm_connect_end_stream(struct dm_buf *to, enum dm_code code, const char *message)
+{
+    if (code == DM_OK) {
+        return put(to, "{}");
+    }
+    return put(to, "{\"error\":") && dm_connect_error(to, code, message) && put(to, "}");
+}
+
+int64_t dm_connect_timeout_ns(struct dm_slice text)
+{
+    enum { DIGITS_MAX = 10, NS_PER_MS = 1000000 };
+    const char *digits = text.data;
+    if (text.size == 0 || text.size > DIGITS_MAX) {
+        return -1;
+    }
+    int64_t count = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        if (digits[i] < '0' || digits[i] > '9') {
+            return -1;
+        }
+        count = count * 10 + (digits[i] - '0');
+    }
+    /* 10 digits of milliseconds are 116 days. */
+    return count == 0 ? 1 : count * NS_PER_MS;
+}
+
+/* ---- GET ---------------------------------------------------------------------------------- */
+
+static void read_parameter(struct dm_slice name, struct dm_slice value,
+                           struct dm_connect_query *out)
+{
+    if (dm_slice_equal(name, dm_slice_str("message"))) {
+        out->has_message = true;
+        out->message = value;
+    } else if (dm_slice_equal(name, dm_slice_str("encoding"))) {
+        out->encoding = value;
+    } else if (dm_slice_equal(name, dm_slice_str("base64"))) {
+        out->base64 = dm_slice_equal(value, dm_slice_str("1"));
+        out->bad = out->bad || (!out->base64 && !dm_slice_equal(value, dm_slice_str("0")));
+    } else if (dm_slice_equal(name, dm_slice_str("compression"))) {
+        out->compressed = value.size != 0 && !dm_slice_equal(value, dm_slice_str("identity"));
+    } else if (dm_slice_equal(name, dm_slice_str("connect"))) {
+        out->version_1 = dm_slice_equal(value, dm_slice_str("v1"));
+    }
+}
+
+void dm_connect_query_read(struct dm_slice query, struct dm_connect_query *out)
+{
+    *out = (struct dm_connect_query){.version_1 = true};
+    const char *text = query.data;
+    for (size_t at = 0; at < query.size;) {
+        const char *amp = memchr(text + at, '&', query.size - at);
+        size_t size = amp == NULL ? query.size - at : (size_t)(amp - text) - at;
+        const char *equals = memchr(text + at, '=', size);
+        size_t name = equals == NULL ? size : (size_t)(equals - text) - at;
+        size_t value = equals == NULL ? size : name + 1;
+        read_parameter(dm_slice(text + at, name), dm_slice(text + at + value, size - value), out);
+        at += size + 1;
+    }
+}
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+/* Into `room`, which has as many bytes as `text`. -1: a malformed escape. */
+static ptrdiff_t percent_decode(struct dm_slice text, uint8_t *room)
+{
+    const char *from = text.data;
+    ptrdiff_t size = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        if (from[i] != '%') {
+            room[size++] = from[i] == '+' ? ' ' : (uint8_t)from[i];
+            continue;
+        }
+        int high = i + 2 < text.size ? hex_digit(from[i + 1]) : -1;
+        int low = i + 2 < text.size ? hex_digit(from[i + 2]) : -1;
+        if (high < 0 || low < 0) {
+            return -1;
+        }
+        room[size++] = (uint8_t)(high << 4 | low);
+        i += 2;
+    }
+    return size;
+}
+
+enum dm_connect_decoded dm_connect_query_message(const struct dm_connect_query *query,
+                                                 struct dm_buf *to)
+{
+    if (query->message.size == 0) {
+        return DM_CONNECT_DECODED;
+    }
+    uint8_t *room = dm_buf_reserve(to, query->message.size);
+    if (room == NULL) {
+        return DM_CONNECT_NO_MEMORY;
+    }
+    ptrdiff_t size = percent_decode(query->message, room);
+    if (size < 0) {
+        return DM_CONNECT_MALFORMED;
+    }
+    if (query->base64) {
+        size = dm_base64_decode(dm_slice(room, (size_t)size), room);
+        if (size < 0) {
+            return DM_CONNECT_MALFORMED;
+        }
+    }
+    dm_buf_commit(to, (size_t)size);
+    return DM_CONNECT_DECODED;
+}

@@ -1,0 +1,998 @@
+#include "wire/session.h"
+
+#include "base/assert.h"
+#include "base/limits.h"
+#include "base/list.h"
+#include "wire/grpc.h"
+#include "wire/h2_request.h"
+
+#include <nghttp2/nghttp2.h>
+
+#include <stdlib.h>
+
+/* gRPC over cleartext HTTP/2, and plain GET and HEAD beside it.
+ *
+ * When all goes well: feed hands the bytes to nghttp2, whose callbacks gather each
+ * stream's request and put the stream on the ready list; next hands it out; the answer is
+ * HEADERS, DATA and trailers, which flush takes from nghttp2 into `out`.
+ *
+ * A stream's life (`state`):
+ *
+ *     GATHERING ──whole──▶ QUEUED ──next──▶ OPEN ──answer──▶ ANSWERED ──closed──▶ pool
+ *         │ refused                           │ reset by the client
+ *         └──────────▶ ANSWERED               └──▶ GONE ──next (CANCEL)──▶ pool
+ *
+ * How it can fail: a request that is wrong is answered, on its stream; a client that breaks
+ * HTTP/2 gets nghttp2's GOAWAY; one that costs work for nothing gets ENHANCE_YOUR_CALM.
+ * Callbacks only note and submit: they never receive, send or free the session. */
+
+enum {
+    POOL_MAX = 64,             /* streams kept for the next ones */
+    POOL_BUFFER_MAX = 2048,    /* bytes that each buffer of a pooled stream keeps */
+    QUEUED_OUTPUT_FACTOR = 16, /* output_high times this may wait for the client's windows */
+};
+
+enum state { STATE_GATHERING, STATE_QUEUED, STATE_OPEN, STATE_ANSWERED, STATE_GONE };
+enum kind { KIND_GRPC, KIND_HTTP };
+
+struct stream {
+    struct dm_list all;  /* in h2.all */
+    struct dm_list link; /* in h2.ready, h2.gone or h2.pool */
+    int32_t id;
+    enum state state;
+    enum kind kind;
+    bool input_streaming; /* the method takes a stream of requests */
+    bool input_any;       /* a message has come */
+    bool input_ended;     /* END_STREAM has come */
+    bool started;         /* response headers are submitted */
+    bool deferred;        /* nghttp2 waits for resume_data */
+    bool ended;           /* nothing will be added to `output` */
+    bool cancelled;       /* the owner of this open call is to hear of its end */
+    bool dead;            /* closed while its bytes were lent out */
+    enum dm_code code;    /* for the trailers */
+    size_t unconsumed;    /* received and not given back to the stream's window */
+    struct dm_h2_request request;
+    struct dm_buf input;   /* enveloped request messages */
+    struct dm_buf output;  /* enveloped answers, or an HTTP body */
+    struct dm_buf message; /* grpc-message, encoded */
+};
+
+struct h2 {
+    struct dm_session base;
+    nghttp2_session *ng;
+    uint32_t message_size_max, output_high, calls_max;
+    bool (*client_streaming)(struct dm_slice service, struct dm_slice method);
+    struct dm_list all, ready, gone, pool;
+    uint32_t pool_count;
+    struct stream *headers; /* whose request headers are being received */
+    struct stream *lent;    /* whose bytes the last event showed */
+    size_t lent_size;       /* how much of its input is done with after that */
+    size_t unconsumed;      /* of the connection's window */
+    size_t gathered;        /* bytes in all streams' input */
+    size_t queued;          /* bytes in all streams' output */
+    uint32_t wasted;        /* see DM_H2_WASTED_CALLS_MAX */
+    uint32_t idle_frames;   /* see DM_H2_IDLE_FRAMES_MAX */
+    bool draining;
+    bool broken; /* after what is to be sent, close */
+};
+
+static struct h2 *h2_of(struct dm_session *s)
+{
+    return DM_CONTAINER_OF(s, struct h2, base);
+}
+
+/* ---- streams and their pool --------------------------------------------------------- */
+
+static struct stream *stream_take(struct h2 *h, int32_t id)
+{
+    struct stream *st;
+    if (dm_list_empty(&h->pool)) {
+        st = calloc(1, sizeof *st);
+        if (st == NULL) {
+            return NULL;
+        }
+        dm_list_init(&st->link);
+        dm_list_init(&st->all);
+        dm_list_push_back(&h->all, &st->all);
+    } else {
+        st = DM_CONTAINER_OF(h->pool.prev, struct stream, link);
+        dm_list_remove(&st->link);
+        h->pool_count--;
+        size_t from = offsetof(struct stream, state);
+        memset((char *)st + from, 0, offsetof(struct stream, request.path) - from);
+    }
+    st->id = id;
+    return st;
+}
+
+static void stream_free(struct stream *st)
+{
+    dm_list_remove(&st->link);
+    dm_list_remove(&st->all);
+    dm_buf_finish(&st->input);
+    dm_buf_finish(&st->output);
+    dm_buf_finish(&st->message);
+    free(st);
+}
+
+/* Back to the pool; not before the owner is done with the bytes that an event showed. */
+static void stream_release(struct h2 *h, struct stream *st)
+{
+    dm_list_remove(&st->link);
+    if (h->lent == st) {
+        st->dead = true;
+        return;
+    }
+    h->gathered -= dm_buf_size(&st->input);
+    h->queued -= dm_buf_size(&st->output);
+    if (h->pool_count >= POOL_MAX) {
+        stream_free(st);
+        return;
+    }
+    dm_buf_reset(&st->input, POOL_BUFFER_MAX);
+    dm_buf_reset(&st->output, POOL_BUFFER_MAX);
+    dm_buf_reset(&st->message, POOL_BUFFER_MAX);
+    dm_list_push_back(&h->pool, &st->link);
+    h->pool_count++;
+}
+
+static void make_ready(struct h2 *h, struct stream *st)
+{
+    if (dm_list_empty(&st->link)) {
+        dm_list_push_back(&h->ready, &st->link);
+    }
+}
+
+static void drop_input(struct h2 *h, struct stream *st, size_t size)
+{
+    dm_buf_consume(&st->input, size);
+    h->gathered -= size;
+}
+
+/* ---- abuse ---------------------------------------------------------------------------- */
+
+static void calm_down(struct h2 *h)
+{
+    if (!h->broken) {
+        h->broken = true;
+        nghttp2_session_terminate_session(h->ng, NGHTTP2_ENHANCE_YOUR_CALM);
+    }
+}
+
+static void count_wasted(struct h2 *h)
+{
+    if (++h->wasted > DM_H2_WASTED_CALLS_MAX) {
+        calm_down(h);
+    }
+}
+
+static void count_idle_frame(struct h2 *h)
+{
+    if (++h->idle_frames > DM_H2_IDLE_FRAMES_MAX) {
+        calm_down(h);
+    }
+}
+
+static void earn_idle_frames(struct h2 *h)
+{
+    h->idle_frames -=
+        h->idle_frames < DM_H2_IDLE_FRAMES_EARNED ? h->idle_frames : DM_H2_IDLE_FRAMES_EARNED;
+}
+
+/* ---- answering ------------------------------------------------------------------------ */
+
+/* Names, and values of static text, are not copied by nghttp2. */
+static nghttp2_nv nv_static(const char *name, const char *value)
+{
+    return (nghttp2_nv){(uint8_t *)name, (uint8_t *)value, strlen(name), strlen(value),
+                        NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE};
+}
+
+static nghttp2_nv nv_copied(const char *name, struct dm_slice value)
+{
+    return (nghttp2_nv){(uint8_t *)name, (uint8_t *)value.data, strlen(name), value.size,
+                        NGHTTP2_NV_FLAG_NO_COPY_NAME};
+}
+
+static nghttp2_nv nv_status(enum dm_code code)
+{
+    static const char *const digits[DM_CODE_COUNT] = {
+        "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16"};
+    return nv_static("grpc-status", digits[code]);
+}
+
+static nghttp2_nv nv_content_type(const struct stream *st)
+{
+    return nv_static("content-type", st->request.content == DM_H2_CONTENT_GRPC_JSON
+                                         ? "application/grpc+json"
+                                         : "application/grpc");
+}
+
+static ssize_t read_output(nghttp2_session *ng, int32_t id, uint8_t *room, size_t length,
+                           uint32_t *flags, nghttp2_data_source *source, void *user)
+{
+    (void)room;
+    (void)user;
+    struct stream *st = source->ptr;
+    size_t size = dm_buf_size(&st->output);
+    if (size == 0 && !st->ended) {
+        st->deferred = true;
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    if (size > length) {
+        *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+        return (ssize_t)length;
+    }
+    if (size != 0) {
+        *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    }
+    if (!st->ended) {
+        return (ssize_t)size;
+    }
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (st->kind == KIND_GRPC) {
+        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+        nghttp2_nv trailers[2] = {nv_status(st->code)};
+        size_t count = 1;
+        if (dm_buf_size(&st->message) != 0) {
+            trailers[count++] = nv_copied("grpc-message", dm_buf_slice(&st->message));
+        }
+        if (nghttp2_submit_trailer(ng, id, trailers, count) != 0) {
+            return NGHTTP2_ERR_CALLBACK_FAILURE;
+        }
+    }
+    return (ssize_t)size;
+}
+
+static int send_output(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head,
+                       size_t length, nghttp2_data_source *source, void *user)
+{
+    (void)ng;
+    (void)frame;
+    struct h2 *h = user;
+    struct stream *st = source->ptr;
+    enum { FRAME_HEAD = 9 };
+    if (dm_buf_size(&h->base.out) >= h->output_high) {
+        return NGHTTP2_ERR_WOULDBLOCK;
+    }
+    uint8_t *room = dm_buf_reserve(&h->base.out, FRAME_HEAD + length);
+    if (room == NULL) {
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    memcpy(room, head, FRAME_HEAD);
+    memcpy(room + FRAME_HEAD, dm_buf_head(&st->output), length);
+    dm_buf_commit(&h->base.out, FRAME_HEAD + length);
+    dm_buf_consume(&st->output, length);
+    h->queued -= length;
+    return 0;
+}
+
+/* Submits the response's headers, whose DATA will be `output`; or wakes the stream. */
+static void start_or_resume(struct h2 *h, struct stream *st)
+{
+    if (st->started) {
+        if (st->deferred) {
+            st->deferred = false;
+            nghttp2_session_resume_data(h->ng, st->id);
+        }
+        return;
+    }
+    st->started = true;
+    nghttp2_nv headers[2] = {nv_static(":status", "200"), nv_content_type(st)};
+    nghttp2_data_provider provider = {.source.ptr = st, .read_callback = read_output};
+    if (nghttp2_submit_response(h->ng, st->id, headers, 2, &provider) != 0) {
+        h->broken = true;
+    }
+}
+
+static bool put_message(struct h2 *h, struct stream *st, struct dm_slice payload)
+{
+    uint8_t *room = dm_buf_reserve(&st->output, DM_ENVELOPE_HEAD + payload.size);
+    if (room == NULL) {
+        return false;
+    }
+    dm_envelope_write(room, 0, payload.size);
+    if (payload.size != 0) {
+        memcpy(room + DM_ENVELOPE_HEAD, payload.data, payload.size);
+    }
+    dm_buf_commit(&st->output, DM_ENVELOPE_HEAD + payload.size);
+    h->queued += DM_ENVELOPE_HEAD + payload.size;
+    return true;
+}
+
+static void submit_trailers_only(struct h2 *h, struct stream *st)
+{
+    nghttp2_nv headers[5] = {nv_static(":status", "200"), nv_content_type(st), nv_status(st->code)};
+    size_t count = 3;
+    if (dm_buf_size(&st->message) != 0) {
+        headers[count++] = nv_copied("grpc-message", dm_buf_slice(&st->message));
+    }
+    if (st->request.unknown_encoding) {
+        headers[count++] = nv_static("grpc-accept-encoding", "identity");
+    }
+    st->started = true;
+    if (nghttp2_submit_response(h->ng, st->id, headers, count, NULL) != 0) {
+        h->broken = true;
+    }
+}
+
+/* The stream will carry nothing but what is in `output` and this status. */
+static void finish(struct h2 *h, struct stream *st, enum dm_code code, const char *message)
+{
+    st->state = STATE_ANSWERED;
+    st->ended = true;
+    st->code = code;
+    dm_list_remove(&st->link);
+    if (h->lent != st) {
+        drop_input(h, st, dm_buf_size(&st->input));
+    }
+    if (message != NULL) {
+        (void)dm_grpc_percent_encode(&st->message, dm_slice_str(message));
+    }
+    if (code != DM_OK && !st->started) {
+        submit_trailers_only(h, st);
+    } else {
+        start_or_resume(h, st);
+    }
+}
+
+/* An HTTP answer; a body is there when the content type is. */
+static void finish_http(struct h2 *h, struct stream *st, int status, const char *content_type,
+                        struct dm_slice body)
+{
+    st->state = STATE_ANSWERED;
+    st->ended = st->started = true;
+    st->kind = KIND_HTTP;
+    dm_list_remove(&st->link);
+    uint8_t digits[3] = {(uint8_t)('0' + status / 100 % 10), (uint8_t)('0' + status / 10 % 10),
+                         (uint8_t)('0' + status % 10)};
+    char length[24];
+    size_t at = sizeof length;
+    size_t left = body.size;
+    do {
+        length[--at] = (char)('0' + left % 10);
+        left /= 10;
+    } while (left != 0);
+    nghttp2_nv headers[3] = {
+        nv_copied(":status", dm_slice(digits, sizeof digits)),
+        nv_copied("content-length", dm_slice(length + at, sizeof length - at))};
+    size_t count = 2;
+    if (content_type != NULL) {
+        headers[count++] = nv_copied("content-type", dm_slice_str(content_type));
+    }
+    nghttp2_data_provider provider = {.source.ptr = st, .read_callback = read_output};
+    bool with_body = body.size != 0 && st->request.verb != DM_H2_VERB_HEAD;
+    if (with_body) {
+        with_body = dm_buf_append(&st->output, body.data, body.size);
+        h->queued += with_body ? body.size : 0;
+        h->broken = h->broken || !with_body;
+    }
+    if (nghttp2_submit_response(h->ng, st->id, headers, count, with_body ? &provider : NULL) != 0) {
+        h->broken = true;
+    }
+}
+
+/* Ends a stream whose request turned out to be wrong. Its call may be open already. */
+static void reject(struct h2 *h, struct stream *st, enum dm_code code, const char *message)
+{
+    bool open = st->state == STATE_OPEN;
+    finish(h, st, code, message);
+    if (open) {
+        st->cancelled = true;
+        dm_list_push_back(&h->gone, &st->link);
+    }
+}
+
+/* ---- receiving ------------------------------------------------------------------------ */
+
+/* The request's headers are complete: can it be refused at once? */
+static void judge_headers(struct h2 *h, struct stream *st)
+{
+    struct dm_h2_verdict verdict = dm_h2_request_judge(&st->request);
+    if (verdict.status != 0) {
+        finish_http(h, st, verdict.status, NULL, dm_slice(NULL, 0));
+    } else if (verdict.code != DM_OK) {
+        finish(h, st, verdict.code, verdict.message);
+    } else if (verdict.page) {
+        st->kind = KIND_HTTP;
+    } else {
+        st->input_streaming =
+            h->client_streaming != NULL && h->client_streaming(verdict.service, verdict.method);
+    }
+}
+
+static bool front_message(struct h2 *h, struct stream *st, struct dm_slice *message)
+{
+    bool whole = false;
+    const char *why;
+    enum dm_code code =
+        dm_envelope_read(dm_buf_slice(&st->input), h->message_size_max, &whole, message, &why);
+    return code == DM_OK && whole;
+}
+
+/* Judges what has come of a request so far. */
+static void judge_input(struct h2 *h, struct stream *st)
+{
+    bool whole = false;
+    const char *why = NULL;
+    struct dm_slice message;
+    struct dm_slice bytes = dm_buf_slice(&st->input);
+    enum dm_code code = dm_envelope_read(bytes, h->message_size_max, &whole, &message, &why);
+    if (code == DM_OK && whole && !st->input_streaming &&
+        bytes.size > DM_ENVELOPE_HEAD + message.size) {
+        code = DM_UNIMPLEMENTED;
+        why = "this method takes one request message";
+    }
+    if (code == DM_OK && st->input_ended && !whole && bytes.size != 0) {
+        code = DM_INTERNAL;
+        why = "the request ends inside a message";
+    }
+    if (code == DM_OK && st->input_ended && bytes.size == 0 && !st->input_streaming) {
+        code = DM_UNIMPLEMENTED;
+        why = "this method takes one request message";
+    }
+    if (code != DM_OK) {
+        reject(h, st, code, why);
+        return;
+    }
+    st->input_any = st->input_any || whole;
+    if (!st->input_streaming) {
+        if (st->input_ended) {
+            st->state = STATE_QUEUED;
+            make_ready(h, st);
+        }
+        return;
+    }
+    if (!st->input_any) {
+        if (st->input_ended) {
+            finish(h, st, DM_OK, NULL);
+        }
+        return;
+    }
+    if (st->state == STATE_GATHERING) {
+        st->state = STATE_QUEUED;
+    }
+    if (whole || st->input_ended) {
+        make_ready(h, st);
+    }
+}
+
+static bool wants_input(const struct stream *st)
+{
+    return st->kind == KIND_GRPC && st->state <= STATE_OPEN;
+}
+
+/* Lets the client send more on this stream: as long as a message is being gathered, but
+ * not while whole ones of a stream of requests wait here. */
+static void give_window(struct h2 *h, struct stream *st)
+{
+    struct dm_slice message;
+    if (st->unconsumed == 0 || st->input_ended || st->state >= STATE_ANSWERED) {
+        return;
+    }
+    if (st->input_streaming && front_message(h, st, &message)) {
+        return;
+    }
+    (void)nghttp2_session_consume_stream(h->ng, st->id, st->unconsumed);
+    st->unconsumed = 0;
+}
+
+static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
+{
+    struct h2 *h = user;
+    h->headers = NULL;
+    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
+        return 0;
+    }
+    struct stream *st = stream_take(h, frame->hd.stream_id);
+    if (st == NULL) {
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    h->headers = st;
+    return nghttp2_session_set_stream_user_data(ng, st->id, st) == 0 ? 0
+                                                                     : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_size, const uint8_t *value, size_t value_size, uint8_t flags,
+                     void *user)
+{
+    (void)ng;
+    (void)frame;
+    (void)flags;
+    struct h2 *h = user;
+    struct stream *st = h->headers;
+    bool noted = st == NULL || dm_h2_request_note(&st->request, dm_slice(name, name_size),
+                                                  dm_slice(value, value_size));
+    return noted ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* resets the stream */
+}
+
+static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *head, void *user)
+{
+    (void)ng;
+    struct h2 *h = user;
+    bool carries = head->type == NGHTTP2_HEADERS ||
+                   (head->type == NGHTTP2_DATA &&
+                    (head->length != 0 || (head->flags & NGHTTP2_FLAG_END_STREAM) != 0));
+    if (!carries) {
+        count_idle_frame(h);
+    }
+    return 0;
+}
+
+static void end_of_input(struct h2 *h, struct stream *st)
+{
+    st->input_ended = true;
+    if (wants_input(st)) {
+        judge_input(h, st);
+    } else if (st->state == STATE_GATHERING) {
+        st->state = STATE_QUEUED;
+        make_ready(h, st);
+    }
+}
+
+static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
+{
+    struct h2 *h = user;
+    if (frame->hd.type == NGHTTP2_PING) {
+        bool answer = (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0;
+        if (answer && h->draining) {
+            nghttp2_submit_goaway(ng, NGHTTP2_FLAG_NONE,
+                                  nghttp2_session_get_last_proc_stream_id(ng), NGHTTP2_NO_ERROR,
+                                  NULL, 0);
+        }
+        return 0;
+    }
+    if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) {
+        return 0;
+    }
+    struct stream *st = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+    if (st == NULL) {
+        return 0;
+    }
+    if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+        judge_headers(h, st);
+    }
+    if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
+        end_of_input(h, st);
+    } else if (frame->hd.type == NGHTTP2_DATA) {
+        give_window(h, st);
+    }
+    return 0;
+}
+
+static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data, size_t size,
+                   void *user)
+{
+    (void)flags;
+    struct h2 *h = user;
+    struct stream *st = nghttp2_session_get_stream_user_data(ng, id);
+    h->unconsumed += size;
+    if (st == NULL) {
+        return 0;
+    }
+    st->unconsumed += size;
+    if (!wants_input(st)) {
+        return 0;
+    }
+    size_t gathered_max = (size_t)h->message_size_max * DM_H2_GATHERED_MESSAGES_MAX;
+    if (h->gathered + size > gathered_max || !dm_buf_append(&st->input, data, size)) {
+        reject(h, st, DM_RESOURCE_EXHAUSTED, "too many request bytes on this connection at once");
+        return 0;
+    }
+    h->gathered += size;
+    judge_input(h, st);
+    return 0;
+}
+
+/* ---- what nghttp2 tells of the stream's end ------------------------------------------- */
+
+static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
+{
+    struct h2 *h = user;
+    if (frame->hd.type == NGHTTP2_RST_STREAM) {
+        if (frame->rst_stream.error_code != NGHTTP2_NO_ERROR) {
+            count_wasted(h);
+        }
+        return 0;
+    }
+    bool ends = (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
+                (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    if (!ends) {
+        return 0;
+    }
+    struct stream *st = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+    if (st != NULL && !st->input_ended) {
+        nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR);
+    }
+    return 0;
+}
+
+static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t error_code, void *user)
+{
+    struct h2 *h = user;
+    struct stream *st = nghttp2_session_get_stream_user_data(ng, id);
+    if (st == NULL) {
+        return 0;
+    }
+    if (h->headers == st) {
+        h->headers = NULL;
+    }
+    nghttp2_session_set_stream_user_data(ng, id, NULL);
+    if (st->state == STATE_ANSWERED) {
+        if (error_code == NGHTTP2_NO_ERROR) {
+            h->wasted -= h->wasted != 0;
+            earn_idle_frames(h);
+        }
+    } else if (!st->started) {
+        count_wasted(h);
+    }
+    if (st->state != STATE_OPEN && !st->cancelled) {
+        stream_release(h, st);
+        return 0;
+    }
+    st->state = STATE_GONE;
+    dm_list_remove(&st->link);
+    dm_list_push_back(&h->gone, &st->link);
+    return 0;
+}
+
+/* ---- the session ---------------------------------------------------------------------- */
+
+static void release_lent(struct h2 *h)
+{
+    struct stream *st = h->lent;
+    if (st == NULL) {
+        return;
+    }
+    h->lent = NULL;
+    if (st->dead) {
+        stream_release(h, st);
+        return;
+    }
+    if (st->state != STATE_OPEN) {
+        drop_input(h, st, dm_buf_size(&st->input));
+        return;
+    }
+    drop_input(h, st, h->lent_size);
+    if (st->input_streaming) {
+        judge_input(h, st);
+        give_window(h, st);
+    }
+}
+
+static void h2_flush(struct dm_session *s)
+{
+    struct h2 *h = h2_of(s);
+    while (dm_buf_size(&s->out) < h->output_high) {
+        const uint8_t *data;
+        ssize_t size = nghttp2_session_mem_send(h->ng, &data);
+        if (size > 0 && dm_buf_append(&s->out, data, (size_t)size)) {
+            continue;
+        }
+        s->closing = s->closing || size != 0;
+        break;
+    }
+    bool sent_all = nghttp2_session_want_write(h->ng) == 0;
+    if ((h->broken && sent_all) || (sent_all && nghttp2_session_want_read(h->ng) == 0)) {
+        s->closing = true;
+    }
+}
+
+static void h2_feed(struct dm_session *s, struct dm_slice bytes)
+{
+    struct h2 *h = h2_of(s);
+    release_lent(h);
+    if (s->closing || h->broken) {
+        return;
+    }
+    earn_idle_frames(h);
+    ssize_t used = nghttp2_session_mem_recv(h->ng, bytes.data, bytes.size);
+    if (h->unconsumed != 0) {
+        (void)nghttp2_session_consume_connection(h->ng, h->unconsumed);
+        h->unconsumed = 0;
+    }
+    if (used < 0 && !h->broken) {
+        h->broken = true;
+        (void)nghttp2_session_terminate_session(h->ng, used == NGHTTP2_ERR_FLOODED
+                                                           ? NGHTTP2_ENHANCE_YOUR_CALM
+                                                           : NGHTTP2_PROTOCOL_ERROR);
+    }
+    if (h->broken) {
+        h2_flush(s);
+    }
+}
+
+static void show_http(struct stream *st, struct dm_session_event *event)
+{
+    struct dm_slice path = dm_h2_request_path(&st->request);
+    const char *mark = memchr(path.data, '?', path.size);
+    event->kind = DM_EVENT_HTTP;
+    event->method = path;
+    event->get = true;
+    if (mark != NULL) {
+        event->method.size = (size_t)(mark - st->request.path);
+        event->payload = dm_slice(mark + 1, path.size - event->method.size - 1);
+    }
+}
+
+static void show_input(struct h2 *h, struct stream *st, struct dm_session_event *event)
+{
+    if (front_message(h, st, &event->payload)) {
+        h->lent_size = DM_ENVELOPE_HEAD + event->payload.size;
+        event->open = true;
+        return;
+    }
+    event->kind = DM_EVENT_INPUT_END;
+    h->lent_size = 0;
+    st->input_streaming = false;
+}
+
+static void show(struct h2 *h, struct stream *st, struct dm_session_event *event)
+{
+    h->lent = st;
+    event->codec = st->request.content == DM_H2_CONTENT_GRPC_JSON ? DM_CODEC_JSON : DM_CODEC_PROTO;
+    if (st->state == STATE_OPEN) {
+        event->kind = DM_EVENT_INPUT;
+        show_input(h, st, event);
+        return;
+    }
+    st->state = STATE_OPEN;
+    h->base.calls++;
+    if (st->kind == KIND_HTTP) {
+        h->lent_size = 0;
+        show_http(st, event);
+        return;
+    }
+    event->kind = DM_EVENT_CALL;
+    event->timeout_ns = st->request.timeout_ns;
+    event->streaming = event->unary = true;
+    bool split =
+        dm_grpc_split_path(dm_h2_request_path(&st->request), &event->service, &event->method);
+    bool whole = front_message(h, st, &event->payload);
+    DM_ASSERT(split && whole);
+    event->open = st->input_streaming;
+    h->lent_size = DM_ENVELOPE_HEAD + event->payload.size;
+}
+
+/* A client that does not take its answers is given no more calls. */
+static bool output_is_full(const struct h2 *h)
+{
+    return dm_buf_size(&h->base.out) >= h->output_high ||
+           h->queued >= (size_t)h->output_high * QUEUED_OUTPUT_FACTOR;
+}
+
+/* More messages of a stream of requests wait until the answers to the earlier ones have
+ * gone out. */
+static bool is_held(const struct h2 *h, const struct stream *st)
+{
+    return st->state == STATE_OPEN && dm_buf_size(&st->output) >= h->output_high;
+}
+
+static bool h2_next(struct dm_session *s, struct dm_session_event *event)
+{
+    struct h2 *h = h2_of(s);
+    release_lent(h);
+    *event = (struct dm_session_event){0};
+    if (!dm_list_empty(&h->gone)) {
+        struct stream *st = DM_CONTAINER_OF(h->gone.next, struct stream, link);
+        event->kind = DM_EVENT_CANCEL;
+        event->id = (uint64_t)st->id;
+        s->calls--;
+        st->cancelled = false;
+        dm_list_remove(&st->link);
+        if (st->state == STATE_GONE) {
+            stream_release(h, st);
+        }
+        return true;
+    }
+    if (output_is_full(h)) {
+        return false;
+    }
+    for (struct dm_list *at = h->ready.next; at != &h->ready; at = at->next) {
+        struct stream *st = DM_CONTAINER_OF(at, struct stream, link);
+        if (!is_held(h, st)) {
+            dm_list_remove(&st->link);
+            event->id = (uint64_t)st->id;
+            show(h, st, event);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The open call of this id, or NULL. */
+static struct stream *open_call(struct h2 *h, uint64_t id)
+{
+    struct stream *st =
+        id <= INT32_MAX ? nghttp2_session_get_stream_user_data(h->ng, (int32_t)id) : NULL;
+    return st != NULL && st->state == STATE_OPEN ? st : NULL;
+}
+
+static void h2_fail(struct dm_session *s, uint64_t id, enum dm_code code, const char *message)
+{
+    struct h2 *h = h2_of(s);
+    struct stream *st = open_call(h, id);
+    if (st == NULL) {
+        return;
+    }
+    s->calls--;
+    if (st->kind == KIND_HTTP) {
+        finish_http(h, st, code == DM_UNAVAILABLE ? 503 : 500, NULL, dm_slice(NULL, 0));
+        return;
+    }
+    finish(h, st, code, message);
+}
+
+static void h2_stream_end(struct dm_session *s, uint64_t id)
+{
+    struct h2 *h = h2_of(s);
+    struct stream *st = open_call(h, id);
+    if (st != NULL) {
+        s->calls--;
+        finish(h, st, DM_OK, NULL);
+    }
+}
+
+/* false: the call has failed instead. */
+static bool queue_answer(struct h2 *h, struct stream *st, struct dm_slice payload)
+{
+    if (payload.size > h->message_size_max || !put_message(h, st, payload)) {
+        h2_fail(&h->base, (uint64_t)st->id, DM_RESOURCE_EXHAUSTED,
+                "the answer is larger than one message may be");
+        return false;
+    }
+    return true;
+}
+
+static void h2_reply(struct dm_session *s, uint64_t id, struct dm_slice payload)
+{
+    struct h2 *h = h2_of(s);
+    struct stream *st = open_call(h, id);
+    if (st != NULL && queue_answer(h, st, payload)) {
+        s->calls--;
+        finish(h, st, DM_OK, NULL);
+    }
+}
+
+static void h2_stream_message(struct dm_session *s, uint64_t id, struct dm_slice payload)
+{
+    struct h2 *h = h2_of(s);
+    struct stream *st = open_call(h, id);
+    if (st != NULL && queue_answer(h, st, payload)) {
+        start_or_resume(h, st);
+    }
+}
+
+static size_t h2_stream_room(struct dm_session *s, uint64_t id)
+{
+    struct h2 *h = h2_of(s);
+    struct stream *st = open_call(h, id);
+    size_t room = h->output_high / 4;
+    if (st == NULL || output_is_full(h) || dm_buf_size(&st->output) >= room) {
+        return 0;
+    }
+    return room - dm_buf_size(&st->output);
+}
+
+static void h2_http_reply(struct dm_session *s, uint64_t id, int status, const char *content_type,
+                          struct dm_slice body)
+{
+    struct h2 *h = h2_of(s);
+    struct stream *st = open_call(h, id);
+    if (st != NULL) {
+        s->calls--;
+        finish_http(h, st, status, content_type, body);
+    }
+}
+
+/* First the notice that no new streams should be opened, then, when the client has seen it
+ * (it answers a PING), the GOAWAY with the last stream that was taken. RFC 9113, 6.8. */
+static void h2_drain(struct dm_session *s)
+{
+    struct h2 *h = h2_of(s);
+    if (h->draining || h->broken) {
+        return;
+    }
+    h->draining = true;
+    if (nghttp2_submit_shutdown_notice(h->ng) != 0 ||
+        nghttp2_submit_ping(h->ng, NGHTTP2_FLAG_NONE, NULL) != 0) {
+        h->broken = true;
+    }
+}
+
+static void h2_destroy(struct dm_session *s)
+{
+    struct h2 *h = h2_of(s);
+    nghttp2_session_del(h->ng);
+    for (struct dm_list *at = h->all.next; at != &h->all;) {
+        struct stream *st = DM_CONTAINER_OF(at, struct stream, all);
+        at = at->next;
+        stream_free(st);
+    }
+    dm_buf_finish(&s->out);
+    free(h);
+}
+
+static const struct dm_session_ops ops = {
+    .feed = h2_feed,
+    .next = h2_next,
+    .reply = h2_reply,
+    .fail = h2_fail,
+    .stream_message = h2_stream_message,
+    .stream_end = h2_stream_end,
+    .stream_room = h2_stream_room,
+    .http_reply = h2_http_reply,
+    .flush = h2_flush,
+    .drain = h2_drain,
+    .destroy = h2_destroy,
+};
+
+static bool session_open(struct h2 *h)
+{
+    nghttp2_session_callbacks *callbacks = NULL;
+    nghttp2_option *option = NULL;
+    if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&option) != 0) {
+        nghttp2_session_callbacks_del(callbacks);
+        return false;
+    }
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+    nghttp2_session_callbacks_set_send_data_callback(callbacks, send_output);
+    nghttp2_option_set_no_auto_window_update(option, 1);
+    nghttp2_option_set_no_closed_streams(option, 1);
+    /* Callers with deadlines reset many streams; we count what was wasted ourselves. */
+    nghttp2_option_set_stream_reset_rate_limit(option, UINT32_MAX, UINT32_MAX);
+    int failed = nghttp2_session_server_new2(&h->ng, callbacks, h, option);
+    nghttp2_option_del(option);
+    nghttp2_session_callbacks_del(callbacks);
+    return failed == 0;
+}
+
+static bool announce(struct h2 *h)
+{
+    const nghttp2_settings_entry settings[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, h->calls_max},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, DM_H2_STREAM_WINDOW},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, DM_HTTP_HEAD_MAX},
+        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+    };
+    return nghttp2_submit_settings(h->ng, NGHTTP2_FLAG_NONE, settings,
+                                   sizeof settings / sizeof settings[0]) == 0 &&
+           nghttp2_session_set_local_window_size(h->ng, NGHTTP2_FLAG_NONE, 0,
+                                                 DM_H2_CONNECTION_WINDOW) == 0;
+}
+
+struct dm_session *dm_h2_session(const struct dm_session_limits *limits)
+{
+    struct h2 *h = calloc(1, sizeof *h);
+    if (h == NULL) {
+        return NULL;
+    }
+    h->base.ops = &ops;
+    h->base.protocol = "grpc";
+    h->message_size_max =
+        limits->message_size_max != 0 ? limits->message_size_max : DM_MESSAGE_SIZE_MAX;
+    h->calls_max = limits->calls_max != 0 ? limits->calls_max : DM_CALLS_PER_CONNECTION_MAX;
+    h->output_high = limits->output_high != 0 ? limits->output_high : DM_OUTPUT_HIGH;
+    h->client_streaming = limits->client_streaming;
+    dm_list_init(&h->all);
+    dm_list_init(&h->ready);
+    dm_list_init(&h->gone);
+    dm_list_init(&h->pool);
+    if (!session_open(h)) {
+        free(h);
+        return NULL;
+    }
+    if (!announce(h)) {
+        h2_destroy(&h->base);
+        return NULL;
+    }
+    h2_flush(&h->base); /* clients wait for SETTINGS before they send a request */
+    return &h->base;
+}

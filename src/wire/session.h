@@ -1,0 +1,159 @@
+#ifndef DM_WIRE_SESSION_H
+#define DM_WIRE_SESSION_H
+
+#include "base/buf.h"
+#include "base/code.h"
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* One connection's protocol, without its socket: bytes in, requests out, and bytes
+ * back. The owner (loop/) feeds what it read, pulls events until there are none, hands
+ * answers in at any later time, and sends what is in `out`. A session calls nobody.
+ *
+ *     dm_session_feed(s, bytes);
+ *     while (dm_session_next(s, &event)) ...
+ *     dm_session_flush(s);
+ *     send and consume s->out; close when s->closing and out is empty
+ *
+ * An answer, or output that went out, can make the next event ready (a pipelined request,
+ * a call that was held back from a client that does not read): pull again after both.
+ */
+
+enum dm_codec { DM_CODEC_PROTO, DM_CODEC_JSON };
+
+enum dm_session_event_kind {
+    DM_EVENT_CALL,   /* a whole request of an RPC */
+    DM_EVENT_CANCEL, /* the caller has given this call up */
+    DM_EVENT_HTTP,   /* an HTTP GET or HEAD outside the RPC paths: answer with http_reply */
+    DM_EVENT_INPUT,  /* bidirectional only: one more request message of an open call */
+    DM_EVENT_INPUT_END,
+};
+
+/* Slices are valid until the next dm_session_next or dm_session_feed. */
+struct dm_session_event {
+    enum dm_session_event_kind kind;
+    uint64_t id;             /* of the call, unique in the session */
+    struct dm_slice service; /* "dormouse.v1.BotStatus" */
+    struct dm_slice method;  /* "Check"; HTTP: the path */
+    struct dm_slice payload; /* one message in `codec`; HTTP: the query */
+    enum dm_codec codec;
+    int64_t timeout_ns; /* 0: none */
+    bool streaming;     /* the protocol would carry a stream back (Connect and gRPC-Web say so by
+                           content type, ttrpc by its flags; gRPC: true) */
+    bool unary;         /* the protocol would carry a single answer back */
+    bool open;          /* more INPUT follows (bidirectional) */
+    bool get;           /* came by HTTP GET: methods without side effects only */
+};
+
+struct dm_session {
+    const struct dm_session_ops *ops;
+    struct dm_buf out; /* to be sent, in order */
+    bool closing;      /* send `out`, then close; feed nothing more */
+    bool paused;       /* enough is fed: read no more from the socket until this is false again */
+    uint32_t calls;    /* open calls: handed out by next, not yet answered */
+    const char *protocol; /* "ttrpc", "grpc", "connect", ... for metrics; set by the session */
+};
+
+struct dm_session_ops {
+    void (*feed)(struct dm_session *, struct dm_slice);
+    bool (*next)(struct dm_session *, struct dm_session_event *);
+    void (*reply)(struct dm_session *, uint64_t id, struct dm_slice payload);
+    void (*fail)(struct dm_session *, uint64_t id, enum dm_code, const char *message);
+    void (*stream_message)(struct dm_session *, uint64_t id, struct dm_slice payload);
+    void (*stream_end)(struct dm_session *, uint64_t id);
+    size_t (*stream_room)(struct dm_session *, uint64_t id);
+    void (*http_reply)(struct dm_session *, uint64_t id, int status, const char *content_type,
+                       struct dm_slice body);
+    void (*flush)(struct dm_session *);
+    void (*drain)(struct dm_session *);
+    void (*destroy)(struct dm_session *);
+};
+
+/* Takes all of `bytes` (keeps what is half a request). They must stay where they are until
+ * dm_session_next has returned false. */
+static inline void dm_session_feed(struct dm_session *s, struct dm_slice bytes)
+{
+    s->ops->feed(s, bytes);
+}
+/* The next event of what was fed; false: feed more. Or `out` holds too much: then there may
+ * be events again when it was sent, as there may be after an answer (pipelined requests). */
+static inline bool dm_session_next(struct dm_session *s, struct dm_session_event *event)
+{
+    return s->ops->next(s, event);
+}
+/* Ends a unary call with its answer (bytes in the call's codec). An id that is not open
+ * any more is ignored, here and below. */
+static inline void dm_session_reply(struct dm_session *s, uint64_t id, struct dm_slice payload)
+{
+    s->ops->reply(s, id, payload);
+}
+/* Ends any call with a status that is not OK. */
+static inline void dm_session_fail(struct dm_session *s, uint64_t id, enum dm_code code,
+                                   const char *message)
+{
+    (s->ops->fail)(s, id, code, message); /* cmocka has a macro of that name */
+}
+/* One message of a stream; the first one opens it. */
+static inline void dm_session_stream_message(struct dm_session *s, uint64_t id,
+                                             struct dm_slice payload)
+{
+    s->ops->stream_message(s, id, payload);
+}
+static inline void dm_session_stream_end(struct dm_session *s, uint64_t id)
+{
+    s->ops->stream_end(s, id);
+}
+/* How many bytes of stream messages make sense now; 0: the reader is slow, come back. */
+static inline size_t dm_session_stream_room(struct dm_session *s, uint64_t id)
+{
+    return s->ops->stream_room(s, id);
+}
+static inline void dm_session_http_reply(struct dm_session *s, uint64_t id, int status,
+                                         const char *content_type, struct dm_slice body)
+{
+    s->ops->http_reply(s, id, status, content_type, body);
+}
+/* Before `out` is sent: lets a protocol with frames of its own (HTTP/2) write them. */
+static inline void dm_session_flush(struct dm_session *s)
+{
+    s->ops->flush(s);
+}
+/* The server stops: announce it (GOAWAY, Connection: close); open calls go on. */
+static inline void dm_session_drain(struct dm_session *s)
+{
+    s->ops->drain(s);
+}
+static inline void dm_session_destroy(struct dm_session *s)
+{
+    if (s != NULL) {
+        s->ops->destroy(s);
+    }
+}
+
+/* ---- the protocols ------------------------------------------------------------ */
+
+struct dm_session_limits {
+    uint32_t message_size_max;       /* 0: DM_MESSAGE_SIZE_MAX */
+    uint32_t calls_max;              /* 0: DM_CALLS_PER_CONNECTION_MAX */
+    uint32_t output_high;            /* 0: DM_OUTPUT_HIGH */
+    const char *const *cors_origins; /* NULL-terminated, or NULL: none */
+    /* Is this path an RPC: "/service/Method"? HTTP only. NULL: every path with a dot in its
+     * first segment. */
+    bool (*known_service)(struct dm_slice service);
+    /* Does this method take a stream of requests? They then come as CALL (open), INPUT ...,
+     * INPUT_END. NULL: no method does. */
+    bool (*client_streaming)(struct dm_slice service, struct dm_slice method);
+};
+
+/* NULL when there is no memory. */
+struct dm_session *dm_ttrpc_session(const struct dm_session_limits *limits);
+struct dm_session *dm_h2_session(const struct dm_session_limits *limits);
+struct dm_session *dm_http1_session(const struct dm_session_limits *limits);
+
+/* By a connection's first bytes. */
+enum dm_sniff { DM_SNIFF_MORE, DM_SNIFF_TTRPC, DM_SNIFF_H2, DM_SNIFF_HTTP1, DM_SNIFF_REFUSE };
+enum dm_sniff dm_sniff(struct dm_slice first);
+
+#endif

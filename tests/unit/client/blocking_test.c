@@ -1,0 +1,124 @@
+#include "client/state.h"
+
+#include "unit/client/peer.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+/* The blocking client wants a server in a thread of its own. */
+struct server {
+    uv_loop_t loop;
+    uv_async_t stop;
+    struct peer peer;
+    pthread_t thread;
+};
+
+static void on_stop(uv_async_t *async)
+{
+    struct server *server = async->data;
+    peer_stop(&server->peer);
+    uv_close((uv_handle_t *)async, NULL);
+}
+
+static void *serve(void *context)
+{
+    struct server *server = context;
+    (void)uv_run(&server->loop, UV_RUN_DEFAULT);
+    return NULL;
+}
+
+static void answer(struct peer_connection *connection, uint32_t stream,
+                   const struct dm_ttrpc_request *request)
+{
+    struct dormouse_list list;
+    struct dm_arena arena = {0};
+    struct dm_buf buf = {0};
+    struct dormouse_contact contacts[2] = {{.contact_id = dormouse_text("c1")},
+                                           {.contact_id = dormouse_text("c2")}};
+    struct dormouse_list_answer page = {.contacts = contacts, .contacts_count = 2};
+    if (!dm_slice_equal(request->method, dm_slice_str("ListContacts"))) {
+        peer_fail(connection, stream, DORMOUSE_NOT_FOUND, "not here");
+        return;
+    }
+    if (!dm_message_decode(request->payload, &dm_list_message, &list, &arena) ||
+        !dm_message_encode(&buf, &dm_list_answer_message, &page)) {
+        abort();
+    }
+    peer_reply(connection, stream, dm_buf_slice(&buf));
+    dm_buf_finish(&buf);
+}
+
+static void server_start(struct server *server)
+{
+    assert_int_equal(uv_loop_init(&server->loop), 0);
+    assert_int_equal(uv_async_init(&server->loop, &server->stop, on_stop), 0);
+    server->stop.data = server;
+    peer_start(&server->peer, &server->loop, answer, NULL);
+    assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
+}
+
+static void server_stop(struct server *server)
+{
+    assert_int_equal(uv_async_send(&server->stop), 0);
+    assert_int_equal(pthread_join(server->thread, NULL), 0);
+    assert_int_equal(uv_loop_close(&server->loop), 0);
+}
+
+static void a_blocking_call_brings_its_answer(void **state)
+{
+    (void)state;
+    struct server server;
+    server_start(&server);
+    struct dormouse_options options = {.address = server.peer.address};
+    struct dormouse_result result;
+    struct dormouse_client *client = dormouse_client_open(&options, &result);
+    assert_non_null(client);
+    struct dormouse_list request = {.account_id = dormouse_text("a")};
+    struct dormouse_list_answer page;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(dormouse_list_contacts_wait(client, &request, 0, &result, &page),
+                         DORMOUSE_OK);
+        assert_int_equal(page.contacts_count, 2);
+        assert_memory_equal(page.contacts[1].contact_id.data, "c2", 2);
+    }
+    struct dormouse_contact_key key = {.account_id = dormouse_text("a")};
+    struct dormouse_contact contact;
+    assert_int_equal(dormouse_get_contact_wait(client, &key, 0, &result, &contact),
+                     DORMOUSE_NOT_FOUND);
+    assert_int_equal(result.message.size, 8);
+    assert_memory_equal(result.message.data, "not here", 8);
+    dormouse_client_free(client);
+    server_stop(&server);
+}
+
+static void opening_without_a_server_fails_in_time(void **state)
+{
+    (void)state;
+    struct dormouse_options options = {.address = "unix:no-such-socket", .timeout_ms = 30};
+    struct dormouse_result result = {0};
+    assert_null(dormouse_client_open(&options, &result));
+    assert_int_equal(result.code, DORMOUSE_UNAVAILABLE);
+    dormouse_client_free(NULL);
+}
+
+static void opening_a_bad_address_says_what_is_wrong(void **state)
+{
+    (void)state;
+    struct dormouse_options options = {.address = "unix:"};
+    struct dormouse_result result = {0};
+    assert_null(dormouse_client_open(&options, &result));
+    assert_int_equal(result.code, DORMOUSE_INVALID_ARGUMENT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_blocking_call_brings_its_answer),
+        cmocka_unit_test(opening_without_a_server_fails_in_time),
+        cmocka_unit_test(opening_a_bad_address_says_what_is_wrong),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,235 @@
+#include "client/message.h"
+
+#include "dormouse/v1/dormouse.pb.h"
+
+#include <dormouse/message.h>
+#include <pb_decode.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static struct dormouse_contact some_contact(const char *id)
+{
+    return (struct dormouse_contact){
+        .account_id = dormouse_text("acme"),
+        .contact_id = dormouse_text(id),
+        .status = DORMOUSE_SNOOZED,
+        .reason = DORMOUSE_REASON_MANUAL_MESSAGE,
+        .actor = dormouse_text("ann"),
+        .since_ms = 1700000000123,
+        .snoozed_until_ms = 1700000007000,
+        .fence = 9,
+        .revision = UINT64_MAX,
+        .locked = true,
+        .bot_messages = 3,
+        .missed_inbound = 4,
+        .bot_id = dormouse_text("b"),
+        .mode = DORMOUSE_MODE_SUGGESTIVE,
+        .last_seq = 1ULL << 40,
+    };
+}
+
+static void assert_text(struct dormouse_text text, const char *wanted)
+{
+    assert_int_equal(text.size, strlen(wanted));
+    assert_memory_equal(text.data, wanted, text.size);
+}
+
+static void assert_contact(const struct dormouse_contact *contact, const char *id)
+{
+    struct dormouse_contact wanted = some_contact(id);
+    assert_text(contact->account_id, "acme");
+    assert_text(contact->contact_id, id);
+    assert_text(contact->actor, "ann");
+    assert_text(contact->bot_id, "b");
+    assert_int_equal(contact->status, wanted.status);
+    assert_int_equal(contact->reason, wanted.reason);
+    assert_int_equal(contact->since_ms, wanted.since_ms);
+    assert_int_equal(contact->snoozed_until_ms, wanted.snoozed_until_ms);
+    assert_int_equal(contact->fence, wanted.fence);
+    assert_true(contact->revision == wanted.revision);
+    assert_true(contact->locked);
+    assert_int_equal(contact->bot_messages, 3);
+    assert_int_equal(contact->missed_inbound, 4);
+    assert_int_equal(contact->mode, wanted.mode);
+    assert_int_equal(contact->last_seq, wanted.last_seq);
+}
+
+static struct dm_buf list_bytes(void)
+{
+    struct dormouse_contact contacts[3] = {some_contact("c1"), some_contact("c2"),
+                                           some_contact("c3")};
+    struct dormouse_list_answer list = {
+        .contacts = contacts,
+        .contacts_count = 3,
+        .next_page_token = dormouse_text("more"),
+    };
+    struct dm_buf buf = {0};
+    assert_true(dm_message_encode(&buf, &dm_list_answer_message, &list));
+    return buf;
+}
+
+static void what_is_encoded_is_decoded_alike(void **state)
+{
+    (void)state;
+    struct dm_buf buf = list_bytes();
+    struct dormouse_list_answer list;
+    struct dm_arena arena = {0};
+    assert_true(dm_message_decode(dm_buf_slice(&buf), &dm_list_answer_message, &list, &arena));
+    assert_int_equal(list.contacts_count, 3);
+    assert_contact(&list.contacts[0], "c1");
+    assert_contact(&list.contacts[2], "c3");
+    assert_text(list.next_page_token, "more");
+    /* No copy: a text lies in the bytes. */
+    assert_true((const uint8_t *)list.next_page_token.data > buf.data);
+    assert_true((const uint8_t *)list.next_page_token.data < buf.data + buf.end);
+    dm_arena_finish(&arena);
+    dm_buf_finish(&buf);
+}
+
+static bool take_text(pb_istream_t *stream, const pb_field_t *field, void **arg)
+{
+    (void)field;
+    char *to = *arg;
+    size_t size = stream->bytes_left;
+    assert_true(size < 32);
+    to[size] = '\0';
+    return pb_read(stream, (pb_byte_t *)to, size);
+}
+
+static void the_generated_code_reads_our_request(void **state)
+{
+    (void)state;
+    struct dormouse_set_status request = {
+        .account_id = dormouse_text("acme"),
+        .contact_id = dormouse_text("c1"),
+        .change = {.status = DORMOUSE_SNOOZED,
+                   .snooze_until_ms = 1700000000250,
+                   .reason = DORMOUSE_REASON_STOP_KEYWORD,
+                   .unlock = true,
+                   .has_bot_id = true},
+        .has_if_revision = true,
+        .request_id = dormouse_text("r1"),
+    };
+    struct dm_buf buf = {0};
+    assert_true(dm_message_encode(&buf, &dm_set_status_message, &request));
+    char account[32] = "", id[32] = "", bot[32] = "unset";
+    dormouse_v1_SetStatusRequest read = dormouse_v1_SetStatusRequest_init_zero;
+    read.account_id = (pb_callback_t){.funcs.decode = take_text, .arg = account};
+    read.request_id = (pb_callback_t){.funcs.decode = take_text, .arg = id};
+    read.change.bot_id = (pb_callback_t){.funcs.decode = take_text, .arg = bot};
+    pb_istream_t stream = pb_istream_from_buffer(dm_buf_head(&buf), dm_buf_size(&buf));
+    assert_true(pb_decode(&stream, dormouse_v1_SetStatusRequest_fields, &read));
+    assert_string_equal(account, "acme");
+    assert_string_equal(id, "r1");
+    assert_string_equal(bot, ""); /* present, and empty */
+    assert_true(read.has_if_revision);
+    assert_int_equal(read.if_revision, 0);
+    assert_true(read.has_change);
+    assert_int_equal(read.change.status, dormouse_v1_Status_STATUS_SNOOZED);
+    assert_int_equal(read.change.which_wake, dormouse_v1_StatusChange_snooze_until_tag);
+    assert_int_equal(read.change.wake.snooze_until.seconds, 1700000000);
+    assert_int_equal(read.change.wake.snooze_until.nanos, 250000000);
+    assert_true(read.change.unlock);
+    assert_false(read.change.lock);
+    dm_buf_finish(&buf);
+}
+
+static void presence_is_kept(void **state)
+{
+    (void)state;
+    struct dm_arena arena = {0};
+    struct dormouse_watch_message message;
+    const uint8_t progress_0[] = {0x10, 0x00};
+    assert_true(
+        dm_message_decode(dm_slice(progress_0, 2), &dm_watch_message_message, &message, &arena));
+    assert_false(message.has_event);
+    const uint8_t event[] = {0x0a, 0x02, 0x08, 0x05};
+    assert_true(dm_message_decode(dm_slice(event, 4), &dm_watch_message_message, &message, &arena));
+    assert_true(message.has_event);
+    assert_int_equal(message.event.seq, 5);
+    struct dormouse_check_answer check;
+    assert_true(dm_message_decode(dm_slice(NULL, 0), &dm_check_answer_message, &check, &arena));
+    assert_false(check.has_messages_left);
+}
+
+static void lags_are_in_microseconds(void **state)
+{
+    (void)state;
+    struct dormouse_stats stats = {.wake_lag_p50_us = 1500, .wake_lag_max_us = 2000001};
+    struct dormouse_stats read;
+    struct dm_buf buf = {0};
+    struct dm_arena arena = {0};
+    assert_true(dm_message_encode(&buf, &dm_stats_message, &stats));
+    assert_true(dm_message_decode(dm_buf_slice(&buf), &dm_stats_message, &read, &arena));
+    assert_int_equal(read.wake_lag_p50_us, 1500);
+    assert_int_equal(read.wake_lag_max_us, 2000001);
+    dm_buf_finish(&buf);
+}
+
+static void unknown_fields_are_skipped(void **state)
+{
+    (void)state;
+    struct dm_arena arena = {0};
+    struct dormouse_delete_contact_answer answer;
+    const uint8_t bytes[] = {0x9a, 0x06, 0x03, 'x', 'y', 'z', 0x98, 0x06, 0x07,
+                             0x95, 0x06, 1,    2,   3,   4,   0x08, 0x01};
+    assert_true(dm_message_decode(dm_slice(bytes, sizeof bytes), &dm_delete_contact_answer_message,
+                                  &answer, &arena));
+    assert_true(answer.existed);
+}
+
+static void wrong_wire_types_are_refused(void **state)
+{
+    (void)state;
+    struct dm_arena arena = {0};
+    struct dormouse_contact contact;
+    const uint8_t number_for_text[] = {0x08, 0x01}, text_for_number[] = {0x1a, 0x01, 'x'};
+    assert_false(
+        dm_message_decode(dm_slice(number_for_text, 2), &dm_contact_message, &contact, &arena));
+    assert_false(
+        dm_message_decode(dm_slice(text_for_number, 3), &dm_contact_message, &contact, &arena));
+}
+
+/* Cut anywhere and with any one byte changed: an error or an answer, never more than that
+ * (the sanitizers watch). */
+static void damaged_bytes_do_no_harm(void **state)
+{
+    (void)state;
+    struct dm_buf whole = list_bytes();
+    size_t size = dm_buf_size(&whole);
+    for (size_t i = 0; i < size; i++) {
+        struct dormouse_list_answer list;
+        struct dm_arena arena = {0};
+        uint8_t *cut = malloc(i + 1);
+        assert_non_null(cut);
+        memcpy(cut, whole.data, i);
+        (void)dm_message_decode(dm_slice(cut, i), &dm_list_answer_message, &list, &arena);
+        dm_arena_finish(&arena);
+        free(cut);
+        for (int bit = 0; bit < 8; bit++) {
+            whole.data[i] ^= (uint8_t)(1 << bit);
+            (void)dm_message_decode(dm_buf_slice(&whole), &dm_list_answer_message, &list, &arena);
+            dm_arena_finish(&arena);
+            whole.data[i] ^= (uint8_t)(1 << bit);
+        }
+    }
+    dm_buf_finish(&whole);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_encoded_is_decoded_alike),
+        cmocka_unit_test(the_generated_code_reads_our_request),
+        cmocka_unit_test(presence_is_kept),
+        cmocka_unit_test(lags_are_in_microseconds),
+        cmocka_unit_test(unknown_fields_are_skipped),
+        cmocka_unit_test(wrong_wire_types_are_refused),
+        cmocka_unit_test(damaged_bytes_do_no_harm),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

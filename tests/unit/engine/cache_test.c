@@ -1,0 +1,96 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "engine/cache.h"
+
+static const uint64_t bytes_max = 8 << 20;
+
+static struct dm_record_head head_of(uint64_t fence)
+{
+    return (struct dm_record_head){.status = DM_STATUS_SNOOZED,
+                                   .reason = DM_REASON_SET,
+                                   .fence = fence,
+                                   .until_ms = (int64_t)fence * 3,
+                                   .bot_messages = 5,
+                                   .bot = 2};
+}
+
+static void what_was_put_is_found_until_it_is_forgotten(void **state)
+{
+    (void)state;
+    struct dm_check_cache cache;
+    assert_true(dm_check_cache_init(&cache, bytes_max, 42));
+    uint64_t hash = dm_check_cache_hash(&cache, 1, dm_slice_str("c"));
+    assert_true(hash != dm_check_cache_hash(&cache, 2, dm_slice_str("c")));
+    assert_null(dm_check_cache_find(&cache, hash));
+    struct dm_record_head head = head_of(7);
+    dm_check_cache_put(&cache, hash, &head);
+    const struct dm_check_entry *entry = dm_check_cache_find(&cache, hash);
+    assert_non_null(entry);
+    assert_int_equal(entry->fence, 7);
+    assert_int_equal(entry->until_ms, 21);
+    assert_int_equal(entry->status, DM_STATUS_SNOOZED);
+    assert_int_equal(entry->bot, 2);
+    dm_check_cache_forget(&cache, hash);
+    assert_null(dm_check_cache_find(&cache, hash));
+    dm_check_cache_finish(&cache);
+}
+
+static void a_found_entry_is_always_the_newest_put(void **state)
+{
+    (void)state;
+    enum { CONTACTS = 300000 };
+    static uint64_t newest[CONTACTS]; /* 0: forgotten */
+    struct dm_check_cache cache;
+    assert_true(dm_check_cache_init(&cache, bytes_max, 42));
+    uint64_t seed = 3;
+    int found = 0;
+    for (uint64_t step = 1; step <= 1000000; step++) {
+        seed = seed * 6364136223846793005U + 1442695040888963407U;
+        uint32_t contact = (uint32_t)(seed >> 33) % CONTACTS;
+        uint64_t hash = dm_check_cache_hash(&cache, 1, dm_slice(&contact, sizeof contact));
+        const struct dm_check_entry *entry = dm_check_cache_find(&cache, hash);
+        if (entry != NULL) {
+            assert_int_equal(entry->fence, newest[contact]);
+            found++;
+        }
+        if (seed >> 62 == 0) {
+            dm_check_cache_forget(&cache, hash);
+            newest[contact] = 0;
+        } else {
+            struct dm_record_head head = head_of(step);
+            dm_check_cache_put(&cache, hash, &head);
+            newest[contact] = step;
+        }
+    }
+    assert_true(found > 100000);
+    assert_int_equal(dm_check_cache_memory(&cache), bytes_max); /* it grew as far as it may */
+    dm_check_cache_finish(&cache);
+}
+
+static void without_room_it_holds_nothing(void **state)
+{
+    (void)state;
+    struct dm_check_cache cache;
+    assert_true(dm_check_cache_init(&cache, 0, 42));
+    struct dm_record_head head = head_of(7);
+    dm_check_cache_put(&cache, 99, &head);
+    assert_null(dm_check_cache_find(&cache, 99));
+    dm_check_cache_forget(&cache, 99);
+    assert_int_equal(dm_check_cache_memory(&cache), 0);
+    dm_check_cache_finish(&cache);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_put_is_found_until_it_is_forgotten),
+        cmocka_unit_test(a_found_entry_is_always_the_newest_put),
+        cmocka_unit_test(without_room_it_holds_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
