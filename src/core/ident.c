@@ -55,6 +55,24 @@ static bool is_control(const uint8_t *at)
     return at[0] < 0x20 || at[0] == 0x7F || (at[0] == 0xC2 && at[1] <= 0x9F);
 }
 
+/* How many bytes at the front are printable ASCII, looked at 8 at a time: nearly all ids
+ * are nothing else. May stop early. */
+static size_t plain_length(const uint8_t *at, size_t size)
+{
+    const uint64_t ones = 0x0101010101010101U, highs = ones << 7;
+    size_t length = 0;
+    while (length + 8 <= size) {
+        uint64_t word = dm_load_le64(at + length);
+        /* A high bit is set in: a byte that has it; one below 0x20, by the borrow; 0x7F, by
+         * the carry. */
+        if (((word | (word - ones * 0x20) | (word + ones)) & highs) != 0) {
+            break;
+        }
+        length += 8;
+    }
+    return length;
+}
+
 enum dm_code dm_text_check(struct dm_slice text, size_t size_max, const char *field,
                            struct dm_error *error)
 {
@@ -66,6 +84,7 @@ enum dm_code dm_text_check(struct dm_slice text, size_t size_max, const char *fi
         return DM_OK;
     }
     const uint8_t *at = text.data, *end = at + text.size;
+    at += plain_length(at, text.size);
     while (at < end) {
         size_t offset = text.size - (size_t)(end - at);
         size_t length = utf8_length(at, end);

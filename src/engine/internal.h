@@ -27,6 +27,7 @@ struct dm_sweep {
     enum { DM_SWEEP_IDLE, DM_SWEEP_WAITS_DURABLE, DM_SWEEP_APPLIES } stage;
     struct dm_generation *generation;
     uint64_t upto_lsn;
+    bool hurry;     /* the applier was told to */
     int64_t due_ms; /* IDLE: when the next may begin */
     uint64_t began_ns;
 };

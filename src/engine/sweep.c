@@ -11,6 +11,10 @@
 
 static const int64_t trim_every_ms = 10000;
 
+/* Contacts of a sweep that goes as soon as it is due, and how many times as long a larger
+ * one gathers. */
+enum { SMALL_SWEEP = 16384, LARGE_SWEEP_WAITS = 9 };
+
 static void put_side(struct dm_engine *engine, enum dm_table table, const uint8_t *key,
                      size_t key_size, const uint8_t *row, size_t row_size)
 {
@@ -39,6 +43,18 @@ static void put_rows(struct dm_engine *engine)
     }
 }
 
+/* A small sweep goes soon. A large one waits to become larger: the more contacts, the
+ * more share a page, and the more of them were changed twice meanwhile. */
+static bool worth_it(const struct dm_engine *engine, uint32_t contacts, int64_t now_ms)
+{
+    int64_t late_ms = now_ms - engine->sweep.due_ms;
+    if (contacts >= engine->overlay_max / 4) {
+        return true;
+    }
+    return contacts <= SMALL_SWEEP ? late_ms >= 0
+                                   : late_ms >= LARGE_SWEEP_WAITS * engine->apply_after_ms;
+}
+
 static void begin(struct dm_engine *engine, int64_t now_ms)
 {
     struct dm_sweep *sweep = &engine->sweep;
@@ -47,7 +63,7 @@ static void begin(struct dm_engine *engine, int64_t now_ms)
         sweep->due_ms = now_ms + engine->apply_after_ms;
         return;
     }
-    if (now_ms < sweep->due_ms && contacts < engine->overlay_max / 2) {
+    if (!worth_it(engine, contacts, now_ms)) {
         return;
     }
     put_rows(engine);
@@ -69,7 +85,18 @@ static void finish(struct dm_engine *engine, int64_t now_ms)
     engine->applied_lsn = sweep->upto_lsn;
     dm_journal_trim(engine->journal, engine->applied_lsn);
     engine->trim_due_ms = now_ms + trim_every_ms;
-    *sweep = (struct dm_sweep){.due_ms = now_ms + engine->apply_after_ms};
+    *sweep = (struct dm_sweep){.hurry = sweep->hurry, .due_ms = now_ms + engine->apply_after_ms};
+}
+
+/* Before the overlay is full, the view must catch up even at the loop's expense. */
+static void pace(struct dm_engine *engine)
+{
+    uint32_t contacts = dm_overlay_count(engine->overlay);
+    bool hurry = contacts > engine->overlay_max / (engine->sweep.hurry ? 4 : 3);
+    if (hurry != engine->sweep.hurry) {
+        engine->sweep.hurry = hurry;
+        dm_applier_hurry(engine->applier, hurry);
+    }
 }
 
 void dm_engine_sweep(struct dm_engine *engine, int64_t now_ms)
@@ -83,6 +110,7 @@ void dm_engine_sweep(struct dm_engine *engine, int64_t now_ms)
         dm_applier_begin(engine->applier, sweep->generation);
         sweep->stage = DM_SWEEP_APPLIES;
     }
+    pace(engine);
     if (sweep->stage == DM_SWEEP_APPLIES && dm_applier_done(engine->applier)) {
         finish(engine, now_ms);
     }

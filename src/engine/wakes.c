@@ -29,7 +29,7 @@ void dm_engine_note_wake(struct dm_engine *engine, uint64_t lsn, int64_t due_ms)
     struct dm_lag_ring *ring = &engine->lags;
     if (ring->count == ring->capacity) {
         uint32_t capacity = ring->capacity == 0 ? 1024 : ring->capacity * 2;
-        struct dm_lag *items = dm_xmalloc(capacity * sizeof *items);
+        struct dm_lag *items = dm_xmalloc((size_t)capacity * sizeof *items);
         for (uint32_t i = 0; i < ring->count; i++) {
             items[i] = ring->items[(ring->head + i) & (ring->capacity - 1)];
         }

@@ -292,6 +292,7 @@ enum dm_code dm_loop_create(struct dm_loop **out, const struct dm_loop_options *
     loop->options = *options;
     loop->limits.cors_origins = options->cors_origins;
     loop->limits.known_service = dm_rpc_known_service;
+    loop->limits.client_streaming = dm_rpc_client_streaming;
     dm_list_init(&loop->conns);
     dm_list_init(&loop->dirty);
     dm_list_init(&loop->lingering);

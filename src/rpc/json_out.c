@@ -62,6 +62,7 @@ static bool take_varint(const uint8_t **at, const uint8_t *end, uint64_t *value)
 static bool take_value(const uint8_t **at, const uint8_t *end, struct wire_value *value)
 {
     uint64_t tag, size = 0;
+    *value = (struct wire_value){0};
     if (!take_varint(at, end, &tag) || tag >> 3 == 0 || tag > UINT32_MAX) {
         return false;
     }

@@ -119,7 +119,7 @@ struct cursor {
     const uint8_t *at, *end;
 };
 
-static bool take(struct cursor *c, char byte)
+static bool take(struct cursor *c, uint8_t byte)
 {
     if (c->at == c->end || *c->at != byte) {
         return false;

@@ -72,3 +72,15 @@ bool dm_method_service_known(struct dm_slice service)
     }
     return false;
 }
+
+bool dm_method_client_streaming(struct dm_slice service, struct dm_slice name)
+{
+    for (uint32_t i = 0; i < dm_method_count; i++) {
+        const struct dm_method *method = &dm_methods[i];
+        if (method->client_stream && dm_slice_equal(method->name, name) &&
+            dm_slice_equal(method->service, service)) {
+            return true;
+        }
+    }
+    return false;
+}

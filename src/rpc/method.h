@@ -43,6 +43,10 @@ const struct dm_method *dm_method_find(const struct dm_method_table *table, stru
 /* Is there a service of this full name? */
 bool dm_method_service_known(struct dm_slice service);
 
+/* Is there a method of these names that takes a stream of requests? Asked of every HTTP
+ * request, so names are compared only with the few that do. */
+bool dm_method_client_streaming(struct dm_slice service, struct dm_slice name);
+
 /* Every handler, declared. */
 #define DM_METHOD(service, name, client_stream, server_stream, no_side_effects, handler, request, \
                   response)                                                                       \

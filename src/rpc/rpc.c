@@ -271,3 +271,8 @@ bool dm_rpc_known_service(struct dm_slice service)
 {
     return dm_method_service_known(service);
 }
+
+bool dm_rpc_client_streaming(struct dm_slice service, struct dm_slice method)
+{
+    return dm_method_client_streaming(service, method);
+}

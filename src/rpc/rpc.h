@@ -71,6 +71,8 @@ uint32_t dm_rpc_open_calls(const struct dm_rpc *rpc);
 
 /* A known service ("dormouse.v1.BotStatus", health, reflection)? */
 bool dm_rpc_known_service(struct dm_slice service);
+/* A known method that takes a stream of requests (reflection)? */
+bool dm_rpc_client_streaming(struct dm_slice service, struct dm_slice method);
 
 /* For /metrics: walks the counters; `cell` per (method, protocol, code) with calls > 0. */
 struct dm_rpc_cell {

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
 /* When all goes well: begin hands a generation over, the thread sorts it and applies it
@@ -19,6 +20,7 @@ enum {
     CONTACTS_PER_TXN = 50000,
     CONTACTS_PER_TXN_MIN = 256, /* how far a too large transaction is cut */
     RETRY_PAUSE_S = 1,
+    BACKGROUND_NICE = 10,
 };
 
 /* A change of the wake index, found while contacts are applied and done after them, in
@@ -48,6 +50,15 @@ struct sweep {
     size_t wake_count;
 };
 
+/* Two threads take turns, a transaction each: one in the background of the machine, one
+ * (in a hurry) with the same claim to a processor as the loop. A thread cannot be given
+ * its priority back without a privilege, so there are two. */
+struct worker {
+    struct dm_applier *applier;
+    pthread_t thread;
+    bool hurried;
+};
+
 struct dm_applier {
     struct dm_store *store;
     uint32_t contacts_per_txn;
@@ -57,11 +68,12 @@ struct dm_applier {
     bool manual;
     struct sweep sweep;
 
-    pthread_t thread;
-    pthread_mutex_t mutex; /* guards all below */
-    pthread_cond_t wake;   /* begun, buried or quitting */
+    struct worker workers[2];
+    pthread_mutex_t mutex; /* guards all below, and the sweep while nobody is working */
+    pthread_cond_t wake;   /* begun, buried, hurry, one has worked, or quitting */
     struct dm_generation *begun;
     bool busy, done, quit;
+    bool hurry, working;
     struct grave *graves;
     enum dm_code state;
     struct dm_error error;
@@ -359,31 +371,58 @@ static void pause_before_retry(struct dm_applier *applier)
     }
 }
 
-static void *applier_run(void *context)
+static bool has_work(const struct dm_applier *applier)
 {
-    struct dm_applier *applier = context;
+    return applier->graves != NULL || applier->begun != NULL || applier->sweep.generation != NULL;
+}
+
+/* With the mutex held, which it lets go meanwhile: graves, or one transaction. */
+static void work_once(struct dm_applier *applier)
+{
+    graves_empty(applier);
+    if (applier->begun != NULL) {
+        sweep_begin(applier, applier->begun);
+        applier->begun = NULL;
+    }
+    if (applier->sweep.generation == NULL) {
+        return;
+    }
+    pthread_mutex_unlock(&applier->mutex);
+    bool ok = sweep_work(applier);
+    pthread_mutex_lock(&applier->mutex);
+    if (!ok) {
+        pause_before_retry(applier);
+    }
+}
+
+static void *worker_run(void *context)
+{
+    const struct worker *worker = context;
+    struct dm_applier *applier = worker->applier;
+    if (!worker->hurried) {
+        (void)setpriority(PRIO_PROCESS, 0, BACKGROUND_NICE); /* on Linux: of this thread */
+    }
     pthread_mutex_lock(&applier->mutex);
     while (!applier->quit) {
-        graves_empty(applier);
-        if (applier->begun != NULL) {
-            sweep_begin(applier, applier->begun);
-            applier->begun = NULL;
-        }
-        if (applier->sweep.generation == NULL) {
-            if (!applier->quit) {
-                pthread_cond_wait(&applier->wake, &applier->mutex);
-            }
+        if (applier->working || applier->hurry != worker->hurried || !has_work(applier)) {
+            pthread_cond_wait(&applier->wake, &applier->mutex);
             continue;
         }
-        pthread_mutex_unlock(&applier->mutex);
-        bool ok = sweep_work(applier);
-        pthread_mutex_lock(&applier->mutex);
-        if (!ok) {
-            pause_before_retry(applier);
-        }
+        applier->working = true;
+        work_once(applier);
+        applier->working = false;
+        pthread_cond_broadcast(&applier->wake);
     }
     pthread_mutex_unlock(&applier->mutex);
     return NULL;
+}
+
+static void worker_start(struct dm_applier *applier, bool hurried)
+{
+    struct worker *worker = &applier->workers[hurried];
+    *worker = (struct worker){.applier = applier, .hurried = hurried};
+    int failed = pthread_create(&worker->thread, NULL, worker_run, worker);
+    DM_ASSERT(failed == 0);
 }
 
 static void applier_sync_init(struct dm_applier *applier)
@@ -412,8 +451,8 @@ struct dm_applier *dm_applier_create(const struct dm_applier_options *options)
         dm_xmalloc((2 * (size_t)applier->contacts_per_txn + 1) * sizeof(struct wake_change));
     applier_sync_init(applier);
     if (!applier->manual) {
-        int failed = pthread_create(&applier->thread, NULL, applier_run, applier);
-        DM_ASSERT(failed == 0);
+        worker_start(applier, false);
+        worker_start(applier, true);
     }
     return applier;
 }
@@ -425,7 +464,15 @@ void dm_applier_begin(struct dm_applier *applier, struct dm_generation *generati
     applier->busy = true;
     applier->done = false;
     applier->begun = generation;
-    pthread_cond_signal(&applier->wake);
+    pthread_cond_broadcast(&applier->wake);
+    pthread_mutex_unlock(&applier->mutex);
+}
+
+void dm_applier_hurry(struct dm_applier *applier, bool hurry)
+{
+    pthread_mutex_lock(&applier->mutex);
+    applier->hurry = hurry;
+    pthread_cond_broadcast(&applier->wake);
     pthread_mutex_unlock(&applier->mutex);
 }
 
@@ -456,7 +503,7 @@ void dm_applier_bury(struct dm_applier *applier, struct dm_generation *generatio
     pthread_mutex_lock(&applier->mutex);
     grave->next = applier->graves;
     applier->graves = grave;
-    pthread_cond_signal(&applier->wake);
+    pthread_cond_broadcast(&applier->wake);
     pthread_mutex_unlock(&applier->mutex);
 }
 
@@ -500,9 +547,10 @@ void dm_applier_destroy(struct dm_applier *applier)
     if (!applier->manual) {
         pthread_mutex_lock(&applier->mutex);
         applier->quit = true;
-        pthread_cond_signal(&applier->wake);
+        pthread_cond_broadcast(&applier->wake);
         pthread_mutex_unlock(&applier->mutex);
-        pthread_join(applier->thread, NULL);
+        pthread_join(applier->workers[false].thread, NULL);
+        pthread_join(applier->workers[true].thread, NULL);
         pthread_mutex_lock(&applier->mutex);
         graves_empty(applier);
         pthread_mutex_unlock(&applier->mutex);

@@ -36,6 +36,9 @@ struct dm_applier *dm_applier_create(const struct dm_applier_options *options);
 
 /* Begins to apply `generation` (none may be under way). It stays readable. */
 void dm_applier_begin(struct dm_applier *applier, struct dm_generation *generation);
+/* Normally it works in the background, behind the loop where they share a processor. In a
+ * hurry it claims as much of one as the loop does. From the next transaction on. */
+void dm_applier_hurry(struct dm_applier *applier, bool hurry);
 bool dm_applier_busy(struct dm_applier *applier); /* begun and not done */
 /* Done since begun? Then the caller drops the generation from the overlay and hands it
  * to dm_applier_bury, which frees it off the loop. */

@@ -128,6 +128,7 @@ static inline uint32_t peer_request(struct peer *peer, uint8_t flags, const char
 static inline bool peer_response(struct peer *peer, uint32_t id, struct dm_ttrpc_response *response)
 {
     struct peer_frame frame;
+    *response = (struct dm_ttrpc_response){0};
     return peer_next(peer, &frame) && frame.header.type == DM_TTRPC_RESPONSE &&
            frame.header.stream == id && dm_ttrpc_response_read(frame.body, response);
 }

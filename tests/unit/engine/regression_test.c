@@ -13,6 +13,7 @@
 /* What the simulation (tests/sim) found, each as the few calls that show it. */
 
 static const int64_t start_ms = 1800000000000;
+static const int64_t hour_ms = 3600000;
 
 struct fixture {
     struct virtual_clock clock;
@@ -75,8 +76,8 @@ static struct dm_outcome set_status(struct fixture *f, const char *account, cons
                                     enum dm_status status, int64_t for_ms)
 {
     struct dm_op op = {.kind = DM_OP_SET_STATUS};
-    op.set.change = (struct dm_change){
-        .status = (uint8_t)status, .has_for = for_ms != 0, .for_ms = for_ms};
+    op.set.change =
+        (struct dm_change){.status = (uint8_t)status, .has_for = for_ms != 0, .for_ms = for_ms};
     return mutate(f, account, contact, op);
 }
 
@@ -156,7 +157,7 @@ static void a_snooze_set_after_the_clock_went_back_ends_on_time(void **state)
     struct fixture *f = *state;
     (void)set_status(f, "acme", "before", DM_STATUS_SNOOZED, 1500);
     (void)settle(f);
-    f->clock.wall_ms -= 3600 * 1000;
+    f->clock.wall_ms -= hour_ms;
     (void)set_status(f, "acme", "after", DM_STATUS_SNOOZED, 1000);
     int wait_ms = settle(f);
     assert_true(wait_ms <= 1000);
@@ -165,7 +166,7 @@ static void a_snooze_set_after_the_clock_went_back_ends_on_time(void **state)
     (void)settle(f);
     assert_int_equal(stats(f).wakes, 1);
     assert_int_equal(stats(f).counts.snoozed, 1); /* the other one waits for its time */
-    virtual_clock_advance(&f->clock, 3600 * 1000 + 500);
+    virtual_clock_advance(&f->clock, hour_ms + 500);
     (void)settle(f);
     assert_int_equal(stats(f).counts.snoozed, 0);
 }
@@ -174,7 +175,7 @@ static void sweeps_go_on_after_the_clock_went_back(void **state)
 {
     struct fixture *f = *state;
     (void)settle(f);
-    f->clock.wall_ms -= 3600 * 1000;
+    f->clock.wall_ms -= hour_ms;
     (void)set_status(f, "acme", "c", DM_STATUS_INACTIVE, 0);
     (void)settle(f);
     virtual_clock_advance(&f->clock, 1000);

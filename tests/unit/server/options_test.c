@@ -1,0 +1,153 @@
+#include "server/options.h"
+
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static char *const no_variables[] = {NULL};
+
+static enum dm_code parse(struct dm_options *options, char *const *arguments,
+                          char *const *variables, struct dm_error *error)
+{
+    char *argv[16] = {(char[]){"dormoused"}};
+    int argc = 1;
+    for (; arguments[argc - 1] != NULL; argc++) {
+        argv[argc] = arguments[argc - 1];
+    }
+    return dm_options_parse(options, argc, argv, variables, error);
+}
+
+#define ARGS(...) ((char *const[]){__VA_ARGS__, NULL})
+
+static void defaults_are_those_of_the_help(void **state)
+{
+    (void)state;
+    struct dm_options options;
+    struct dm_error error;
+    assert_int_equal(parse(&options, no_variables, no_variables, &error), DM_OK);
+    assert_string_equal(options.data, "dormouse-data");
+    assert_int_equal(options.listen.count, 1);
+    assert_string_equal(options.listen.values[0], "127.0.0.1:7400");
+    assert_int_equal(options.horizon_ms, 3600000);
+    assert_int_equal(options.retention_bytes, 8LL << 30);
+    assert_int_equal(options.retention_ms, 30LL * 86400000);
+    assert_int_equal(options.drain_timeout_ms, 10000);
+    assert_int_equal(options.log_level, DM_LOG_INFO);
+    assert_int_equal(options.cors_origins.count, 0);
+    dm_options_finish(&options);
+}
+
+static void a_flag_wins_over_its_variable(void **state)
+{
+    (void)state;
+    struct dm_options options;
+    struct dm_error error;
+    assert_int_equal(
+        parse(&options, ARGS("--horizon", "2h", "--listen=a:1", "--listen", "b:2"),
+              ARGS("DORMOUSE_HORIZON=1m", "DORMOUSE_LISTEN=c:3,d:4", "DORMOUSE_DRAIN_TIMEOUT=1s",
+                   "DORMOUSE_LOG_FORMAT=json", "DORMOUSE_CORS_ORIGIN=http://x,http://y"),
+              &error),
+        DM_OK);
+    assert_int_equal(options.horizon_ms, 7200000);
+    assert_int_equal(options.listen.count, 2);
+    assert_string_equal(options.listen.values[1], "b:2");
+    assert_int_equal(options.drain_timeout_ms, 1000);
+    assert_int_equal(options.log_format, DM_LOG_FORMAT_JSON);
+    assert_string_equal(options.cors_origins.values[1], "http://y");
+    assert_null(options.cors_origins.values[2]);
+    dm_options_finish(&options);
+}
+
+static void a_bad_option_is_named(void **state)
+{
+    (void)state;
+    static char *const bad[][3] = {{"--horizon", "1x", NULL},
+                                   {"--horizon", "", NULL},
+                                   {"--horizon", "10ms", NULL},
+                                   {"--listen", "", NULL},
+                                   {"--retention-bytes", "8GB", NULL},
+                                   {"--retention-bytes", "-1", NULL},
+                                   {"--retention-bytes", "99999999999999999999", NULL},
+                                   {"--overlay-max", "1e9", NULL},
+                                   {"--log-level", "loud", NULL},
+                                   {"--drain-timeout", NULL, NULL},
+                                   {"--unknown", "x", NULL},
+                                   {"--horizo", "1h", NULL},
+                                   {"data", NULL, NULL},
+                                   {"-d", NULL, NULL},
+                                   {"--data=", NULL, NULL}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct dm_options options;
+        struct dm_error error = {0};
+        assert_int_equal(parse(&options, bad[i], no_variables, &error), DM_INVALID_ARGUMENT);
+        size_t name = strcspn(bad[i][0], "=");
+        char text[64];
+        memcpy(text, bad[i][0], name);
+        text[name] = '\0';
+        assert_non_null(strstr(error.message, text));
+        dm_options_finish(&options);
+    }
+}
+
+static void a_bad_variable_is_named(void **state)
+{
+    (void)state;
+    struct dm_options options;
+    struct dm_error error = {0};
+    assert_int_equal(parse(&options, no_variables, ARGS("DORMOUSE_SEGMENT_SIZE=tiny"), &error),
+                     DM_INVALID_ARGUMENT);
+    assert_non_null(strstr(error.message, "DORMOUSE_SEGMENT_SIZE"));
+    dm_options_finish(&options);
+}
+
+static void durations_and_sizes_have_units(void **state)
+{
+    (void)state;
+    int64_t value;
+    assert_true(dm_parse_duration("1h30m", &value) && value == 5400000);
+    assert_true(dm_parse_duration("500ms", &value) && value == 500);
+    assert_true(dm_parse_duration("30d", &value) && value == 30LL * 86400000);
+    assert_true(dm_parse_duration("1s1ms", &value) && value == 1001);
+    assert_false(dm_parse_duration("", &value));
+    assert_false(dm_parse_duration("5", &value));
+    assert_false(dm_parse_duration("5 s", &value));
+    assert_false(dm_parse_duration("-5s", &value));
+    assert_false(dm_parse_duration("9223372036854775807d", &value));
+    assert_false(dm_parse_duration("9223372036854775807ms1ms", &value));
+    assert_true(dm_parse_bytes("8GiB", &value) && value == 8LL << 30);
+    assert_true(dm_parse_bytes("1000", &value) && value == 1000);
+    assert_true(dm_parse_bytes("64B", &value) && value == 64);
+    assert_false(dm_parse_bytes("1GiB1MiB", &value));
+    assert_false(dm_parse_bytes("GiB", &value));
+}
+
+static void help_and_version_ask_for_nothing_else(void **state)
+{
+    (void)state;
+    struct dm_options options;
+    struct dm_error error;
+    assert_int_equal(parse(&options, ARGS("--help"), no_variables, &error), DM_OK);
+    assert_true(options.help);
+    dm_options_finish(&options);
+    assert_int_equal(parse(&options, ARGS("--version"), no_variables, &error), DM_OK);
+    assert_true(options.version);
+    dm_options_finish(&options);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_are_those_of_the_help),
+        cmocka_unit_test(a_flag_wins_over_its_variable),
+        cmocka_unit_test(a_bad_option_is_named),
+        cmocka_unit_test(a_bad_variable_is_named),
+        cmocka_unit_test(durations_and_sizes_have_units),
+        cmocka_unit_test(help_and_version_ask_for_nothing_else),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
