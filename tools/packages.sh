@@ -3,7 +3,7 @@
 
 build_packages="build-essential cmake ninja-build pkg-config python3 python3-protobuf
 protobuf-compiler libuv1-dev liblmdb-dev libnanopb-dev nanopb libnghttp2-dev node-llhttp
-libcmocka-dev"
+libcmocka-dev libjansson-dev"
 
 # What the tests need on top: the sanitizers' and fuzzers' compiler, the lints, and the
 # third-party clients and servers that the interop tests talk to.

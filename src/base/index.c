@@ -4,11 +4,14 @@
 
 enum { LOW_MIN = 16 };
 
-bool dm_index_init(struct dm_index *index, uint32_t items_max,
+bool dm_index_init(struct dm_index *index, uint32_t items_max, uint32_t items_expected,
                    uint32_t *(*link)(void *context, uint32_t item),
                    uint64_t (*hash)(void *context, uint32_t item), void *context)
 {
     *index = (struct dm_index){.low = LOW_MIN, .link = link, .hash = hash, .context = context};
+    while (index->low < items_expected && index->low <= items_max / 2) {
+        index->low *= 2;
+    }
     size_t buckets = items_max + (size_t)2 * LOW_MIN;
     if (!dm_region_init(&index->region, buckets * sizeof *index->heads)) {
         return false;

@@ -21,8 +21,9 @@ struct dm_index {
     void *context;
 };
 
-/* false when the address space for items_max buckets cannot be had. */
-bool dm_index_init(struct dm_index *index, uint32_t items_max,
+/* Begins with buckets for items_expected (0: a few), so that up to there nothing is split.
+ * false when the address space for items_max buckets cannot be had. */
+bool dm_index_init(struct dm_index *index, uint32_t items_max, uint32_t items_expected,
                    uint32_t *(*link)(void *context, uint32_t item),
                    uint64_t (*hash)(void *context, uint32_t item), void *context);
 void dm_index_finish(struct dm_index *index);

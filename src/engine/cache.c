@@ -42,6 +42,13 @@ static struct dm_check_entry *line_of(const struct dm_check_cache *cache, uint64
     return &cache->entries[(hash & (cache->lines - 1)) * WAYS];
 }
 
+void dm_check_cache_prefetch(const struct dm_check_cache *cache, uint64_t hash)
+{
+    if (cache->lines != 0) {
+        __builtin_prefetch(line_of(cache, hash));
+    }
+}
+
 const struct dm_check_entry *dm_check_cache_find(struct dm_check_cache *cache, uint64_t hash)
 {
     if (cache->lines != 0) {

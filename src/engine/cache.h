@@ -40,6 +40,7 @@ void dm_check_cache_finish(struct dm_check_cache *cache);
 /* The identity of a contact in the cache, for the calls below. */
 uint64_t dm_check_cache_hash(const struct dm_check_cache *cache, uint32_t account,
                              struct dm_slice contact);
+void dm_check_cache_prefetch(const struct dm_check_cache *cache, uint64_t hash);
 /* NULL when it is not there. */
 const struct dm_check_entry *dm_check_cache_find(struct dm_check_cache *cache, uint64_t hash);
 /* The head of a durable state (status NONE: never written to). */

@@ -91,6 +91,29 @@ void dm_engine_check(struct dm_engine *engine, struct dm_slice account_id,
     *barrier = dm_engine_barrier(engine, later(lsn, account->policy_lsn));
 }
 
+void dm_engine_prefetch(struct dm_engine *engine, const struct dm_contact_name *names, size_t count)
+{
+    uint64_t hashes[DM_PREFETCH_MAX];
+    size_t hashed = 0;
+    bool changes = dm_overlay_count(engine->overlay) != 0;
+    for (size_t i = 0; i < count && i < DM_PREFETCH_MAX; i++) {
+        const struct dm_account *account = dm_accounts_find(&engine->accounts, names[i].account_id);
+        if (account == NULL || names[i].contact_id.size > DM_ID_SIZE_MAX) {
+            continue;
+        }
+        dm_check_cache_prefetch(&engine->cache, dm_check_cache_hash(&engine->cache, account->number,
+                                                                    names[i].contact_id));
+        if (changes) {
+            dm_key_make(&engine->key, account->number, names[i].contact_id);
+            hashes[hashed] = dm_overlay_hash(dm_key_slice(&engine->key));
+            dm_overlay_prefetch_bucket(engine->overlay, hashes[hashed++]);
+        }
+    }
+    for (size_t i = 0; i < hashed; i++) {
+        dm_overlay_prefetch_entry(engine->overlay, hashes[i]);
+    }
+}
+
 void dm_contact_show(const struct dm_engine *engine, const struct dm_account *account,
                      struct dm_slice contact_id, const struct dm_record *record, int64_t now_ms,
                      struct dm_contact *out)

@@ -440,6 +440,9 @@ static void *writer_main(void *context)
 bool dm_writer_start(struct dm_writer *w)
 {
     w->running = pthread_create(&w->thread, NULL, writer_main, w) == 0;
+    if (w->running) {
+        (void)pthread_setname_np(w->thread, "journal");
+    }
     return w->running;
 }
 

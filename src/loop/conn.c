@@ -22,6 +22,7 @@ enum {
     FIRST_SIZE = 3,
     OUT_KEEP = 32 * 1024, /* memory that an idle connection may keep */
     KEEPALIVE_S = 60,
+    LOOK_AHEAD = 32, /* calls whose data is fetched ahead of them */
 };
 
 enum conn_state { CONN_OPEN, CONN_HALF, CONN_FAREWELL, CONN_CLOSED };
@@ -140,12 +141,28 @@ static void answer_http(struct conn *c, const struct dm_session_event *event)
     dm_buf_finish(&answer.body);
 }
 
+/* Lets the engine fetch what the next calls will look at. Returns for how many events that
+ * will do. */
+static size_t look_ahead(struct conn *c)
+{
+    struct dm_slice payloads[LOOK_AHEAD];
+    size_t count = dm_session_peek(c->session, payloads, LOOK_AHEAD);
+    if (count > 1) {
+        dm_rpc_prefetch(c->loop->rpc, payloads, count);
+    }
+    return count == 0 ? SIZE_MAX : count;
+}
+
 /* All events that the session has, until it wants to be fed. */
 static void pull(struct conn *c)
 {
     struct dm_rpc *rpc = c->loop->rpc;
     struct dm_session_event event;
+    size_t ahead = look_ahead(c);
     while (dm_session_next(c->session, &event)) {
+        if (--ahead == 0) {
+            ahead = look_ahead(c);
+        }
         c->loop->called = true;
         switch (event.kind) {
         case DM_EVENT_CALL:
@@ -540,6 +557,16 @@ bool conns_all_sent(const struct dm_loop *loop)
 {
     for (const struct conn *c = first_conn(loop); c != NULL; c = next_conn(c)) {
         if (c->state != CONN_CLOSED && unsent(c) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool conns_announced(const struct dm_loop *loop)
+{
+    for (const struct conn *c = first_conn(loop); c != NULL; c = next_conn(c)) {
+        if (c->state == CONN_OPEN && c->session != NULL && c->session->announcing) {
             return false;
         }
     }

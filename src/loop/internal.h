@@ -45,6 +45,7 @@ struct dm_loop {
 
     uint64_t turn_start_ns; /* 0: no callback in this iteration yet */
     uint64_t engine_due_ns, drain_due_ns;
+    uint64_t notice_due_ns; /* draining: how long clients may take to see the notice */
     bool rung;   /* something new from the engine's threads */
     bool called; /* calls began since the engine's last flush */
     bool draining, parting, ended;
@@ -72,6 +73,8 @@ void conns_pull(struct dm_loop *loop);
 bool conns_settle(struct dm_loop *loop);
 void conns_drain(struct dm_loop *loop);
 bool conns_all_sent(const struct dm_loop *loop);
+/* Have all clients seen that the server stops? What they began before that still comes. */
+bool conns_announced(const struct dm_loop *loop);
 /* Says goodbye to all: what they still send is thrown away until they close. */
 void conns_part(struct dm_loop *loop);
 void conns_close(struct dm_loop *loop);

@@ -98,11 +98,15 @@ static bool engine_step(struct dm_loop *loop)
     return true;
 }
 
-/* Waits for the end of open calls, then for the clients to fetch what is sent. */
+/* Waits for the end of open calls and, not for long, for clients to see that no new ones
+ * are taken; then for the clients to fetch what is sent. */
 static void drain_step(struct dm_loop *loop)
 {
     uint64_t now_ns = loop_now_ns(loop);
     if (!loop->parting) {
+        if (now_ns < loop->notice_due_ns && !conns_announced(loop)) {
+            return;
+        }
         bool done = dm_rpc_open_calls(loop->rpc) == 0 && conns_all_sent(loop);
         if (!done && now_ns < loop->drain_due_ns) {
             return;
@@ -137,6 +141,9 @@ static void take_turn(struct dm_loop *loop)
     if (loop->draining) {
         drain_step(loop);
         earlier(&due_ns, loop->drain_due_ns);
+        if (now_ns < loop->notice_due_ns) {
+            earlier(&due_ns, loop->notice_due_ns);
+        }
     }
     if (rpc_delay_ms >= 0) {
         earlier(&due_ns, now_ns + (uint64_t)rpc_delay_ms * NS_PER_MS);
@@ -190,7 +197,10 @@ void dm_loop_drain(struct dm_loop *loop)
         return;
     }
     loop->draining = true;
-    loop->drain_due_ns = loop_now_ns(loop) + (uint64_t)loop->options.drain_timeout_ms * NS_PER_MS;
+    uint64_t now_ns = loop_now_ns(loop);
+    loop->drain_due_ns = now_ns + (uint64_t)loop->options.drain_timeout_ms * NS_PER_MS;
+    loop->notice_due_ns = loop->drain_due_ns;
+    earlier(&loop->notice_due_ns, now_ns + (uint64_t)DM_LINGER_MS * NS_PER_MS);
     listeners_close(loop);
     dm_rpc_drain(loop->rpc);
     conns_drain(loop);

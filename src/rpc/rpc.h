@@ -52,6 +52,10 @@ struct dm_rpc *dm_rpc_create(struct dm_engine *engine, struct dm_clock clock);
 /* Open calls are dropped without a word to their sinks, which must still be there. */
 void dm_rpc_destroy(struct dm_rpc *rpc); /* NULL: no effect */
 
+/* Payloads of calls that are about to come, as far as they are known: a hint for the
+ * processor's caches. */
+void dm_rpc_prefetch(struct dm_rpc *rpc, const struct dm_slice *payloads, size_t count);
+
 /* Begins a call; the answer may come before this returns, or later. */
 void dm_rpc_call(struct dm_rpc *rpc, struct dm_sink *sink, const struct dm_rpc_request *request);
 void dm_rpc_input(struct dm_rpc *rpc, struct dm_sink *sink, uint64_t id, struct dm_slice payload);

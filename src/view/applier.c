@@ -423,6 +423,7 @@ static void worker_start(struct dm_applier *applier, bool hurried)
     *worker = (struct worker){.applier = applier, .hurried = hurried};
     int failed = pthread_create(&worker->thread, NULL, worker_run, worker);
     DM_ASSERT(failed == 0);
+    (void)pthread_setname_np(worker->thread, hurried ? "applier-hurry" : "applier");
 }
 
 static void applier_sync_init(struct dm_applier *applier)

@@ -149,7 +149,7 @@ static uint32_t entry_add(struct dm_generation *generation, struct dm_slice key,
 }
 
 static struct dm_generation *generation_create(uint64_t id, uint32_t contacts_max,
-                                               size_t arena_size)
+                                               uint32_t contacts_expected, size_t arena_size)
 {
     struct dm_generation *generation = calloc(1, sizeof *generation);
     if (generation == NULL) {
@@ -160,10 +160,14 @@ static struct dm_generation *generation_create(uint64_t id, uint32_t contacts_ma
     size_t accounts_size = ((size_t)DM_ACCOUNTS_MAX + 1) * sizeof(uint32_t);
     if (!dm_region_init(&generation->arena, arena_size) ||
         !dm_region_init(&generation->accounts, accounts_size) ||
-        !dm_index_init(&generation->index, contacts_max, index_link, index_hash, generation)) {
+        !dm_index_init(&generation->index, contacts_max, contacts_expected, index_link, index_hash,
+                       generation)) {
         dm_generation_destroy(generation);
         return NULL;
     }
+    /* Entries are met in random order: with small pages each would miss the TLB, too. */
+    dm_region_prefer_huge(&generation->arena);
+    dm_region_prefer_huge(&generation->index.region);
     return generation;
 }
 
@@ -214,7 +218,7 @@ struct dm_overlay *dm_overlay_create(uint32_t contacts_max)
     struct dm_overlay *overlay = dm_xcalloc(1, sizeof *overlay);
     overlay->contacts_max = contacts_max;
     overlay->arena_size = arena_size;
-    overlay->current = generation_create(1, contacts_max, arena_size);
+    overlay->current = generation_create(1, contacts_max, 0, arena_size);
     if (overlay->current == NULL) {
         free(overlay);
         return NULL;
@@ -370,6 +374,37 @@ static size_t generation_memory(const struct dm_generation *generation)
            generation->side_room * sizeof(struct side_row);
 }
 
+uint64_t dm_overlay_hash(struct dm_slice key)
+{
+    return dm_hash(key.data, key.size, 0);
+}
+
+void dm_overlay_prefetch_bucket(const struct dm_overlay *overlay, uint64_t hash)
+{
+    __builtin_prefetch(dm_index_bucket(&overlay->current->index, hash));
+    if (overlay->frozen != NULL) {
+        __builtin_prefetch(dm_index_bucket(&overlay->frozen->index, hash));
+    }
+}
+
+static void prefetch_entry(const struct dm_generation *generation, uint64_t hash)
+{
+    uint32_t at = generation->count == 0 ? 0 : dm_index_first(&generation->index, hash);
+    if (at != 0) {
+        const struct entry *entry = entry_at(generation, at);
+        __builtin_prefetch(entry);
+        __builtin_prefetch((const uint8_t *)entry + 64);
+    }
+}
+
+void dm_overlay_prefetch_entry(const struct dm_overlay *overlay, uint64_t hash)
+{
+    prefetch_entry(overlay->current, hash);
+    if (overlay->frozen != NULL) {
+        prefetch_entry(overlay->frozen, hash);
+    }
+}
+
 size_t dm_overlay_room(const struct dm_overlay *overlay)
 {
     return overlay->arena_size - units_used(overlay) * UNIT;
@@ -387,8 +422,8 @@ struct dm_generation *dm_overlay_freeze(struct dm_overlay *overlay, uint64_t upt
     if (dm_overlay_current_count(overlay) == 0) {
         return NULL;
     }
-    struct dm_generation *fresh =
-        generation_create(overlay->current->id + 1, overlay->contacts_max, overlay->arena_size);
+    struct dm_generation *fresh = generation_create(overlay->current->id + 1, overlay->contacts_max,
+                                                    overlay->current->count, overlay->arena_size);
     if (fresh == NULL) {
         return NULL;
     }

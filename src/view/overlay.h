@@ -31,6 +31,11 @@ bool dm_overlay_put(struct dm_overlay *overlay, struct dm_slice key, struct dm_s
 bool dm_overlay_get(const struct dm_overlay *overlay, struct dm_slice key, struct dm_slice *value,
                     uint64_t *lsn);
 /* Adds a side row (empty value: deleted). Of two with one key the later counts. */
+/* Lookups to come, made cheap: the bucket first, some time later the entry. */
+uint64_t dm_overlay_hash(struct dm_slice key);
+void dm_overlay_prefetch_bucket(const struct dm_overlay *overlay, uint64_t hash);
+void dm_overlay_prefetch_entry(const struct dm_overlay *overlay, uint64_t hash);
+
 bool dm_overlay_side(struct dm_overlay *overlay, enum dm_table table, struct dm_slice key,
                      struct dm_slice value);
 

@@ -536,7 +536,8 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
     struct h2 *h = user;
     if (frame->hd.type == NGHTTP2_PING) {
         bool answer = (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0;
-        if (answer && h->draining) {
+        if (answer && h->draining && h->base.announcing) {
+            h->base.announcing = false;
             nghttp2_submit_goaway(ng, NGHTTP2_FLAG_NONE,
                                   nghttp2_session_get_last_proc_stream_id(ng), NGHTTP2_NO_ERROR,
                                   NULL, 0);
@@ -894,7 +895,7 @@ static void h2_drain(struct dm_session *s)
     if (h->draining || h->broken) {
         return;
     }
-    h->draining = true;
+    h->draining = s->announcing = true;
     if (nghttp2_submit_shutdown_notice(h->ng) != 0 ||
         nghttp2_submit_ping(h->ng, NGHTTP2_FLAG_NONE, NULL) != 0) {
         h->broken = true;

@@ -51,6 +51,7 @@ struct dm_session {
     const struct dm_session_ops *ops;
     struct dm_buf out; /* to be sent, in order */
     bool closing;      /* send `out`, then close; feed nothing more */
+    bool announcing;   /* drain: the client has not said yet that it has seen the notice */
     bool paused;       /* enough is fed: read no more from the socket until this is false again */
     uint32_t calls;    /* open calls: handed out by next, not yet answered */
     const char *protocol; /* "ttrpc", "grpc", "connect", ... for metrics; set by the session */
@@ -59,6 +60,8 @@ struct dm_session {
 struct dm_session_ops {
     void (*feed)(struct dm_session *, struct dm_slice);
     bool (*next)(struct dm_session *, struct dm_session_event *);
+    /* Optional (NULL): see dm_session_peek. */
+    size_t (*peek)(const struct dm_session *, struct dm_slice *payloads, size_t max);
     void (*reply)(struct dm_session *, uint64_t id, struct dm_slice payload);
     void (*fail)(struct dm_session *, uint64_t id, enum dm_code, const char *message);
     void (*stream_message)(struct dm_session *, uint64_t id, struct dm_slice payload);
@@ -82,6 +85,13 @@ static inline void dm_session_feed(struct dm_session *s, struct dm_slice bytes)
 static inline bool dm_session_next(struct dm_session *s, struct dm_session_event *event)
 {
     return s->ops->next(s, event);
+}
+/* The payloads of up to `max` calls that the next events will bring, as far as that is
+ * cheap to tell; for prefetching only. 0: unknown. */
+static inline size_t dm_session_peek(const struct dm_session *s, struct dm_slice *payloads,
+                                     size_t max)
+{
+    return s->ops->peek == NULL ? 0 : s->ops->peek(s, payloads, max);
 }
 /* Ends a unary call with its answer (bytes in the call's codec). An id that is not open
  * any more is ignored, here and below. */

@@ -525,6 +525,28 @@ static bool ttrpc_next(struct dm_session *session, struct dm_session_event *even
     return false;
 }
 
+static size_t ttrpc_peek(const struct dm_session *session, struct dm_slice *payloads, size_t max)
+{
+    const struct ttrpc *t = (const struct ttrpc *)(const void *)session;
+    size_t count = 0;
+    const uint8_t *at = t->input.data;
+    size_t left = dm_buf_size(&t->held) != 0 || t->discard != 0 ? 0 : t->input.size;
+    while (count < max && left > DM_TTRPC_HEADER_SIZE) {
+        struct dm_ttrpc_header header;
+        struct dm_ttrpc_request request;
+        dm_ttrpc_header_load(at, &header);
+        size_t body = left - DM_TTRPC_HEADER_SIZE;
+        if (header.size > body || header.type != DM_TTRPC_REQUEST ||
+            !dm_ttrpc_request_read(dm_slice(at + DM_TTRPC_HEADER_SIZE, header.size), &request)) {
+            break;
+        }
+        payloads[count++] = request.payload;
+        at += DM_TTRPC_HEADER_SIZE + header.size;
+        left -= DM_TTRPC_HEADER_SIZE + header.size;
+    }
+    return count;
+}
+
 static void ttrpc_fail(struct dm_session *session, uint64_t id, enum dm_code code,
                        const char *message)
 {
@@ -620,6 +642,7 @@ struct dm_session *dm_ttrpc_session(const struct dm_session_limits *limits)
     static const struct dm_session_ops ops = {
         .feed = ttrpc_feed,
         .next = ttrpc_next,
+        .peek = ttrpc_peek,
         .reply = ttrpc_reply,
         .fail = ttrpc_fail,
         .stream_message = ttrpc_stream_message,

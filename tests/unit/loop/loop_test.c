@@ -77,6 +77,13 @@ bool dm_rpc_known_service(struct dm_slice service)
     return dm_slice_equal(service, dm_slice_str("t.T"));
 }
 
+bool dm_rpc_client_streaming(struct dm_slice service, struct dm_slice method)
+{
+    (void)service;
+    (void)method;
+    return false;
+}
+
 static void reply_big(struct dm_sink *sink, uint64_t id, struct dm_slice payload)
 {
     char digits[16] = "";
@@ -135,6 +142,13 @@ static void forget_calls(struct dm_rpc *rpc, const struct dm_sink *sink, uint64_
         }
     }
     rpc->count = kept;
+}
+
+void dm_rpc_prefetch(struct dm_rpc *rpc, const struct dm_slice *payloads, size_t count)
+{
+    (void)rpc;
+    (void)payloads;
+    assert_in_range(count, 2, 32);
 }
 
 void dm_rpc_cancel(struct dm_rpc *rpc, struct dm_sink *sink, uint64_t id)

@@ -1,0 +1,148 @@
+#include "cli/import.h"
+#include "cli/pages.h"
+#include "cli/row.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* import and export: contacts from and to files. */
+
+static const struct dm_option import_options[] = {
+    {"format", 0, "csv|ndjson", "else guessed: a file that begins with { is NDJSON"},
+    {"refused", 0, "FILE", "refused rows as CSV: line, code, reason, account_id, contact_id"},
+    {"dry-run", 0, NULL, "only look whether all rows can be read"},
+    {"expired", 0, "refuse|active", "what becomes of snoozes that are over already (refuse)"},
+    {"unlock", 0, NULL, "change locked contacts, too"},
+    {"run", 0, "NAME", "import the same file once more: under another name, rows are done again"},
+    {"in-flight", 0, "N", "calls under way at once (512)"},
+};
+
+static const struct dm_option export_options[] = {
+    {"format", 0, "csv|ndjson", "default: csv"},
+    {"output", 'o', "FILE", "else standard output; FILE appears when it is complete"},
+    {"status", 0, "STATUS", "only active, snoozed or inactive ones"},
+};
+
+struct exporting {
+    struct dm_cli *cli;
+    FILE *file;
+    bool ndjson;
+    bool ok;
+};
+
+static bool export_page(void *context, const struct dormouse_contact *contacts, size_t count)
+{
+    struct exporting *exporting = context;
+    struct dm_out *out = &exporting->cli->out;
+    for (size_t i = 0; i < count; i++) {
+        if (exporting->ndjson) {
+            dm_row_ndjson(out, &contacts[i]);
+        } else {
+            dm_row_csv(out, &contacts[i]);
+        }
+    }
+    exporting->ok = dm_out_flush(out, exporting->file);
+    return exporting->ok;
+}
+
+static int export_rows(struct exporting *exporting, int32_t status)
+{
+    struct dm_cli *cli = exporting->cli;
+    struct dm_listing listing = {.status = status, .page = export_page, .context = exporting};
+    if (!exporting->ndjson) {
+        dm_row_csv_header(&cli->out);
+    }
+    return dm_list_contacts(cli, &listing);
+}
+
+/* stdout's reader may have seen enough: no error. */
+static int export_stdout(struct exporting *exporting, int32_t status)
+{
+    exporting->file = stdout;
+    int code = export_rows(exporting, status);
+    exporting->ok = exporting->ok && fflush(stdout) == 0;
+    if (exporting->ok || errno == EPIPE || code != DM_EXIT_OK) {
+        return code;
+    }
+    (void)fprintf(stderr, "dormouse: cannot write the output: %s\n", strerror(errno));
+    return DM_EXIT_REFUSED;
+}
+
+static int export_file(struct exporting *exporting, int32_t status, const char *path)
+{
+    struct dm_out beside = {.colour = false};
+    dm_out_format(&beside, "%s.new%c", path, '\0');
+    const char *new_path = (const char *)dm_buf_head(&beside.buf);
+    int code = DM_EXIT_REFUSED;
+    exporting->file = fopen(new_path, "wb");
+    if (exporting->file == NULL) {
+        (void)fprintf(stderr, "dormouse: %s: %s\n", new_path, strerror(errno));
+        dm_out_finish(&beside);
+        return code;
+    }
+    code = export_rows(exporting, status);
+    bool ok = exporting->ok && fflush(exporting->file) == 0 && fsync(fileno(exporting->file)) == 0;
+    ok = fclose(exporting->file) == 0 && ok;
+    if (code == DM_EXIT_OK && (!ok || rename(new_path, path) != 0)) {
+        (void)fprintf(stderr, "dormouse: %s: %s\n", path, strerror(errno));
+        code = DM_EXIT_REFUSED;
+    }
+    if (code != DM_EXIT_OK) {
+        (void)unlink(new_path);
+    }
+    dm_out_finish(&beside);
+    return code;
+}
+
+static int export(struct dm_cli *cli)
+{
+    const char *format = dm_args_value(&cli->args, "format");
+    const char *path = dm_args_value(&cli->args, "output");
+    int32_t status = DORMOUSE_STATUS_UNSPECIFIED;
+    struct exporting exporting = {
+        .cli = cli, .ok = true, .ndjson = format != NULL && strcmp(format, "ndjson") == 0};
+    if (format != NULL && !exporting.ndjson && strcmp(format, "csv") != 0) {
+        return dm_cli_usage(cli, "--format: \"%.64s\" is no format; there are csv, ndjson", format);
+    }
+    if (!dm_cli_word_option(cli, "status", &dm_status_words, &status)) {
+        return DM_EXIT_USAGE;
+    }
+    if (!dm_cli_connect(cli)) {
+        return cli->connect_code;
+    }
+    return path == NULL || strcmp(path, "-") == 0 ? export_stdout(&exporting, status)
+                                                  : export_file(&exporting, status, path);
+}
+
+static const struct dm_command commands[] = {
+    {.name = "import",
+     .usage = "FILE|- [OPTIONS]",
+     .summary = "set the status of many contacts from a CSV or NDJSON file",
+     .help =
+         "CSV has a header row that names its columns, in any order: account_id, contact_id,\n"
+         "status, snoozed_until (RFC 3339), snooze_for (2h), reason, actor, bot_id, locked.\n"
+         "contact_id and status must be there; without account_id, --account counts. NDJSON has\n"
+         "one object a line with the same names, or those of proto JSON (accountId).\n\n"
+         "Each row's request id is made from its line number and content: importing a file\n"
+         "again after an interruption does nothing twice. To apply a file anew, name another\n"
+         "--run.\n\n"
+         "Exit codes: 1, rows were refused or the file cannot be read; 3, the server went away;\n"
+         "130, interrupted.\n\n"
+         "  dormouse import contacts.csv --refused refused.csv\n"
+         "  dormouse --account old export | dormouse --server new:7400 import -\n",
+     DM_OPTIONS(import_options),
+     .words_min = 1,
+     .words_max = 1,
+     .run = dm_import},
+    {.name = "export",
+     .usage = "[--format csv|ndjson] [-o FILE] [--status STATUS]",
+     .summary = "write all contacts of an account, as import reads them",
+     .help = "Goes through the account page by page: what changes meanwhile may be in or not.\n\n"
+             "  dormouse --account acme export -o acme.csv\n"
+             "  dormouse --account acme export --format ndjson --status snoozed | wc -l\n",
+     DM_OPTIONS(export_options),
+     .needs_account = true,
+     .run = export},
+};
+const struct dm_commands dm_transfer_commands = DM_COMMANDS(commands);

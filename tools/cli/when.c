@@ -1,0 +1,282 @@
+#include "cli/when.h"
+
+#include <inttypes.h>
+
+struct unit {
+    const char *name;   /* in a duration */
+    const char *spaced; /* for people */
+    int64_t ms;
+};
+
+static const struct unit units[] = {
+    {"w", "w", 604800000}, {"d", "d", 86400000}, {"h", "h", 3600000},
+    {"m", "min", 60000},   {"s", "s", 1000},     {"ms", "ms", 1},
+};
+#define UNITS_COUNT (sizeof units / sizeof units[0])
+
+enum {
+    DURATION_DIGITS_MAX = 12, /* far beyond what the server takes, far from overflow */
+    FRACTION_DIGITS_MAX = 9,
+};
+
+/* What is being read; taken bytes go away at the front. */
+static bool peek_digit(const struct dormouse_text *text)
+{
+    return text->size > 0 && text->data[0] >= '0' && text->data[0] <= '9';
+}
+
+static char take(struct dormouse_text *text)
+{
+    char c = text->data[0];
+    text->data++;
+    text->size--;
+    return c;
+}
+
+static bool take_char(struct dormouse_text *text, char wanted)
+{
+    if (text->size == 0 || text->data[0] != wanted) {
+        return false;
+    }
+    (void)take(text);
+    return true;
+}
+
+/* Digits into *value; how many there were, at most `max`. */
+static int take_digits(struct dormouse_text *text, int max, int64_t *value)
+{
+    int count = 0;
+    *value = 0;
+    for (; count < max && peek_digit(text); count++) {
+        *value = *value * 10 + (take(text) - '0');
+    }
+    return count;
+}
+
+/* ".25" into billionths; true when there is none, too. */
+static bool take_fraction(struct dormouse_text *text, int64_t *billionths)
+{
+    *billionths = 0;
+    if (!take_char(text, '.')) {
+        return true;
+    }
+    int count = take_digits(text, FRACTION_DIGITS_MAX, billionths);
+    for (int i = count; i < FRACTION_DIGITS_MAX; i++) {
+        *billionths *= 10;
+    }
+    return count > 0 && !peek_digit(text);
+}
+
+/* The index of the unit at the front, UNITS_COUNT when there is none. */
+static size_t take_unit(struct dormouse_text *text)
+{
+    size_t size = 0;
+    while (size < text->size && text->data[size] >= 'a' && text->data[size] <= 'z') {
+        size++;
+    }
+    for (size_t i = 0; i < UNITS_COUNT; i++) {
+        if (strlen(units[i].name) == size && memcmp(units[i].name, text->data, size) == 0) {
+            text->data += size;
+            text->size -= size;
+            return i;
+        }
+    }
+    return UNITS_COUNT;
+}
+
+const char *dm_duration_parse(struct dormouse_text text, int64_t *ms)
+{
+    static const char *const shape = "is no duration; write 2h, 1h30m, 90s, 3d or 500ms";
+    int64_t total = 0;
+    size_t unit_next = 0;
+    if (text.size == 0) {
+        return shape;
+    }
+    while (text.size > 0) {
+        int64_t whole, billionths;
+        if (take_digits(&text, DURATION_DIGITS_MAX, &whole) == 0 ||
+            !take_fraction(&text, &billionths)) {
+            return shape;
+        }
+        if (peek_digit(&text)) {
+            return "is too long a duration";
+        }
+        size_t unit = take_unit(&text);
+        if (unit == UNITS_COUNT || unit < unit_next) {
+            return unit == UNITS_COUNT ? "has no unit; write 2h, 1h30m, 90s, 3d or 500ms" : shape;
+        }
+        if (whole > INT64_MAX / 16 / units[unit].ms) {
+            return "is too long a duration";
+        }
+        total += whole * units[unit].ms + billionths / 1000 * units[unit].ms / 1000000;
+        unit_next = unit + 1;
+    }
+    if (total == 0) {
+        return "is no time at all; a duration is more than 0";
+    }
+    *ms = total;
+    return NULL;
+}
+
+void dm_duration_print(struct dm_out *out, int64_t ms)
+{
+    if (ms <= 0) {
+        dm_out_str(out, "0s");
+        return;
+    }
+    for (size_t i = 1; i < UNITS_COUNT; i++) { /* no weeks: days are easier to compare */
+        if (ms >= units[i].ms) {
+            dm_out_format(out, "%" PRId64 "%s", ms / units[i].ms, units[i].name);
+            ms %= units[i].ms;
+        }
+    }
+}
+
+void dm_duration_print_json(struct dm_out *out, int64_t us)
+{
+    int64_t fraction = us % 1000000;
+    dm_out_format(out, "\"%" PRId64, us / 1000000);
+    if (fraction % 1000 != 0) {
+        dm_out_format(out, ".%06" PRId64, fraction);
+    } else if (fraction != 0) {
+        dm_out_format(out, ".%03" PRId64, fraction / 1000);
+    }
+    dm_out_str(out, "s\"");
+}
+
+void dm_span_print(struct dm_out *out, int64_t ms)
+{
+    size_t i = 1;
+    while (i + 1 < UNITS_COUNT && ms < units[i].ms) {
+        i++;
+    }
+    int64_t smaller = i + 1 < UNITS_COUNT - 1 ? ms % units[i].ms / units[i + 1].ms : 0;
+    dm_out_format(out, "%" PRId64 " %s", ms / units[i].ms, units[i].spaced);
+    if (smaller > 0) {
+        dm_out_format(out, " %" PRId64 " %s", smaller, units[i + 1].spaced);
+    }
+}
+
+/* ---- times ------------------------------------------------------------------------ */
+
+/* Days since 1970 of a day in the Gregorian calendar, and back: Howard Hinnant,
+ * "chrono-compatible low-level date algorithms" (years begin in March, eras have 400). */
+static int64_t days_of(int64_t year, int64_t month, int64_t day)
+{
+    int64_t shifted = month <= 2 ? year - 1 : year;
+    int64_t era = shifted / 400, in_era = shifted % 400;
+    int64_t in_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+    return era * 146097 + in_era * 365 + in_era / 4 - in_era / 100 + in_year - 719468;
+}
+
+static void date_of(int64_t days, int64_t *year, int64_t *month, int64_t *day)
+{
+    int64_t z = days + 719468, era = z / 146097, in_era = z % 146097;
+    int64_t years = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
+    int64_t in_year = in_era - (365 * years + years / 4 - years / 100);
+    int64_t shifted = (5 * in_year + 2) / 153;
+    *day = in_year - (153 * shifted + 2) / 5 + 1;
+    *month = shifted < 10 ? shifted + 3 : shifted - 9;
+    *year = years + era * 400 + (*month <= 2);
+}
+
+static bool date_exists(int64_t year, int64_t month, int64_t day)
+{
+    if (month < 1 || month > 12 || day < 1 || day > 31) {
+        return false;
+    }
+    int64_t y, m, d;
+    date_of(days_of(year, month, day), &y, &m, &d);
+    return y == year && m == month && d == day;
+}
+
+/* "Z" or "+01:00", in minutes east. */
+static bool take_zone(struct dormouse_text *text, int64_t *east)
+{
+    *east = 0;
+    if (take_char(text, 'Z') || take_char(text, 'z')) {
+        return true;
+    }
+    bool minus = text->size > 0 && text->data[0] == '-';
+    int64_t hours, minutes;
+    if (!take_char(text, minus ? '-' : '+') || take_digits(text, 2, &hours) != 2 ||
+        !take_char(text, ':') || take_digits(text, 2, &minutes) != 2 || hours > 23 ||
+        minutes > 59) {
+        return false;
+    }
+    *east = (hours * 60 + minutes) * (minus ? -1 : 1);
+    return true;
+}
+
+const char *dm_time_parse(struct dormouse_text text, int64_t *ms)
+{
+    static const char *const shape =
+        "is no RFC 3339 time; write 2026-12-01T09:00:00Z or 2026-12-01T10:00:00+01:00";
+    int64_t year, month, day, hour, minute, second, billionths, east;
+    if (take_digits(&text, 4, &year) != 4 || !take_char(&text, '-') ||
+        take_digits(&text, 2, &month) != 2 || !take_char(&text, '-') ||
+        take_digits(&text, 2, &day) != 2) {
+        return shape;
+    }
+    if (!take_char(&text, 'T') && !take_char(&text, 't') && !take_char(&text, ' ')) {
+        return shape;
+    }
+    if (take_digits(&text, 2, &hour) != 2 || !take_char(&text, ':') ||
+        take_digits(&text, 2, &minute) != 2 || !take_char(&text, ':') ||
+        take_digits(&text, 2, &second) != 2 || !take_fraction(&text, &billionths)) {
+        return shape;
+    }
+    if (!take_zone(&text, &east)) {
+        return text.size == 0 ? "has no time zone; end it with Z or +01:00" : shape;
+    }
+    if (text.size != 0) {
+        return shape;
+    }
+    if (!date_exists(year, month, day) || hour > 23 || minute > 59 || second > 59) {
+        return "is no day or hour that exists";
+    }
+    int64_t seconds =
+        days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - east * 60;
+    int64_t result = seconds * 1000 + billionths / 1000000;
+    if (result <= 0) {
+        return "is before 1970";
+    }
+    *ms = result;
+    return NULL;
+}
+
+static void print_time(struct dm_out *out, int64_t ms, char between)
+{
+    int64_t seconds = ms / 1000, year, month, day;
+    date_of(seconds / 86400, &year, &month, &day);
+    dm_out_format(
+        out, "%04" PRId64 "-%02" PRId64 "-%02" PRId64 "%c%02" PRId64 ":%02" PRId64 ":%02" PRId64,
+        year, month, day, between, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+}
+
+void dm_time_print_rfc3339(struct dm_out *out, int64_t ms)
+{
+    print_time(out, ms, 'T');
+    if (ms % 1000 != 0) {
+        dm_out_format(out, ".%03" PRId64, ms % 1000);
+    }
+    dm_out_str(out, "Z");
+}
+
+void dm_time_print(struct dm_out *out, int64_t ms)
+{
+    print_time(out, ms, ' ');
+    dm_out_str(out, " UTC");
+}
+
+void dm_time_print_relative(struct dm_out *out, int64_t ms, int64_t now_ms)
+{
+    int64_t ahead = ms - now_ms;
+    if (ahead > -1000 && ahead < 1000) {
+        dm_out_str(out, "now");
+        return;
+    }
+    dm_out_str(out, ahead > 0 ? "in " : "");
+    dm_span_print(out, ahead > 0 ? ahead : -ahead);
+    dm_out_str(out, ahead > 0 ? "" : " ago");
+}
