@@ -168,7 +168,7 @@ static void apply(struct bench *bench, struct dm_applier *applier, struct dm_ove
     while (dm_applier_work(applier)) {
     }
     uint64_t took = now_ns(bench) - began;
-    dm_applier_bury(applier, dm_overlay_drop(overlay));
+    dm_applier_bury(applier, dm_overlay_drop(overlay), true);
     if (dm_applier_state(applier, NULL) != DM_OK) {
         die("a commit failed");
     }

@@ -2,16 +2,16 @@
 
 #include "base/assert.h"
 
+#include <string.h>
+
 enum { LOW_MIN = 16 };
 
-bool dm_index_init(struct dm_index *index, uint32_t items_max, uint32_t items_expected,
+bool dm_index_init(struct dm_index *index, uint32_t items_max,
                    uint32_t *(*link)(void *context, uint32_t item),
                    uint64_t (*hash)(void *context, uint32_t item), void *context)
 {
-    *index = (struct dm_index){.low = LOW_MIN, .link = link, .hash = hash, .context = context};
-    while (index->low < items_expected && index->low <= items_max / 2) {
-        index->low *= 2;
-    }
+    *index = (struct dm_index){
+        .items_max = items_max, .low = LOW_MIN, .link = link, .hash = hash, .context = context};
     size_t buckets = items_max + (size_t)2 * LOW_MIN;
     if (!dm_region_init(&index->region, buckets * sizeof *index->heads)) {
         return false;
@@ -24,6 +24,22 @@ void dm_index_finish(struct dm_index *index)
 {
     dm_region_finish(&index->region);
     *index = (struct dm_index){0};
+}
+
+void dm_index_clear(struct dm_index *index)
+{
+    memset(index->heads, 0, dm_index_memory(index));
+    index->low = LOW_MIN;
+    index->split = 0;
+    index->count = 0;
+}
+
+void dm_index_expect(struct dm_index *index, uint32_t items)
+{
+    DM_ASSERT(index->count == 0 && index->split == 0);
+    while (index->low < items && index->low <= index->items_max / 2) {
+        index->low *= 2;
+    }
 }
 
 /* Deals the items of one bucket out to it and its new twin. */

@@ -13,6 +13,7 @@
 struct dm_index {
     struct dm_region region;
     uint32_t *heads;
+    uint32_t items_max;
     uint32_t low;   /* buckets at the start of this round: a power of two */
     uint32_t split; /* next bucket to be split in this round */
     uint32_t count;
@@ -21,12 +22,15 @@ struct dm_index {
     void *context;
 };
 
-/* Begins with buckets for items_expected (0: a few), so that up to there nothing is split.
- * false when the address space for items_max buckets cannot be had. */
-bool dm_index_init(struct dm_index *index, uint32_t items_max, uint32_t items_expected,
+/* false when the address space for items_max buckets cannot be had. */
+bool dm_index_init(struct dm_index *index, uint32_t items_max,
                    uint32_t *(*link)(void *context, uint32_t item),
                    uint64_t (*hash)(void *context, uint32_t item), void *context);
 void dm_index_finish(struct dm_index *index);
+/* Takes all items out. Costs as much as the buckets that were in use. */
+void dm_index_clear(struct dm_index *index);
+/* Of an empty one: buckets for that many items, so that up to there nothing is split. */
+void dm_index_expect(struct dm_index *index, uint32_t items);
 
 static inline uint32_t *dm_index_bucket(const struct dm_index *index, uint64_t hash)
 {

@@ -31,7 +31,7 @@ bool dm_accounts_init(struct dm_accounts *accounts)
 {
     *accounts = (struct dm_accounts){0};
     if (!dm_region_init(&accounts->region, (size_t)DM_ACCOUNTS_MAX * sizeof *accounts->all) ||
-        !dm_index_init(&accounts->index, DM_ACCOUNTS_MAX, 0, index_link, index_hash, accounts)) {
+        !dm_index_init(&accounts->index, DM_ACCOUNTS_MAX, index_link, index_hash, accounts)) {
         dm_accounts_finish(accounts);
         return false;
     }

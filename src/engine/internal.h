@@ -59,6 +59,7 @@ struct dm_engine {
     int64_t armed_until_ms;
     int64_t far_wake_ms; /* a wake beyond the horizon is not earlier than this; INT64_MAX: none */
     int64_t trim_due_ms;
+    int64_t shed_due_ms;
     struct dm_topup topup;
     struct dm_sweep sweep;
     struct dm_lag_ring lags;

@@ -71,7 +71,7 @@ struct dm_sleepers *dm_sleepers_create(uint32_t sleepers_max, int64_t now_ms)
     sleepers->wheel = dm_wheel_create(sleepers_max, (uint64_t)now_ms);
     if (sleepers->wheel == NULL ||
         !dm_region_init(&sleepers->region, (size_t)sleepers_max * sizeof *sleepers->pool) ||
-        !dm_index_init(&sleepers->index, sleepers_max, 0, index_link, index_hash, sleepers)) {
+        !dm_index_init(&sleepers->index, sleepers_max, index_link, index_hash, sleepers)) {
         dm_sleepers_destroy(sleepers);
         return NULL;
     }

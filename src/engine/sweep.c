@@ -10,6 +10,7 @@
  * gathered, and the cheaper each contact of the next one is. */
 
 static const int64_t trim_every_ms = 10000;
+static const int64_t shed_after_ms = 30000;
 
 /* Contacts of a sweep that goes as soon as it is due, and how many times as long a larger
  * one gathers. */
@@ -55,12 +56,27 @@ static bool worth_it(const struct dm_engine *engine, uint32_t contacts, int64_t 
                                    : late_ms >= LARGE_SWEEP_WAITS * engine->apply_after_ms;
 }
 
+/* After a quiet while, the memory of sweeps to come goes back to the system. */
+static void shed(struct dm_engine *engine, int64_t now_ms)
+{
+    if (now_ms < engine->shed_due_ms) {
+        return;
+    }
+    struct dm_generation *generation = dm_overlay_shed(engine->overlay);
+    if (generation != NULL) {
+        dm_applier_bury(engine->applier, generation, false);
+    } else {
+        engine->shed_due_ms = INT64_MAX; /* until the next sweep */
+    }
+}
+
 static void begin(struct dm_engine *engine, int64_t now_ms)
 {
     struct dm_sweep *sweep = &engine->sweep;
     uint32_t contacts = dm_overlay_current_count(engine->overlay);
     if (contacts == 0 && engine->accounts.dirty == 0) {
         sweep->due_ms = now_ms + engine->apply_after_ms;
+        shed(engine, now_ms);
         return;
     }
     if (!worth_it(engine, contacts, now_ms)) {
@@ -81,10 +97,11 @@ static void finish(struct dm_engine *engine, int64_t now_ms)
     engine->store->ops->read_end(engine->store); /* the next read sees what was applied */
     struct dm_generation *generation = dm_overlay_drop(engine->overlay);
     DM_ASSERT(generation == sweep->generation);
-    dm_applier_bury(engine->applier, generation);
+    dm_applier_bury(engine->applier, generation, true);
     engine->applied_lsn = sweep->upto_lsn;
     dm_journal_trim(engine->journal, engine->applied_lsn);
     engine->trim_due_ms = now_ms + trim_every_ms;
+    engine->shed_due_ms = now_ms + shed_after_ms;
     *sweep = (struct dm_sweep){.hurry = sweep->hurry, .due_ms = now_ms + engine->apply_after_ms};
 }
 

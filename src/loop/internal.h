@@ -46,8 +46,8 @@ struct dm_loop {
     uint64_t turn_start_ns; /* 0: no callback in this iteration yet */
     uint64_t engine_due_ns, drain_due_ns;
     uint64_t notice_due_ns; /* draining: how long clients may take to see the notice */
-    bool rung;   /* something new from the engine's threads */
-    bool called; /* calls began since the engine's last flush */
+    bool rung;              /* something new from the engine's threads */
+    bool called;            /* calls began since the engine's last flush */
     bool draining, parting, ended;
     enum dm_code result;
     struct dm_error error;

@@ -1,35 +1,31 @@
-#include "rpc/convert.h"
+#include "rpc/hot_codec.h"
 
 /* The four methods that make up nearly all calls. None of them allocates. */
 
+/* `wrong` is what a decoder returned. */
+static enum dm_code decoded(const struct dm_inbound *in, const char *wrong, struct dm_error *error)
+{
+    if (wrong == NULL) {
+        return DM_OK;
+    }
+    return dm_fail(error, DM_INVALID_ARGUMENT, "the request is not a valid %s message: %s",
+                   in->method->request, wrong);
+}
+
 void dm_handle_bot_status_check(struct dm_rpc *rpc, const struct dm_inbound *in)
 {
-    struct dm_slice account_id = {0}, contact_id = {0};
-    dormouse_v1_CheckRequest request = {
-        .account_id = dm_text_in(&account_id),
-        .contact_id = dm_text_in(&contact_id),
-    };
+    struct dm_check_in request;
     struct dm_error error;
-    if (dm_decode(in, in->payload, dormouse_v1_CheckRequest_fields, &request, &error) != DM_OK ||
-        dm_contact_check(account_id, contact_id, &error) != DM_OK) {
+    if (decoded(in, dm_check_decode(in->payload, &request), &error) != DM_OK ||
+        dm_contact_check(request.account_id, request.contact_id, &error) != DM_OK) {
         dm_refuse(rpc, in, &error);
         return;
     }
     struct dm_effective state;
     uint64_t barrier;
-    dm_engine_check(rpc->engine, account_id, contact_id, &state, &barrier);
-    dormouse_v1_CheckResponse response = {
-        .decision = (dormouse_v1_Decision)state.decision,
-        .status = (dormouse_v1_Status)state.status,
-        .reason = (dormouse_v1_Reason)state.decision_reason,
-        .fence = state.fence,
-        .has_valid_until = state.until_ms != 0,
-        .valid_until = dm_timestamp(state.until_ms),
-        .has_messages_left = state.limited,
-        .messages_left = state.messages_left,
-    };
+    dm_engine_check(rpc->engine, request.account_id, request.contact_id, &state, &barrier);
     uint8_t scratch[DM_SMALL_MESSAGE];
-    dm_answer(rpc, in, dm_encode(scratch, dormouse_v1_CheckResponse_fields, &response), barrier);
+    dm_answer(rpc, in, dm_check_encode(scratch, &state), barrier);
 }
 
 /* Orders `op`; false: it was refused and the call is answered. */
@@ -47,114 +43,75 @@ static bool mutate(struct dm_rpc *rpc, const struct dm_inbound *in, struct dm_sl
     return true;
 }
 
-/* Answers with `response` and the contact after the operation, which is its field `tag`. */
-static void answer(struct dm_rpc *rpc, const struct dm_inbound *in, const pb_msgdesc_t *fields,
-                   const void *response, uint32_t tag, const struct dm_outcome *outcome)
-{
-    dormouse_v1_Contact contact;
-    dm_contact_message(&contact, &outcome->contact);
-    const struct dm_inner inner = {
-        .tag = tag, .fields = dormouse_v1_Contact_fields, .message = &contact};
-    uint8_t scratch[DM_SMALL_MESSAGE];
-    dm_answer(rpc, in, dm_encode_with(scratch, fields, response, &inner), outcome->barrier);
-}
-
 void dm_handle_bot_status_commit_reply(struct dm_rpc *rpc, const struct dm_inbound *in)
 {
-    struct dm_slice account_id = {0}, contact_id = {0}, request_id = {0};
-    dormouse_v1_CommitReplyRequest request = {
-        .account_id = dm_text_in(&account_id),
-        .contact_id = dm_text_in(&contact_id),
-        .request_id = dm_text_in(&request_id),
-    };
+    struct dm_commit_reply_in request;
     struct dm_error error;
-    if (dm_decode(in, in->payload, dormouse_v1_CommitReplyRequest_fields, &request, &error) !=
-            DM_OK ||
-        dm_contact_check(account_id, contact_id, &error) != DM_OK ||
-        dm_request_id_check(request_id, &error) != DM_OK) {
+    if (decoded(in, dm_commit_reply_decode(in->payload, &request), &error) != DM_OK ||
+        dm_contact_check(request.account_id, request.contact_id, &error) != DM_OK ||
+        dm_request_id_check(request.request_id, &error) != DM_OK) {
         dm_refuse(rpc, in, &error);
         return;
     }
     struct dm_op op = {
         .kind = DM_OP_COMMIT_REPLY,
-        .request = dm_request_hash(DM_REQUEST_COMMIT_REPLY, request_id),
+        .request = dm_request_hash(DM_REQUEST_COMMIT_REPLY, request.request_id),
         .commit.fence = request.fence,
     };
     struct dm_outcome outcome;
-    if (!mutate(rpc, in, account_id, contact_id, (struct dm_slice){0}, &op, &outcome)) {
+    if (!mutate(rpc, in, request.account_id, request.contact_id, (struct dm_slice){0}, &op,
+                &outcome)) {
         return;
     }
-    dormouse_v1_CommitReplyResponse response = {
-        .granted = outcome.granted,
-        .decision = (dormouse_v1_Decision)outcome.decision,
-    };
-    answer(rpc, in, dormouse_v1_CommitReplyResponse_fields, &response,
-           dormouse_v1_CommitReplyResponse_contact_tag, &outcome);
+    uint8_t scratch[DM_SMALL_MESSAGE];
+    dm_answer(rpc, in, dm_commit_reply_encode(scratch, &outcome), outcome.barrier);
 }
 
 void dm_handle_bot_status_record_activity(struct dm_rpc *rpc, const struct dm_inbound *in)
 {
-    struct dm_slice account_id = {0}, contact_id = {0}, actor = {0}, request_id = {0};
-    dormouse_v1_RecordActivityRequest request = {
-        .account_id = dm_text_in(&account_id),
-        .contact_id = dm_text_in(&contact_id),
-        .actor = dm_text_in(&actor),
-        .request_id = dm_text_in(&request_id),
-    };
+    struct dm_record_activity_in request;
     struct dm_error error;
-    if (dm_decode(in, in->payload, dormouse_v1_RecordActivityRequest_fields, &request, &error) !=
-            DM_OK ||
-        dm_contact_check(account_id, contact_id, &error) != DM_OK ||
-        dm_request_id_check(request_id, &error) != DM_OK) {
+    if (decoded(in, dm_record_activity_decode(in->payload, &request), &error) != DM_OK ||
+        dm_contact_check(request.account_id, request.contact_id, &error) != DM_OK ||
+        dm_request_id_check(request.request_id, &error) != DM_OK) {
         dm_refuse(rpc, in, &error);
         return;
     }
     struct dm_op op = {
         .kind = DM_OP_ACTIVITY,
-        .request = dm_request_hash(DM_REQUEST_RECORD_ACTIVITY, request_id),
-        .activity = {.activity = dm_enum8((int64_t)request.activity), .actor = actor},
+        .request = dm_request_hash(DM_REQUEST_RECORD_ACTIVITY, request.request_id),
+        .activity = {.activity = dm_enum8(request.activity), .actor = request.actor},
     };
     struct dm_outcome outcome;
-    if (!mutate(rpc, in, account_id, contact_id, (struct dm_slice){0}, &op, &outcome)) {
+    if (!mutate(rpc, in, request.account_id, request.contact_id, (struct dm_slice){0}, &op,
+                &outcome)) {
         return;
     }
-    dormouse_v1_RecordActivityResponse response = {
-        .decision = (dormouse_v1_Decision)outcome.decision,
-        .changed = outcome.changed,
-    };
-    answer(rpc, in, dormouse_v1_RecordActivityResponse_fields, &response,
-           dormouse_v1_RecordActivityResponse_contact_tag, &outcome);
+    uint8_t scratch[DM_SMALL_MESSAGE];
+    dm_answer(rpc, in, dm_record_activity_encode(scratch, &outcome), outcome.barrier);
 }
 
 void dm_handle_bot_status_set_status(struct dm_rpc *rpc, const struct dm_inbound *in)
 {
-    struct dm_slice account_id = {0}, contact_id = {0}, request_id = {0};
-    struct dm_change_in texts;
-    dormouse_v1_SetStatusRequest request = {
-        .account_id = dm_text_in(&account_id),
-        .contact_id = dm_text_in(&contact_id),
-        .request_id = dm_text_in(&request_id),
-    };
-    dm_change_expect(&request.change, &texts);
+    struct dm_set_status_in request;
     struct dm_op op = {.kind = DM_OP_SET_STATUS};
     struct dm_error error;
-    if (dm_decode(in, in->payload, dormouse_v1_SetStatusRequest_fields, &request, &error) !=
-            DM_OK ||
-        dm_contact_check(account_id, contact_id, &error) != DM_OK ||
-        dm_change_read(&request.change, request.has_change, &texts, dm_clock_wall_ms(&rpc->clock),
-                       &op.set.change, &error) != DM_OK ||
-        dm_request_id_check(request_id, &error) != DM_OK) {
+    if (decoded(in, dm_set_status_decode(in->payload, &request), &error) != DM_OK ||
+        dm_contact_check(request.account_id, request.contact_id, &error) != DM_OK ||
+        dm_change_read(&request.change, request.has_change, &request.texts,
+                       dm_clock_wall_ms(&rpc->clock), &op.set.change, &error) != DM_OK ||
+        dm_request_id_check(request.request_id, &error) != DM_OK) {
         dm_refuse(rpc, in, &error);
         return;
     }
-    op.request = dm_request_hash(DM_REQUEST_SET_STATUS, request_id);
+    op.request = dm_request_hash(DM_REQUEST_SET_STATUS, request.request_id);
     op.set.has_if_revision = request.has_if_revision;
     op.set.if_revision = request.if_revision;
     struct dm_outcome outcome;
-    if (!mutate(rpc, in, account_id, contact_id, texts.bot_id, &op, &outcome)) {
+    if (!mutate(rpc, in, request.account_id, request.contact_id, request.texts.bot_id, &op,
+                &outcome)) {
         return;
     }
-    dormouse_v1_SetStatusResponse response = {.changed = outcome.changed};
-    answer(rpc, in, dormouse_v1_SetStatusResponse_fields, &response,
-           dormouse_v1_SetStatusResponse_contact_tag, &outcome);
+    uint8_t scratch[DM_SMALL_MESSAGE];
+    dm_answer(rpc, in, dm_set_status_encode(scratch, &outcome), outcome.barrier);
 }

@@ -80,19 +80,6 @@ struct dm_slice dm_encode(uint8_t *out, const pb_msgdesc_t *fields, const void *
     return dm_slice(out, stream.bytes_written);
 }
 
-struct dm_slice dm_encode_with(uint8_t *out, const pb_msgdesc_t *fields, const void *message,
-                               const struct dm_inner *inner)
-{
-    uint8_t scratch[DM_SMALL_MESSAGE];
-    struct dm_slice bytes = dm_encode(scratch, inner->fields, inner->message);
-    pb_ostream_t stream = pb_ostream_from_buffer(out, DM_SMALL_MESSAGE);
-    bool fits = pb_encode(&stream, fields, message) &&
-                pb_encode_tag(&stream, PB_WT_STRING, inner->tag) &&
-                pb_encode_string(&stream, bytes.data, bytes.size);
-    DM_ASSERT(fits);
-    return dm_slice(out, stream.bytes_written);
-}
-
 bool dm_append_text(struct dm_buf *buf, uint32_t tag, struct dm_slice text)
 {
     enum { HEAD_MAX = 20 };

@@ -39,16 +39,6 @@ enum { DM_SMALL_MESSAGE = 1024 };
 /* Encodes into `out`, which has DM_SMALL_MESSAGE bytes. */
 struct dm_slice dm_encode(uint8_t *out, const pb_msgdesc_t *fields, const void *message);
 
-/* The same for a message and one that it contains, which `message` itself leaves out:
- * nanopb would encode the inner one twice, once for its size. */
-struct dm_inner {
-    uint32_t tag;
-    const pb_msgdesc_t *fields;
-    const void *message;
-};
-struct dm_slice dm_encode_with(uint8_t *out, const pb_msgdesc_t *fields, const void *message,
-                               const struct dm_inner *inner);
-
 /* Appends one element of a repeated message field, or one text field (nothing when it is
  * empty). false: no memory. */
 bool dm_append_message(struct dm_buf *buf, uint32_t tag, const pb_msgdesc_t *fields,

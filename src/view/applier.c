@@ -17,7 +17,7 @@
  * where it was and tries the same range again after a pause. */
 
 enum {
-    CONTACTS_PER_TXN = 50000,
+    CONTACTS_PER_TXN = 10000,
     CONTACTS_PER_TXN_MIN = 256, /* how far a too large transaction is cut */
     RETRY_PAUSE_S = 1,
     BACKGROUND_NICE = 10,
@@ -36,6 +36,7 @@ struct wake_change {
 struct grave {
     struct grave *next;
     struct dm_generation *generation;
+    bool keep;
 };
 
 /* What the thread is at (with `manual`: the caller). */
@@ -353,7 +354,11 @@ static void graves_empty(struct dm_applier *applier)
         struct grave *grave = applier->graves;
         applier->graves = grave->next;
         pthread_mutex_unlock(&applier->mutex);
-        dm_generation_destroy(grave->generation);
+        if (grave->keep) {
+            dm_generation_recycle(grave->generation);
+        } else {
+            dm_generation_destroy(grave->generation);
+        }
         free(grave);
         pthread_mutex_lock(&applier->mutex);
     }
@@ -493,7 +498,7 @@ bool dm_applier_done(struct dm_applier *applier)
     return done;
 }
 
-void dm_applier_bury(struct dm_applier *applier, struct dm_generation *generation)
+void dm_applier_bury(struct dm_applier *applier, struct dm_generation *generation, bool keep)
 {
     if (applier->manual) {
         dm_generation_destroy(generation);
@@ -501,6 +506,7 @@ void dm_applier_bury(struct dm_applier *applier, struct dm_generation *generatio
     }
     struct grave *grave = dm_xmalloc(sizeof *grave);
     grave->generation = generation;
+    grave->keep = keep;
     pthread_mutex_lock(&applier->mutex);
     grave->next = applier->graves;
     applier->graves = grave;

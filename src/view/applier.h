@@ -20,7 +20,7 @@ struct dm_applier;
 
 struct dm_applier_options {
     struct dm_store *store;        /* borrowed */
-    uint32_t contacts_per_txn;     /* 0: 50,000 */
+    uint32_t contacts_per_txn;     /* 0: 10,000 */
     void (*notify)(void *context); /* from the applier's thread: done, or the state changed */
     void *notify_context;
     const struct dm_clock *clock; /* borrowed, for the stats; NULL: the machine's */
@@ -41,9 +41,9 @@ void dm_applier_begin(struct dm_applier *applier, struct dm_generation *generati
 void dm_applier_hurry(struct dm_applier *applier, bool hurry);
 bool dm_applier_busy(struct dm_applier *applier); /* begun and not done */
 /* Done since begun? Then the caller drops the generation from the overlay and hands it
- * to dm_applier_bury, which frees it off the loop. */
+ * to dm_applier_bury, which empties it off the loop: to be used again (`keep`), or for good. */
 bool dm_applier_done(struct dm_applier *applier);
-void dm_applier_bury(struct dm_applier *applier, struct dm_generation *generation);
+void dm_applier_bury(struct dm_applier *applier, struct dm_generation *generation, bool keep);
 /* OK, or why the last commit failed. */
 enum dm_code dm_applier_state(struct dm_applier *applier, struct dm_error *error);
 void dm_applier_stats(struct dm_applier *applier, struct dm_applier_stats *stats);

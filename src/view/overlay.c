@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/region.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 /* A generation is an arena of entries that only grows. An entry is known by its offset
@@ -43,11 +44,20 @@ struct side_row {
     enum dm_table table;
 };
 
+/* A generation that was applied, emptied, and kept for its memory: pages that have been
+ * touched once cost nothing the next time. The applier's thread leaves it here, the
+ * loop's takes it. */
+struct spare {
+    _Atomic(struct dm_generation *) generation;
+};
+
 struct dm_generation {
+    struct spare *home; /* of the overlay that it belongs to */
     uint64_t id;
     uint64_t upto_lsn;
     uint32_t count;
-    uint32_t used; /* of the arena, in units */
+    uint32_t used;    /* of the arena, in units */
+    uint32_t touched; /* how far it was ever used since its pages were last given back */
     struct dm_region arena;
     struct dm_index index;     /* of each contact's newest entry */
     struct dm_region accounts; /* u32 heads by account number */
@@ -59,6 +69,7 @@ struct dm_overlay {
     uint32_t contacts_max;
     size_t arena_size; /* what both generations together may use */
     struct dm_generation *current, *frozen;
+    struct spare spare;
 };
 
 /* ---- one generation ------------------------------------------------------- */
@@ -137,10 +148,12 @@ static uint32_t entry_add(struct dm_generation *generation, struct dm_slice key,
     uint32_t at = generation->used;
     generation->used += entry_units(key.size, room);
     struct entry *entry = entry_at(generation, at);
-    entry->value_size = (uint16_t)value.size;
-    entry->value_room = (uint16_t)room;
-    entry->key_size = (uint8_t)key.size;
-    entry->flags = flags;
+    *entry = (struct entry){
+        .value_size = (uint16_t)value.size,
+        .value_room = (uint16_t)room,
+        .key_size = (uint8_t)key.size,
+        .flags = flags,
+    };
     memcpy(entry->bytes, key.data, key.size);
     if (value.size > 0) {
         memcpy(entry->bytes + key.size, value.data, value.size);
@@ -148,20 +161,20 @@ static uint32_t entry_add(struct dm_generation *generation, struct dm_slice key,
     return at;
 }
 
-static struct dm_generation *generation_create(uint64_t id, uint32_t contacts_max,
-                                               uint32_t contacts_expected, size_t arena_size)
+static struct dm_generation *generation_create(struct spare *home, uint32_t contacts_max,
+                                               size_t arena_size)
 {
     struct dm_generation *generation = calloc(1, sizeof *generation);
     if (generation == NULL) {
         return NULL;
     }
-    generation->id = id;
+    generation->home = home;
+    generation->id = 1;
     generation->used = 1; /* offset 0 is no entry */
     size_t accounts_size = ((size_t)DM_ACCOUNTS_MAX + 1) * sizeof(uint32_t);
     if (!dm_region_init(&generation->arena, arena_size) ||
         !dm_region_init(&generation->accounts, accounts_size) ||
-        !dm_index_init(&generation->index, contacts_max, contacts_expected, index_link, index_hash,
-                       generation)) {
+        !dm_index_init(&generation->index, contacts_max, index_link, index_hash, generation)) {
         dm_generation_destroy(generation);
         return NULL;
     }
@@ -181,6 +194,34 @@ void dm_generation_destroy(struct dm_generation *generation)
     dm_index_finish(&generation->index);
     free(generation->sides);
     free(generation);
+}
+
+/* Gives back what lies beyond `keep` units of the arena. */
+static void shrink(struct dm_generation *generation, uint32_t keep)
+{
+    if (generation->touched > keep) {
+        dm_region_release(&generation->arena, (size_t)keep * UNIT,
+                          (size_t)(generation->touched - keep) * UNIT);
+        generation->touched = keep;
+    }
+}
+
+void dm_generation_recycle(struct dm_generation *generation)
+{
+    if (generation == NULL) {
+        return;
+    }
+    /* What this one needed, the next will: more than that is left from some burst. */
+    uint32_t needed = generation->used;
+    generation->touched = needed > generation->touched ? needed : generation->touched;
+    shrink(generation, needed);
+    generation->used = 1;
+    generation->count = 0;
+    generation->side_count = 0;
+    dm_index_clear(&generation->index);
+    dm_region_release(&generation->accounts, 0, generation->accounts.size);
+    struct dm_generation *old = atomic_exchange(&generation->home->generation, generation);
+    dm_generation_destroy(old);
 }
 
 uint32_t dm_generation_count(const struct dm_generation *generation)
@@ -218,7 +259,7 @@ struct dm_overlay *dm_overlay_create(uint32_t contacts_max)
     struct dm_overlay *overlay = dm_xcalloc(1, sizeof *overlay);
     overlay->contacts_max = contacts_max;
     overlay->arena_size = arena_size;
-    overlay->current = generation_create(1, contacts_max, 0, arena_size);
+    overlay->current = generation_create(&overlay->spare, contacts_max, arena_size);
     if (overlay->current == NULL) {
         free(overlay);
         return NULL;
@@ -233,6 +274,7 @@ void dm_overlay_destroy(struct dm_overlay *overlay)
     }
     dm_generation_destroy(overlay->current);
     dm_generation_destroy(overlay->frozen);
+    dm_generation_destroy(atomic_load(&overlay->spare.generation));
     free(overlay);
 }
 
@@ -422,11 +464,15 @@ struct dm_generation *dm_overlay_freeze(struct dm_overlay *overlay, uint64_t upt
     if (dm_overlay_current_count(overlay) == 0) {
         return NULL;
     }
-    struct dm_generation *fresh = generation_create(overlay->current->id + 1, overlay->contacts_max,
-                                                    overlay->current->count, overlay->arena_size);
+    struct dm_generation *fresh = atomic_exchange(&overlay->spare.generation, NULL);
+    if (fresh == NULL) {
+        fresh = generation_create(&overlay->spare, overlay->contacts_max, overlay->arena_size);
+    }
     if (fresh == NULL) {
         return NULL;
     }
+    fresh->id = overlay->current->id + 1;
+    dm_index_expect(&fresh->index, overlay->current->count);
     overlay->frozen = overlay->current;
     overlay->frozen->upto_lsn = upto_lsn;
     overlay->current = fresh;
@@ -438,6 +484,23 @@ struct dm_generation *dm_overlay_drop(struct dm_overlay *overlay)
     struct dm_generation *dropped = overlay->frozen;
     overlay->frozen = NULL;
     return dropped;
+}
+
+struct dm_generation *dm_overlay_shed(struct dm_overlay *overlay)
+{
+    struct dm_generation *spare = atomic_exchange(&overlay->spare.generation, NULL);
+    struct dm_generation *current = overlay->current;
+    if (spare != NULL || current->touched == 0 || dm_overlay_current_count(overlay) != 0) {
+        return spare;
+    }
+    struct dm_generation *fresh =
+        generation_create(&overlay->spare, overlay->contacts_max, overlay->arena_size);
+    if (fresh == NULL) {
+        return NULL;
+    }
+    fresh->id = current->id + 1;
+    overlay->current = fresh;
+    return current;
 }
 
 /* ---- walks ---------------------------------------------------------------- */

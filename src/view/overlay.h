@@ -49,9 +49,16 @@ size_t dm_overlay_memory(const struct dm_overlay *overlay); /* bytes in use */
  * when there is nothing to freeze or no memory. The generation belongs to the overlay
  * until dm_overlay_drop. */
 struct dm_generation *dm_overlay_freeze(struct dm_overlay *overlay, uint64_t upto_lsn);
-/* Detaches the frozen one (it is applied); the caller destroys it, on any thread. */
+/* Detaches the frozen one (it is applied); the caller destroys or recycles it, on any
+ * thread. */
 struct dm_generation *dm_overlay_drop(struct dm_overlay *overlay);
 void dm_generation_destroy(struct dm_generation *generation); /* NULL: no effect */
+/* Instead of destroying a dropped one: empties it and leaves it to its overlay, which must
+ * still live, to be the next current. On any thread. NULL: no effect. */
+void dm_generation_recycle(struct dm_generation *generation);
+/* When nothing was written for a while: an empty generation that was kept for its memory;
+ * the caller destroys it, on any thread. NULL: there is none. */
+struct dm_generation *dm_overlay_shed(struct dm_overlay *overlay);
 
 /* Walks an account's contacts, in no order, each key at most twice (once a
  * generation; `newest` tells the one that counts, which comes exactly once). Begin with

@@ -47,7 +47,7 @@ static void what_is_in_is_found_and_nothing_else(void **state)
 {
     (void)state;
     struct table *table = calloc(1, sizeof *table);
-    assert_true(dm_index_init(&table->index, ITEMS, 0, link_of, item_hash, table));
+    assert_true(dm_index_init(&table->index, ITEMS, link_of, item_hash, table));
     uint64_t seed = 7;
     uint32_t in = 0;
     for (int step = 0; step < 100000; step++) {
@@ -73,7 +73,7 @@ static void chains_stay_short_as_it_grows(void **state)
 {
     (void)state;
     struct table *table = calloc(1, sizeof *table);
-    assert_true(dm_index_init(&table->index, ITEMS, 0, link_of, item_hash, table));
+    assert_true(dm_index_init(&table->index, ITEMS, link_of, item_hash, table));
     for (uint32_t item = 1; item <= ITEMS; item++) {
         dm_index_insert(&table->index, item, hash_of(item));
     }
@@ -91,11 +91,18 @@ static void chains_stay_short_as_it_grows(void **state)
     free(table);
 }
 
-static void buckets_for_what_is_expected_are_there_at_once(void **state)
+static void cleared_it_is_empty_and_has_buckets_for_what_is_expected(void **state)
 {
     (void)state;
     struct table *table = calloc(1, sizeof *table);
-    assert_true(dm_index_init(&table->index, ITEMS, 5000, link_of, item_hash, table));
+    assert_true(dm_index_init(&table->index, ITEMS, link_of, item_hash, table));
+    for (uint32_t item = 1; item <= ITEMS; item++) {
+        dm_index_insert(&table->index, item, hash_of(item));
+    }
+    dm_index_clear(&table->index);
+    assert_int_equal(table->index.count, 0);
+    assert_false(find(table, 7));
+    dm_index_expect(&table->index, 5000);
     assert_int_equal(table->index.low, 8192);
     for (uint32_t item = 1; item <= ITEMS; item++) {
         dm_index_insert(&table->index, item, hash_of(item));
@@ -109,7 +116,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_in_is_found_and_nothing_else),
-        cmocka_unit_test(buckets_for_what_is_expected_are_there_at_once),
+        cmocka_unit_test(cleared_it_is_empty_and_has_buckets_for_what_is_expected),
         cmocka_unit_test(chains_stay_short_as_it_grows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

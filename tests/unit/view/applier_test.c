@@ -199,7 +199,7 @@ static void sweep_end(struct fixture *fixture)
     }
     assert_false(dm_applier_busy(fixture->applier));
     assert_true(dm_applier_done(fixture->applier));
-    dm_applier_bury(fixture->applier, dm_overlay_drop(fixture->overlay));
+    dm_applier_bury(fixture->applier, dm_overlay_drop(fixture->overlay), true);
 }
 
 static void sweep(struct fixture *fixture)
@@ -630,7 +630,7 @@ static void work_beside_the_thread(struct dm_store *store)
         if (dm_applier_done(fixture.applier) && !dm_applier_busy(fixture.applier)) {
             struct dm_generation *dropped = dm_overlay_drop(fixture.overlay);
             if (dropped != NULL) {
-                dm_applier_bury(fixture.applier, dropped);
+                dm_applier_bury(fixture.applier, dropped, true);
                 sweeps++;
             }
         }
@@ -681,7 +681,7 @@ static void the_thread_tries_a_failed_commit_again(void **state)
     }
     assert_int_equal(dm_applier_state(fixture.applier, NULL), DM_OK);
     assert_int_equal(rows_in(store, DM_TABLE_WAKES), 1);
-    dm_applier_bury(fixture.applier, dm_overlay_drop(fixture.overlay));
+    dm_applier_bury(fixture.applier, dm_overlay_drop(fixture.overlay), true);
     dm_applier_destroy(fixture.applier);
     dm_overlay_destroy(fixture.overlay);
     store->ops->close(store);

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -459,6 +460,40 @@ static void any_history_reads_and_walks_like_the_model(void **state)
     }
 }
 
+static void a_recycled_generation_comes_back_empty(void **state)
+{
+    (void)state;
+    struct dm_overlay *overlay = dm_overlay_create(1000);
+    struct dm_slice value;
+    uint64_t lsn;
+    char name[16];
+    for (uint64_t round = 1; round <= 5; round++) {
+        for (int i = 0; i < 300; i++) {
+            struct dm_key key;
+            (void)snprintf(name, sizeof name, "%d-%d", (int)round, i);
+            dm_key_make(&key, 1, dm_slice_str(name));
+            assert_true(dm_overlay_put(overlay, dm_key_slice(&key), dm_slice_str("v"), round));
+        }
+        assert_non_null(dm_overlay_freeze(overlay, round));
+        dm_generation_recycle(dm_overlay_drop(overlay));
+        assert_int_equal(dm_overlay_count(overlay), 0);
+    }
+    struct dm_key key;
+    dm_key_make(&key, 1, dm_slice_str("4-7"));
+    assert_false(dm_overlay_get(overlay, dm_key_slice(&key), &value, &lsn));
+    struct dm_overlay_walk walk = {.account = 1};
+    struct dm_overlay_item item;
+    assert_false(dm_overlay_walk(overlay, &walk, &item));
+    struct dm_generation *shed = dm_overlay_shed(overlay);
+    assert_non_null(shed); /* the spare */
+    dm_generation_destroy(shed);
+    shed = dm_overlay_shed(overlay);
+    assert_non_null(shed); /* the current one, which was used before */
+    dm_generation_destroy(shed);
+    assert_null(dm_overlay_shed(overlay));
+    dm_overlay_destroy(overlay);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -470,6 +505,7 @@ int main(void)
         cmocka_unit_test(a_full_arena_refuses_and_keeps_what_is_there),
         cmocka_unit_test(it_grows_to_many_contacts),
         cmocka_unit_test(sorting_gives_byte_order),
+        cmocka_unit_test(a_recycled_generation_comes_back_empty),
         cmocka_unit_test(any_history_reads_and_walks_like_the_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -913,7 +913,9 @@ static void draining_says_goaway_twice_and_lets_calls_finish(void **state)
     pump(&p);
     dm_session_drain(p.s);
     dm_session_drain(p.s);
+    assert_true(p.s->announcing);
     pump(&p);
+    assert_false(p.s->announcing); /* the client has answered the PING */
     assert_int_equal(p.goaways, 2);
     assert_int_equal(p.goaway_last[0], INT32_MAX);
     assert_int_equal(p.goaway_last[1], 1);
