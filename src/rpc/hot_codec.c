@@ -274,12 +274,7 @@ const char *dm_record_activity_decode(struct dm_slice from, struct dm_record_act
 
 /* ---- SetStatusRequest -------------------------------------------------------------- */
 
-_Static_assert((int)google_protobuf_Duration_seconds_tag ==
-                       (int)google_protobuf_Timestamp_seconds_tag &&
-                   (int)google_protobuf_Duration_nanos_tag ==
-                       (int)google_protobuf_Timestamp_nanos_tag,
-               "one reader and one writer serve both");
-
+/* Where the fields of a Timestamp or a Duration go: their numbers are the same. */
 struct time_in {
     int64_t *seconds;
     int32_t *nanos;

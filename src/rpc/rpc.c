@@ -73,7 +73,7 @@ static enum dm_code unknown_method(const struct dm_rpc_request *request, struct 
 }
 
 /* May it be called in this way, at this time? */
-static enum dm_code admit(struct dm_rpc *rpc, const struct dm_inbound *in,
+static enum dm_code admit(const struct dm_rpc *rpc, const struct dm_inbound *in,
                           const struct dm_rpc_request *request, struct dm_error *error)
 {
     const struct dm_method *method = in->method;
@@ -102,8 +102,7 @@ static enum dm_code admit(struct dm_rpc *rpc, const struct dm_inbound *in,
                        "the request has %zu bytes; at most %u are allowed", request->payload.size,
                        DM_MESSAGE_SIZE_MAX);
     }
-    if (request->timeout_ns < 0 ||
-        (in->deadline_ns != 0 && dm_rpc_read_clock(rpc) >= in->deadline_ns)) {
+    if (request->timeout_ns < 0) {
         return dm_fail(error, DM_DEADLINE_EXCEEDED,
                        "the deadline had passed before the call began; nothing was done");
     }

@@ -119,6 +119,11 @@ static void put_view(struct dm_buf *out, const struct dm_engine_stats *stats)
     const struct dm_applier_stats *applier = &stats->applier;
     gauge(out, "overlay_contacts", stats->overlay_contacts, "Changed contacts not yet applied.");
     gauge(out, "overlay_bytes", stats->overlay_bytes, "Memory of the overlay.");
+    gauge(out, "check_cache_bytes", stats->cache_bytes,
+          "Memory that the cache of Checks may use now.");
+    counter(out, "check_cache_hits_total", stats->cache_hits, "Checks answered from the cache.");
+    counter(out, "check_cache_misses_total", stats->cache_misses,
+            "Checks that looked into overlay or view.");
     gauge(out, "view_bytes", stats->view_bytes, "Size of the view on disk.");
     gauge(out, "view_lag_entries", stats->journal.last_lsn - stats->applied_lsn,
           "Entries ordered and not yet applied to the view.");

@@ -23,7 +23,7 @@ struct dm_options {
     char *data;
     struct dm_option_list listen, cors_origins;
     int64_t horizon_ms, retention_bytes, retention_ms, segment_bytes, apply_after_ms;
-    int64_t overlay_max, connections_max, drain_timeout_ms;
+    int64_t overlay_max, cache_bytes, connections_max, drain_timeout_ms;
     enum dm_log_level log_level;
     enum dm_log_format log_format;
 };

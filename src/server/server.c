@@ -149,6 +149,7 @@ static enum dm_code open_engine(struct server *server, struct dm_error *error)
         .horizon_ms = options->horizon_ms,
         .overlay_max = (uint32_t)options->overlay_max,
         .apply_after_ms = options->apply_after_ms,
+        .cache_bytes = options->cache_bytes != 0 ? (uint64_t)options->cache_bytes : 1,
         .notify = dm_loop_ring,
         .notify_context = server->loop,
     };

@@ -198,8 +198,9 @@ static void read_begin(struct lmdb_store *store)
         /* The commit that broke it is at its end, and no other can begin: a short wait. */
         pthread_mutex_lock(&store->writer_mutex);
         rc = env_reopen(store);
-        pthread_mutex_unlock(&store->writer_mutex);
+        /* Before another commit can break it again. */
         rc = rc != 0 ? rc : reader_renew(store);
+        pthread_mutex_unlock(&store->writer_mutex);
     }
     if (rc != 0) {
         read_failed(store, rc);
