@@ -34,3 +34,21 @@ install_packages() {
     fi
     rm -f "$log"
 }
+
+# The clients from npm, of exactly the versions in the lock file; again only when that has
+# changed. A node from elsewhere does as well as Debian's.
+install_node_modules() {
+    command -v node >/dev/null || install_packages nodejs
+    command -v npm >/dev/null || install_packages npm
+    installed=$1/node_modules/.package-lock.json
+    [ "$1/package-lock.json" -nt "$installed" ] || return 0
+    echo "installing: the npm packages of $1"
+    log=$(mktemp)
+    if ! (cd "$1" && npm ci) >"$log" 2>&1; then
+        cat "$log" >&2
+        echo "could not install the npm packages of $1" >&2
+        return 1
+    fi
+    touch "$installed"
+    rm -f "$log"
+}

@@ -1,6 +1,7 @@
 /* Whole calls without sockets: frames into a session, through rpc and engine, to the bytes
  * of the answers, in one thread, as the loop does it. The journal is in memory and durable
- * at once, the view is LMDB. JSON lines on stdout; every answer is looked at.
+ * at once, the view is LMDB. JSON lines on stdout: nanoseconds
+ * of processor time. Every answer is looked at.
  *
  *   call_bench [check|set|commit|all] [calls] [contacts] [depth] [folder]
  *
@@ -8,9 +9,8 @@
  * "call_bench.tmp"); "memory": the view is in memory, too. What is measured happens in
  * measured_round, for bench/instructions to count. */
 
-#include "base/assert.h"
-#include "base/bytes.h"
 #include "base/clock.h"
+#include "base/list.h"
 #include "engine/engine.h"
 #include "rpc/rpc.h"
 #include "wire/session.h"
@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -49,6 +50,14 @@ struct bench {
     uint64_t random, request, answered;
     const char *folder;
 };
+
+/* Of this thread alone: what else runs on the machine does not count. */
+static uint64_t processor_ns(void)
+{
+    struct timespec time;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
 
 static void die(const char *what)
 {
@@ -256,9 +265,9 @@ static uint64_t round_of(struct bench *bench, enum method method, uint32_t count
         bench->random = scatter(bench->random);
         put_frame(bench, method, (uint32_t)((bench->random >> 32) * bench->contacts >> 32));
     }
-    uint64_t began = dm_clock_monotonic_ns(&bench->clock);
+    uint64_t began = processor_ns();
     measured_round(bench);
-    uint64_t took = dm_clock_monotonic_ns(&bench->clock) - began;
+    uint64_t took = processor_ns() - began;
     take_answers(bench, count);
     return took;
 }

@@ -92,7 +92,7 @@
 #define DM_OVERLAY_CONTACTS_MAX 6000000
 #define DM_OVERLAY_CONTACTS_MIN 16384
 /* Bytes ordered and not yet durable: past it, the disk is too slow for the load. */
-#define DM_JOURNAL_PENDING_MAX (64U * 1024 * 1024)
+#define DM_JOURNAL_PENDING_MAX (64U << 20)
 /* One batch of the journal, and one record of it. */
 #define DM_JOURNAL_BATCH_MAX (4U * 1024 * 1024)
 #define DM_JOURNAL_RECORD_MAX (64U * 1024)

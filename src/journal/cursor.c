@@ -74,8 +74,10 @@ static const char *step_batch(struct file_cursor *c, struct dm_segment *segment,
     struct dm_file_journal *j = dm_file_journal_of(c->base.journal);
     const struct dm_segment *next = dm_segments_find(&j->segments, c->place.segment + 1);
     if (next != NULL && c->place.batch == next->header.first_batch) {
+        bool goes_on = c->place.next_lsn == next->header.first_lsn &&
+                       c->place.next_seq == next->header.first_seq;
         c->place = dm_place_first(&next->header);
-        return NULL;
+        return goes_on ? NULL : "the file does not go on from the one before";
     }
     uint8_t bytes[DM_BATCH_HEADER_SIZE];
     struct dm_batch_header header;

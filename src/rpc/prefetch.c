@@ -21,8 +21,11 @@ void dm_rpc_prefetch(struct dm_rpc *rpc, const struct dm_slice *payloads, size_t
     struct dm_contact_name names[DM_PREFETCH_MAX];
     size_t found = 0;
     for (size_t i = 0; i < count && found < DM_PREFETCH_MAX; i++) {
+        if (payloads[i].size == 0) {
+            continue;
+        }
         const uint8_t *at = payloads[i].data, *end = at + payloads[i].size;
-        at = payloads[i].size == 0 ? NULL : take(at, end, KEY_ACCOUNT_ID, &names[found].account_id);
+        at = take(at, end, KEY_ACCOUNT_ID, &names[found].account_id);
         if (at != NULL && take(at, end, KEY_CONTACT_ID, &names[found].contact_id) != NULL) {
             found++;
         }

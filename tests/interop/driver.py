@@ -15,7 +15,7 @@ import queue
 import subprocess
 import threading
 
-LONG = 60  # seconds; past them something hangs
+LONG = 120  # seconds; past them something hangs
 
 
 class Call:

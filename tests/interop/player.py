@@ -7,7 +7,7 @@ from match import Mismatch, match, pick, resolve
 CODES = """OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS
 PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED
 INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED""".split()
-PATIENCE = 30  # seconds that a wake may take on a busy machine
+PATIENCE = 120  # seconds that a wake may take on a busy machine
 
 
 class Player:
@@ -53,7 +53,8 @@ class Player:
     def do_progress(self, step):
         _, message = self._message(step["stream"])
         if "progress_seq" not in message:
-            raise Mismatch(f"a Watch begins with its progress, not {message!r}")
+            raise Mismatch(f"progress was expected, not {message!r}")
+        match(step.get("expect", {}), message, self.saved)
         self._save(step, message)
 
     def do_next(self, step):

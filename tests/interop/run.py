@@ -2,13 +2,16 @@
 """Plays the suite against a dormoused of its own, through one client and, if asked,
 one proxy.
 
-  run.py --server build/dormoused --descriptors build/proto/descriptors.bin \\
+  run.py --server build/release/dormoused --build build/release/tests/interop \\
+         --descriptors build/release/proto/descriptors.bin \\
          --client grpcio [--proxy nginx] [--only "a snooze"]
 """
 
 import argparse
+import glob
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -23,7 +26,8 @@ from suite import activities, ids, lists, policies, replies, service, status, st
 HERE = os.path.dirname(os.path.abspath(__file__))
 DRIVERS = os.path.join(HERE, "drivers")
 MODULES = os.path.join(HERE, "node_modules")
-BUF = os.path.join(MODULES, "@bufbuild", "buf-linux-x64", "bin", "buf")
+# npm brings the one for this machine
+BUF = os.path.join(MODULES, "@bufbuild", "buf-linux-*", "bin", "buf")
 SUITES = [streams, service, status, ids, replies, activities, policies, lists]
 AT_ONCE = 8  # cases: wakes take their second side by side
 
@@ -37,8 +41,21 @@ def node(name, *arguments):
     return lambda target, options: ["node", script, target, options.descriptors, *arguments]
 
 
+def go(name):
+    """Built when it has changed; go's own cache knows."""
+
+    def command(target, options):
+        binary = os.path.join(options.build, name)
+        environment = {**os.environ, "GO111MODULE": "off", "GOPATH": "/usr/share/gocode"}
+        source = os.path.join(DRIVERS, name)
+        subprocess.run(["go", "build", "-o", binary, "."], cwd=source, env=environment, check=True)
+        return [binary, target]
+
+    return command
+
+
 CLIENTS = {
-    "ttrpc": lambda target, options: [options.ttrpc, target],
+    "ttrpc": go("ttrpc"),
     "grpcio": python("grpcio_client.py"),
     "grpcjs": node("grpcjs_client.mjs"),
     "connect-proto": node("connect_client.mjs", "connect-proto"),
@@ -46,7 +63,7 @@ CLIENTS = {
     "connect-grpc": node("connect_client.mjs", "grpc"),
     "grpc-web": node("connect_client.mjs", "grpc-web"),
     "curl": python("curl_client.py"),
-    "buf": lambda target, options: [*python("buf_client.py")(target, options), BUF],
+    "buf": lambda target, options: [*python("buf_client.py")(target, options), *glob.glob(BUF)],
 }
 FROM_NPM = {"grpcjs", "connect-proto", "connect-json", "connect-grpc", "grpc-web", "buf"}
 
@@ -89,6 +106,8 @@ def run(options, folder):
     driver = None
     try:
         driver = Driver(CLIENTS[options.client](target, options), schema)
+        if not proxy:
+            driver.can.add("direct")
         cases = [one for suite in SUITES for one in suite.CASES if options.only in one["name"]]
         able = [one for one in cases if one["needs"] <= driver.can]
         failures = play_all(driver, able)
@@ -113,7 +132,7 @@ def main():
     parser.add_argument("--descriptors", required=True, type=os.path.abspath)
     parser.add_argument("--client", required=True, choices=CLIENTS)
     parser.add_argument("--proxy")
-    parser.add_argument("--ttrpc", help="the built drivers/ttrpc", type=os.path.abspath)
+    parser.add_argument("--build", required=True, type=os.path.abspath, help="for binaries")
     parser.add_argument("--only", default="", help="cases with this text in their name")
     options = parser.parse_args()
     if options.client in FROM_NPM and not os.path.isdir(MODULES):

@@ -119,23 +119,28 @@ static enum dm_source_result read_header(struct dm_source *source)
 {
     struct dm_csv *csv = &source->csv;
     struct dm_out unknown = {.colour = false};
+    bool ok = csv->count > 0;
     for (size_t i = 0; i < csv->count; i++) {
         source->columns[i] = dm_column_find(csv->fields[i]);
         if (source->columns[i] == DM_COLUMNS) {
+            ok = false;
             dm_out_str(&unknown, dm_buf_size(&unknown.buf) == 0 ? "" : ", ");
-            (void)dm_out_safe(&unknown, csv->fields[i]);
+            if (csv->fields[i].size == 0) {
+                dm_out_str(&unknown, "(no name)");
+            } else {
+                (void)dm_out_safe(&unknown, csv->fields[i]);
+            }
         }
     }
     source->columns_count = csv->count;
     struct dm_slice names = dm_buf_slice(&unknown.buf);
-    if (names.size > 0 || csv->count == 0) {
+    if (!ok) {
         (void)snprintf(source->why, sizeof source->why,
                        "header: unknown columns: %.*s%s; there are account_id, contact_id, status, "
                        "snoozed_until, snooze_for, reason, actor, bot_id, locked",
                        (int)(names.size < 80 ? names.size : 80), (const char *)names.data,
                        names.size > 80 ? " ..." : "");
     }
-    bool ok = names.size == 0;
     dm_out_finish(&unknown);
     return ok ? header_complete(source) : DM_SOURCE_FAILED;
 }

@@ -56,6 +56,9 @@ def begin(buf, target, line, running):
         lines.end(line["id"], 1, "cancelled")
     elif code == 0:
         lines.end(line["id"], 0, "")
+    elif line["timeout_ms"] and "context deadline exceeded" in problem:
+        # while it still asked for the types, too
+        lines.end(line["id"], 4, problem)
     elif code < FIRST_CODE:
         lines.end(line["id"], 2, f"buf: {problem}")
     else:

@@ -65,7 +65,8 @@ CASES = [
                 {"changed": False, "decision": "DECISION_REPLY", "contact": {"fence": 0}},
                 contact=kind,
             )
-            for kind in ["INBOUND_MESSAGE", "BOT_MESSAGE", "CONVERSATION_READ", "APPOINTMENT_BOOKED"]
+            for kind in """INBOUND_MESSAGE BOT_MESSAGE CONVERSATION_READ
+            APPOINTMENT_BOOKED""".split()
         ),
     ),
     case(

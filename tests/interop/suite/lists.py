@@ -162,7 +162,12 @@ CASES = [
             {
                 "results": [
                     {"contact_id": "a", "code": 0, "contact": {"status": "STATUS_SNOOZED"}},
-                    {"contact_id": "locked", "code": 9, "message": "...locked...", "contact": "$unset"},
+                    {
+                        "contact_id": "locked",
+                        "code": 9,
+                        "message": "...locked...",
+                        "contact": "$unset",
+                    },
                     {"code": 3, "message": "...contact_ids[2]..."},
                     {"code": 3, "message": "...contact_ids[3]..."},
                     {"contact_id": "b", "code": 0, "contact": {"reason": "REASON_SET", "fence": 1}},
@@ -174,7 +179,11 @@ CASES = [
     ),
     case(
         "a batch is checked as a whole first",
-        fails("INVALID_ARGUMENT", "change: is missing", in_account("BatchSetStatus", contact_ids=["a"])),
+        fails(
+            "INVALID_ARGUMENT",
+            "change: is missing",
+            in_account("BatchSetStatus", contact_ids=["a"]),
+        ),
         fails("INVALID_ARGUMENT", "change.status", batch_set(["a"], {})),
         fails("INVALID_ARGUMENT", "request_id", batch_set(["a"], INACTIVE, request_id="r" * 65)),
         in_account("ListContacts", listed()),
@@ -199,7 +208,11 @@ CASES = [
     case(
         "a batch of an account whose bot is off",
         set_policy(mode="MODE_OFF"),
-        batch_set(["a"], INACTIVE, {"results": [{"contact_id": "a", "code": 9, "message": "...off..."}]}),
+        batch_set(
+            ["a"],
+            INACTIVE,
+            {"results": [{"contact_id": "a", "code": 9, "message": "...off..."}]},
+        ),
     ),
     case(
         "history is newest first and tells all of a change",
@@ -270,7 +283,13 @@ CASES = [
         call(
             "GetStats",
             {},
-            {"contacts": ">0", "snoozed": ">0", "last_seq": ">0", "oldest_seq": ">0", "next_wake": "$set"},
+            {
+                "contacts": ">0",
+                "snoozed": ">0",
+                "last_seq": ">0",
+                "oldest_seq": ">0",
+                "next_wake": "$set",
+            },
         ),
     ),
 ]

@@ -56,7 +56,9 @@ CASES = [
                 "contact": {**LIMITED, "bot_messages": 2, "fence": 1, "snoozed_until": "~now+24h"},
             },
         ),
-        check({"decision": "DECISION_SILENT", "reason": "REASON_MESSAGE_LIMIT", "messages_left": 0}),
+        check(
+            {"decision": "DECISION_SILENT", "reason": "REASON_MESSAGE_LIMIT", "messages_left": 0}
+        ),
         commit(1, REFUSED),
         activity("INBOUND_MESSAGE", {"changed": False, "contact": {"missed_inbound": 1}}),
         activity(
@@ -90,6 +92,16 @@ CASES = [
         ),
         activity("MANUAL_MESSAGE", {"changed": False, "contact": {"status": "STATUS_INACTIVE"}}),
         activity("CONVERSATION_READ", {"changed": True, "contact": {"status": "STATUS_ACTIVE"}}),
+    ),
+    case(
+        "what the limit had set and somebody opted out of stays",
+        set_policy(message_limit=1, on_limit={"action": "ACTION_DEACTIVATE"}),
+        commit(0, {**GRANTED, "contact": {"status": "STATUS_INACTIVE", "locked": False}}),
+        activity("STOP_KEYWORD", {"changed": False, "contact": {"locked": True}}),
+        activity("CONVERSATION_READ", {"changed": False, "contact": {"status": "STATUS_INACTIVE"}}),
+        set_policy(message_limit=1, on_limit={"action": "ACTION_DEACTIVATE", "lock": True}),
+        activity("BOT_MESSAGE", {"changed": True, "contact": {"locked": True}}, "c2"),
+        activity("CONVERSATION_READ", {"changed": False, "contact": {"locked": True}}, "c2"),
     ),
     case(
         "with on_limit NONE the count alone silences",

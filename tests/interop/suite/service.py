@@ -54,7 +54,12 @@ CASES = [
         {"do": "open", "stream": "h", "method": f"{HEALTH}/Watch", "request": {}},
         {"do": "next", "stream": "h", "expect": {"status": "SERVING"}},
         cancel("h"),
-        {"do": "open", "stream": "h", "method": f"{HEALTH}/Watch", "request": {"service": "no.Such"}},
+        {
+            "do": "open",
+            "stream": "h",
+            "method": f"{HEALTH}/Watch",
+            "request": {"service": "no.Such"},
+        },
         {"do": "next", "stream": "h", "expect": {"status": "SERVICE_UNKNOWN"}},
         cancel("h"),
         needs={"stream"},
@@ -72,6 +77,8 @@ CASES = [
         "a request over 4 MiB is refused and the connection lives",
         fails("RESOURCE_EXHAUSTED", "", check(contact="x" * (4 << 20))),
         check({"decision": "DECISION_REPLY"}),
+        # the answer comes before the request has ended: HAProxy 2.6 makes a reset of that
+        needs={"direct"},
     ),
     case(
         "an account has at most 1,000 bots, its own one included",
@@ -86,6 +93,10 @@ CASES = [
 # Played last, alone: the server is told to stop while the stream is open.
 DRAIN = [
     *watch(),
+    set_status(INACTIVE),
+    event({"contact_id": "c1"}, save={"seq": "event.seq"}),
     {"do": "stop_server"},
+    # the cursor to resume from is exact
+    {"do": "progress", "stream": "w", "expect": {"progress_seq": "$seq"}},
     {"do": "last", "stream": "w", "code": "UNAVAILABLE", "text": "the server is stopping"},
 ]

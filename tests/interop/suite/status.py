@@ -153,7 +153,9 @@ CASES = [
         "a status must be one, and a change must be given",
         invalid("change.status", {}),
         invalid("change.status", {"status": 9}),
-        fails("INVALID_ARGUMENT", "change: is missing", on_contact("SetStatus", None, "c1", {}, None)),
+        fails(
+            "INVALID_ARGUMENT", "change: is missing", in_account("SetStatus", contact_id="c1")
+        ),
         get(NEVER_SEEN),
     ),
     case(
@@ -231,7 +233,7 @@ CASES = [
         set_status(INACTIVE, {"contact": {"fence": 1}}, request_id="first"),
         *(
             set_status(
-                ACTIVE if i % 2 == 0 else INACTIVE, {"contact": {"fence": i + 2}}, request_id=f"r{i}"
+                INACTIVE if i % 2 else ACTIVE, {"contact": {"fence": i + 2}}, request_id=f"r{i}"
             )
             for i in range(7)
         ),
@@ -261,7 +263,9 @@ CASES = [
         check({"decision": "DECISION_SUGGEST"}, save={"fence": "fence"}),
         commit("$fence", {"granted": True, "decision": "DECISION_SUGGEST"}),
         set_status(ACTIVE, {"contact": {"bot_id": "b1"}}),
-        set_status({**ACTIVE, "bot_id": ""}, {"contact": {"bot_id": "", "mode": "MODE_AUTO_PILOT"}}),
+        set_status(
+            {**ACTIVE, "bot_id": ""}, {"contact": {"bot_id": "", "mode": "MODE_AUTO_PILOT"}}
+        ),
         check({"decision": "DECISION_REPLY"}),
     ),
 ]
