@@ -55,22 +55,27 @@ static bool is_control(const uint8_t *at)
     return at[0] < 0x20 || at[0] == 0x7F || (at[0] == 0xC2 && at[1] <= 0x9F);
 }
 
-/* How many bytes at the front are printable ASCII, looked at 8 at a time: nearly all ids
- * are nothing else. May stop early. */
-static size_t plain_length(const uint8_t *at, size_t size)
+/* A high bit is set for a byte that is not printable ASCII: one that has it itself; one
+ * below 0x20, by the borrow; 0x7F, by the carry. */
+static uint64_t not_plain(const uint8_t *at)
 {
-    const uint64_t ones = 0x0101010101010101U, highs = ones << 7;
-    size_t length = 0;
-    while (length + 8 <= size) {
-        uint64_t word = dm_load_le64(at + length);
-        /* A high bit is set in: a byte that has it; one below 0x20, by the borrow; 0x7F, by
-         * the carry. */
-        if (((word | (word - ones * 0x20) | (word + ones)) & highs) != 0) {
-            break;
-        }
-        length += 8;
+    const uint64_t ones = 0x0101010101010101U;
+    uint64_t word = dm_load_le64(at);
+    return (word | (word - ones * 0x20) | (word + ones)) & ones << 7;
+}
+
+/* Is it all printable ASCII, as nearly all ids are? Looked at 8 bytes at a time, the last
+ * ones together with some before them. false: look closer. */
+static bool is_plain(const uint8_t *at, size_t size)
+{
+    if (size < 8) {
+        return false;
     }
-    return length;
+    uint64_t found = not_plain(at + size - 8);
+    for (size_t i = 0; i + 8 <= size; i += 8) {
+        found |= not_plain(at + i);
+    }
+    return found == 0;
 }
 
 enum dm_code dm_text_check(struct dm_slice text, size_t size_max, const char *field,
@@ -80,11 +85,10 @@ enum dm_code dm_text_check(struct dm_slice text, size_t size_max, const char *fi
         return dm_fail(error, DM_INVALID_ARGUMENT, "%s: has %zu bytes; at most %zu are allowed",
                        field, text.size, size_max);
     }
-    if (text.size == 0) {
+    if (text.size == 0 || is_plain(text.data, text.size)) {
         return DM_OK;
     }
     const uint8_t *at = text.data, *end = at + text.size;
-    at += plain_length(at, text.size);
     while (at < end) {
         size_t offset = text.size - (size_t)(end - at);
         size_t length = utf8_length(at, end);

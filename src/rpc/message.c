@@ -2,11 +2,32 @@
 
 #include "base/assert.h"
 
-/* A stream from a buffer stands where `state` points. */
+static bool read_payload(pb_istream_t *stream, pb_byte_t *to, size_t count)
+{
+    if (to != NULL) {
+        memcpy(to, stream->state, count);
+    }
+    stream->state = (pb_byte_t *)stream->state + count;
+    return true;
+}
+
+pb_istream_t dm_istream(struct dm_slice payload)
+{
+    return (pb_istream_t){
+        .callback = read_payload, .state = (void *)payload.data, .bytes_left = payload.size};
+}
+
+/* A value with another wire type comes on a stream of nanopb's own, over its stack: a slice
+ * of that would outlive it. */
 static bool take(pb_istream_t *stream, struct dm_slice *to)
 {
+    if (stream->callback != read_payload) {
+        return false;
+    }
     *to = dm_slice(stream->state, stream->bytes_left);
-    return pb_read(stream, NULL, stream->bytes_left);
+    stream->state = (pb_byte_t *)stream->state + stream->bytes_left;
+    stream->bytes_left = 0;
+    return true;
 }
 
 static bool read_text(pb_istream_t *stream, const pb_field_t *field, void **arg)
@@ -64,12 +85,13 @@ enum dm_code dm_texts_check(const struct dm_texts *texts, const char *field, str
 enum dm_code dm_decode(const struct dm_inbound *in, struct dm_slice payload,
                        const pb_msgdesc_t *fields, void *message, struct dm_error *error)
 {
-    pb_istream_t stream = pb_istream_from_buffer(payload.data, payload.size);
+    pb_istream_t stream = dm_istream(payload);
     if (pb_decode_ex(&stream, fields, message, PB_DECODE_NOINIT)) {
         return DM_OK;
     }
+    /* nanopb drops the words of a refusal by take */
     return dm_fail(error, DM_INVALID_ARGUMENT, "the request is not a valid %s message: %s",
-                   in->method->request, PB_GET_ERROR(&stream));
+                   in->method->request, stream.errmsg != NULL ? stream.errmsg : "wrong wire type");
 }
 
 struct dm_slice dm_encode(uint8_t *out, const pb_msgdesc_t *fields, const void *message)

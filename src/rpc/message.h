@@ -12,6 +12,9 @@
 
 /* Between nanopb and slices: texts are never copied, neither in nor out. */
 
+/* What dm_text_in and dm_texts_in can read from. */
+pb_istream_t dm_istream(struct dm_slice payload);
+
 /* A string or bytes field that is read into *to, a slice of the request; data stays NULL
  * when the field is absent. */
 pb_callback_t dm_text_in(struct dm_slice *to);

@@ -258,7 +258,7 @@ static inline void expect_fail(struct notebook *book, uint64_t id, enum dm_code 
 
 static inline void decode(const struct said *said, const pb_msgdesc_t *fields, void *message)
 {
-    pb_istream_t stream = pb_istream_from_buffer(said->payload, said->size);
+    pb_istream_t stream = dm_istream(dm_slice(said->payload, said->size));
     if (!pb_decode_ex(&stream, fields, message, PB_DECODE_NOINIT)) {
         fail_msg("no such message: %s", PB_GET_ERROR(&stream));
     }

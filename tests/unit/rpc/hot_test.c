@@ -232,6 +232,11 @@ static void bytes_that_are_no_message_are_refused(void **state)
     uint64_t id = call_bytes(f, BOT_STATUS, "Check", "\x0a\x7f", 2);
     expect_fail(&f->one, id, DM_INVALID_ARGUMENT,
                 "the request is not a valid dormouse.v1.CheckRequest message: ");
+    /* a text that is no text, to a method that nanopb decodes for */
+    id = call_bytes(f, BOT_STATUS, "GetContact", "\x08\x41\x12\x01x", 5);
+    expect_fail(
+        &f->one, id, DM_INVALID_ARGUMENT,
+        "the request is not a valid dormouse.v1.GetContactRequest message: wrong wire type");
     id = call_bytes(f, BOT_STATUS, "Check", "", 0);
     expect_fail(&f->one, id, DM_INVALID_ARGUMENT, "account_id: is missing");
 }

@@ -54,9 +54,10 @@ static void get_policy(struct fixture *f, const char *bot, struct policy_in *in)
 static uint64_t set_policy(struct fixture *f, const struct rules *rules,
                            dormouse_v1_SetPolicyRequest request)
 {
+    const pb_callback_t account = TEXT_OUT("acme");
     request.has_policy = true;
     if (request.policy.account_id.funcs.encode == NULL) {
-        request.policy.account_id = TEXT_OUT("acme");
+        request.policy.account_id = account;
     }
     request.policy.rules = (pb_callback_t){.funcs.encode = write_rules, .arg = (void *)rules};
     uint64_t id = call(f, "SetPolicy", dormouse_v1_SetPolicyRequest_fields, &request);

@@ -13,7 +13,7 @@ static struct seen message(struct notebook *book, uint64_t id)
 {
     const struct said *said = expect(book, SAID_MESSAGE, id);
     struct seen seen = {0};
-    pb_istream_t stream = pb_istream_from_buffer(said->payload, said->size);
+    pb_istream_t stream = dm_istream(dm_slice(said->payload, said->size));
     pb_wire_type_t type;
     uint32_t tag;
     bool end;
