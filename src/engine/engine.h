@@ -132,6 +132,7 @@ struct dm_engine_stats {
     uint32_t accounts, sleepers; /* sleepers: on the wheel */
     uint32_t overlay_contacts;
     uint64_t overlay_bytes, sleeper_bytes, view_bytes;
+    uint64_t barrier;                               /* the counts are of all that is ordered */
     uint64_t cache_bytes, cache_hits, cache_misses; /* of Checks, since start */
     uint64_t applied_lsn;
     const struct dm_histogram *wake_lag_ms; /* commit time - due time, since start */

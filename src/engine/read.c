@@ -293,6 +293,7 @@ void dm_engine_stats(struct dm_engine *engine, struct dm_slice account_id,
         .cache_misses = engine->cache.misses,
         .view_bytes = engine->store->ops->bytes(engine->store),
         .applied_lsn = engine->applied_lsn,
+        .barrier = dm_engine_barrier(engine, dm_journal_last(engine->journal)),
         .wake_lag_ms = &engine->wake_lag_ms,
     };
     dm_journal_stats(engine->journal, &out->journal);

@@ -2,7 +2,7 @@
 
 #include "core/ident.h"
 
-/* GetStats: numbers for people. They are of this moment, and tell of nobody's contact. */
+/* GetStats: numbers for people. */
 
 static google_protobuf_Duration lag(const struct dm_histogram *histogram, double fraction)
 {
@@ -41,5 +41,6 @@ void dm_handle_bot_status_get_stats(struct dm_rpc *rpc, const struct dm_inbound 
         .oldest_seq = stats.oldest_seq,
     };
     uint8_t scratch[DM_SMALL_MESSAGE];
-    dm_answer(rpc, in, dm_encode(scratch, dormouse_v1_GetStatsResponse_fields, &response), 0);
+    dm_answer(rpc, in, dm_encode(scratch, dormouse_v1_GetStatsResponse_fields, &response),
+              stats.barrier);
 }
