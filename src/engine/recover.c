@@ -25,14 +25,17 @@ static bool load_table(struct dm_engine *engine, enum dm_table table,
 static bool replay_contact(struct dm_engine *engine, const struct dm_entry *entry,
                            const struct dm_entry_contact *contact)
 {
-    struct dm_record_head head;
+    /* The whole of it, once: whoever reads it later takes it for granted. */
     if (contact->account == 0 || contact->account > engine->accounts.count ||
-        contact->from >= DM_STATUS_COUNT || !dm_record_head(&head, contact->record)) {
+        contact->from >= DM_STATUS_COUNT || !dm_record_decode(&engine->record, contact->record)) {
         return false;
     }
     struct dm_account *account = dm_accounts_at(&engine->accounts, contact->account);
+    if (engine->record.bot >= account->bot_count) {
+        return false;
+    }
     dm_key_make(&engine->key, contact->account, contact->contact);
-    dm_accounts_count(&engine->accounts, account, contact->from, head.status);
+    dm_accounts_count(&engine->accounts, account, contact->from, engine->record.status);
     return dm_overlay_put(engine->overlay, dm_key_slice(&engine->key), contact->record, entry->lsn);
 }
 

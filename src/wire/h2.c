@@ -929,8 +929,39 @@ static const struct dm_session_ops ops = {
     .destroy = h2_destroy,
 };
 
+/* nghttp2's memory. libnghttp2 1.52 loses track of a frame when a queue of streams cannot
+ * grow, and frees it twice with the session; these queues, small and bounded by the streams,
+ * are what it reallocates, so that must not fail. */
+static void *memory_get(size_t size, void *user)
+{
+    (void)user;
+    return malloc(size);
+}
+
+static void memory_free(void *memory, void *user)
+{
+    (void)user;
+    free(memory);
+}
+
+static void *memory_get_zeroed(size_t count, size_t size, void *user)
+{
+    (void)user;
+    return calloc(count, size);
+}
+
+static void *memory_grow(void *memory, size_t size, void *user)
+{
+    (void)user;
+    return dm_xrealloc(memory, size);
+}
+
 static bool session_open(struct h2 *h)
 {
+    nghttp2_mem memory = {.malloc = memory_get,
+                          .free = memory_free,
+                          .calloc = memory_get_zeroed,
+                          .realloc = memory_grow};
     nghttp2_session_callbacks *callbacks = NULL;
     nghttp2_option *option = NULL;
     if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&option) != 0) {
@@ -949,7 +980,7 @@ static bool session_open(struct h2 *h)
     nghttp2_option_set_no_closed_streams(option, 1);
     /* Callers with deadlines reset many streams; we count what was wasted ourselves. */
     nghttp2_option_set_stream_reset_rate_limit(option, UINT32_MAX, UINT32_MAX);
-    int failed = nghttp2_session_server_new2(&h->ng, callbacks, h, option);
+    int failed = nghttp2_session_server_new3(&h->ng, callbacks, h, option, &memory);
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);
     return failed == 0;

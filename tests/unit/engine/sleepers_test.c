@@ -78,7 +78,7 @@ static void it_refuses_more_than_it_may_hold(void **state)
 {
     (void)state;
     struct dm_sleepers *sleepers = dm_sleepers_create(2, 0);
-    char name[8];
+    char name[16];
     for (int i = 0; i < 3; i++) {
         (void)snprintf(name, sizeof name, "c%d", i);
         struct dm_key key = key_of(1, name);
