@@ -27,7 +27,7 @@ struct dm_entry {
 
 enum dm_journal_state {
     DM_JOURNAL_OK,
-    DM_JOURNAL_FULL,   /* no space: what was accepted waits, it is tried again; accept nothing more */
+    DM_JOURNAL_FULL, /* no space: what was accepted waits, it is tried again; accept nothing more */
     DM_JOURNAL_FAILED, /* a write or sync failed: what is not durable never will be; restart */
 };
 
@@ -41,10 +41,10 @@ enum dm_cursor_result {
 
 struct dm_journal_stats {
     uint64_t last_lsn, last_seq, durable_lsn, durable_seq, oldest_seq;
-    uint64_t pending_bytes;  /* accepted, not durable */
-    uint64_t kept_bytes;     /* on disk, all segments */
-    uint64_t appended_bytes; /* since open */
-    uint64_t batches;        /* since open */
+    uint64_t pending_bytes;                     /* accepted, not durable */
+    uint64_t kept_bytes;                        /* on disk, all segments */
+    uint64_t appended_bytes;                    /* since open */
+    uint64_t batches;                           /* since open */
     struct dm_histogram sync_us, batch_entries; /* copies */
 };
 
@@ -59,8 +59,9 @@ void dm_journal_flush(struct dm_journal *journal);
 uint64_t dm_journal_durable(struct dm_journal *journal);     /* lsn */
 uint64_t dm_journal_durable_seq(struct dm_journal *journal); /* newest durable event */
 uint64_t dm_journal_last(struct dm_journal *journal);        /* lsn, durable or not */
-uint64_t dm_journal_oldest_seq(struct dm_journal *journal);  /* oldest kept event; last + 1 if none */
-size_t dm_journal_pending(struct dm_journal *journal);       /* bytes */
+uint64_t
+dm_journal_oldest_seq(struct dm_journal *journal);     /* oldest kept event; last + 1 if none */
+size_t dm_journal_pending(struct dm_journal *journal); /* bytes */
 enum dm_journal_state dm_journal_state(struct dm_journal *journal, struct dm_error *error);
 void dm_journal_stats(struct dm_journal *journal, struct dm_journal_stats *stats);
 
@@ -93,9 +94,9 @@ void dm_journal_close(struct dm_journal *journal);
 struct dm_journal_options {
     struct dm_disk *disk; /* borrowed */
     struct dm_clock clock;
-    uint64_t segment_size;    /* 0: DM_SEGMENT_SIZE */
-    int64_t retention_bytes;  /* 0: DM_RETENTION_BYTES */
-    int64_t retention_ms;     /* 0: DM_RETENTION_MS */
+    uint64_t segment_size;   /* 0: DM_SEGMENT_SIZE */
+    int64_t retention_bytes; /* 0: DM_RETENTION_BYTES */
+    int64_t retention_ms;    /* 0: DM_RETENTION_MS */
     /* Called from the writer thread when more is durable or the state changed. */
     void (*notify)(void *context);
     void *notify_context;
@@ -105,8 +106,7 @@ struct dm_journal_options {
 /* Opens or creates. A torn tail (an incomplete last batch) is cut, with a log line.
  * A bad checksum with good batches after it is DATA_LOSS naming file and offset. */
 enum dm_code dm_journal_open_file(struct dm_journal **journal,
-                                  const struct dm_journal_options *options,
-                                  struct dm_error *error);
+                                  const struct dm_journal_options *options, struct dm_error *error);
 
 /* With `manual`: writes and syncs what was flushed, as the thread would in one go.
  * Returns false when there was nothing to do. */
@@ -116,7 +116,8 @@ bool dm_journal_work(struct dm_journal *journal);
 
 /* Entries become durable at flush, or only up to dm_journal_memory_hold's lsn. */
 struct dm_journal *dm_journal_open_memory(void);
-void dm_journal_memory_hold(struct dm_journal *journal, bool hold); /* hold: nothing new is durable */
+void dm_journal_memory_hold(struct dm_journal *journal,
+                            bool hold); /* hold: nothing new is durable */
 void dm_journal_memory_fail(struct dm_journal *journal, enum dm_journal_state state);
 
 /* For implementations. */
@@ -135,8 +136,8 @@ struct dm_journal_ops {
     void (*cursor_seek)(struct dm_cursor *, uint64_t);
     enum dm_cursor_result (*cursor_next)(struct dm_cursor *, struct dm_entry *, size_t *);
     void (*cursor_close)(struct dm_cursor *);
-    enum dm_code (*replay)(struct dm_journal *, uint64_t,
-                           bool (*)(void *, const struct dm_entry *), void *, struct dm_error *);
+    enum dm_code (*replay)(struct dm_journal *, uint64_t, bool (*)(void *, const struct dm_entry *),
+                           void *, struct dm_error *);
     bool (*work)(struct dm_journal *);
     void (*close)(struct dm_journal *);
 };

@@ -1,5 +1,6 @@
 /* The journal and LMDB on real files, with the power cut at any write or sync: what was
- * acknowledged is there, and what is there is a beginning of what was ordered.
+ * acknowledged is there, what is there is a beginning of what was ordered, and who sleeps
+ * wakes, once.
  *
  * usage: power_cut [--cuts N] [--seed N]
  *
@@ -21,7 +22,7 @@
 #include <unistd.h>
 
 enum { CONTACTS = 60, PATH_SIZE = 256, SEGMENT_SIZE = 65536, RETENTION = 2 * SEGMENT_SIZE };
-enum { STATES_MAX = 200000, EVENTS_MAX = 200000, WORLD_CUTS = 200 };
+enum { STATES_MAX = 200000, EVENTS_MAX = 200000, WORLD_CUTS = 200, SNOOZE_S_MAX = 21 };
 #define START_MS INT64_C(1800000000000)
 
 /* A contact after the write with this lsn. */
@@ -249,6 +250,60 @@ static void check(struct house *house)
     check_events(house);
 }
 
+/* ---- what comes after ------------------------------------------------------------------------ */
+
+static void turn(struct house *house)
+{
+    (void)dm_engine_turn(house->engine);
+    dm_engine_flush(house->engine);
+    (void)dm_journal_work(house->journal);
+    (void)dm_engine_apply_work(house->engine);
+}
+
+/* The events after `seq` are wakes, not early, at most one a contact, and one of each that
+ * sleeps. */
+static void check_wakes(struct house *house, uint64_t seq, const int64_t until_ms[CONTACTS])
+{
+    unsigned woken[CONTACTS] = {0};
+    struct dm_feed *feed = dm_feed_open(house->engine, seq);
+    struct dm_event event;
+    size_t budget = 1U << 30;
+    while (dm_feed_next(feed, &event, &budget) == DM_NEXT_ITEM) {
+        unsigned contact = event_of(&event).contact;
+        CHECK(event.reason == DM_REASON_SNOOZE_EXPIRED && event.at_ms >= event.due_ms);
+        CHECK(until_ms[contact] == 0 || event.due_ms == until_ms[contact]);
+        woken[contact]++;
+    }
+    for (unsigned i = 0; i < CONTACTS; i++) {
+        CHECK(woken[i] <= 1 && (woken[i] == 1 || until_ms[i] == 0));
+    }
+    dm_feed_close(feed);
+}
+
+/* Time goes on until everybody is awake. */
+static void wake_all(struct house *house)
+{
+    struct virtual_clock then = world.clock;
+    int64_t until_ms[CONTACTS] = {0};
+    uint64_t seq = dm_engine_last_seq(house->engine);
+    for (unsigned i = 0; i < CONTACTS; i++) {
+        char name[16];
+        uint64_t barrier;
+        struct dm_contact found;
+        name_of(name, i);
+        dm_engine_get(house->engine, dm_slice_str("acme"), dm_slice_str(name), &found, &barrier);
+        until_ms[i] = found.until_ms;
+    }
+    for (int s = 0; s < SNOOZE_S_MAX + 2; s++) {
+        virtual_clock_advance(&world.clock, 1000);
+        for (int i = 0; i < 4; i++) {
+            turn(house);
+        }
+    }
+    check_wakes(house, seq, until_ms);
+    world.clock = then;
+}
+
 /* It works on: a write, the view brought up to date, and all is there after the next open. */
 static void work_on(struct house *house)
 {
@@ -261,10 +316,7 @@ static void work_on(struct house *house)
     CHECK(code == DM_OK);
     uint64_t barrier = out.barrier;
     for (int i = 0; i < 400 && dm_engine_durable(house->engine) < barrier; i++) {
-        (void)dm_engine_turn(house->engine);
-        dm_engine_flush(house->engine);
-        (void)dm_journal_work(house->journal);
-        (void)dm_engine_apply_work(house->engine);
+        turn(house);
     }
     CHECK(dm_engine_durable(house->engine) >= barrier);
     close_house(house);
@@ -272,6 +324,7 @@ static void work_on(struct house *house)
     struct dm_contact found;
     dm_engine_get(house->engine, dm_slice_str("acme"), dm_slice_str("new"), &found, &barrier);
     CHECK(found.status == DM_STATUS_INACTIVE);
+    wake_all(house);
 }
 
 static void verify(const char *from);
@@ -336,8 +389,10 @@ static void make_op(struct dm_op *op)
                                .actor = dm_slice_str("somebody whose name takes up some room")};
         break;
     default:
-        op->set.change = (struct dm_change){
-            .status = DM_STATUS_SNOOZED, .has_for = true, .for_ms = 1000 + (int64_t)below(20000)};
+        op->set.change =
+            (struct dm_change){.status = DM_STATUS_SNOOZED,
+                               .has_for = true,
+                               .for_ms = 1000 + (int64_t)below((SNOOZE_S_MAX - 1) * 1000)};
         break;
     }
 }

@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum { JSON = 1, DEADLINE = 2, GET = 4, CANCELLED = 8, SAME_TURN = 16, HOUR = 32 };
-enum { CALL_HEAD = 4 };
+enum { CALL_HEAD = 4, HOUR_MS = 3600000 };
 
 struct reader {
     struct dm_sink sink;
@@ -94,7 +94,7 @@ static void script(struct house *house, struct reader *reader, const uint8_t *da
         size -= CALL_HEAD;
         length = length < size ? length : size;
         if ((flags & HOUR) != 0) {
-            virtual_clock_advance(&house->clock, 3600 * 1000);
+            virtual_clock_advance(&house->clock, HOUR_MS);
         }
         one_call(house, reader, ++id, method, flags, dm_slice(data, length));
         if ((flags & SAME_TURN) == 0) {
