@@ -296,7 +296,7 @@ static void attempt(struct dm_channel *channel)
     }
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
-    int port = atoi(channel->address.port); // NOLINT: the parser saw to it
+    int port = (int)strtol(channel->address.port, NULL, 10); /* the parser saw to it */
     if (uv_ip4_addr(channel->address.host, port, &v4) == 0) {
         connect_to(channel, (const struct sockaddr *)&v4);
     } else if (uv_ip6_addr(channel->address.host, port, &v6) == 0) {

@@ -111,7 +111,7 @@ static void read_policy(struct dm_policy *policy, char *text)
     if (strcmp(key, "mode") == 0) {
         policy->mode = NAMED(modes, value);
     } else if (strcmp(key, "limit") == 0) {
-        policy->message_limit = (uint32_t)atoi(value);
+        policy->message_limit = (uint32_t)strtoul(value, NULL, 10);
     } else if (strcmp(key, "max") == 0) {
         policy->max_snooze_ms = duration(value);
     } else if (strcmp(key, "on_limit") == 0) {
@@ -141,7 +141,7 @@ static void read_change(struct dm_op *op, char *text)
             change->unlock = true;
         } else if (strncmp(word, "bot:", 4) == 0) {
             change->has_bot = true;
-            change->bot = (uint32_t)atoi(word + 4);
+            change->bot = (uint32_t)strtoul(word + 4, NULL, 10);
         } else if (strncmp(word, "if:", 3) == 0) {
             op->set.has_if_revision = true;
             op->set.if_revision = (uint64_t)atoll(word + 3);

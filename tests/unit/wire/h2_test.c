@@ -74,9 +74,9 @@ static int client_header(nghttp2_session *ng, const nghttp2_frame *frame, const 
     }
     struct dm_slice key = dm_slice(name, name_size);
     if (dm_slice_equal(key, dm_slice_str(":status"))) {
-        a->status = atoi(text);
+        a->status = (int)strtol(text, NULL, 10);
     } else if (dm_slice_equal(key, dm_slice_str("grpc-status"))) {
-        a->grpc_status = atoi(text);
+        a->grpc_status = (int)strtol(text, NULL, 10);
         a->trailers_only = frame->headers.cat == NGHTTP2_HCAT_RESPONSE;
     } else if (dm_slice_equal(key, dm_slice_str("grpc-message"))) {
         copy_text(a->message, sizeof a->message, value, value_size);
