@@ -29,7 +29,6 @@ struct dm_sweep {
     uint64_t upto_lsn;
     bool hurry;     /* the applier was told to */
     int64_t due_ms; /* IDLE: when the next may begin */
-    uint64_t began_ns;
 };
 
 /* Wakes that are ordered and not yet durable, for the lag histogram: a ring. */

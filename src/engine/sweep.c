@@ -87,7 +87,6 @@ static void begin(struct dm_engine *engine, int64_t now_ms)
     sweep->generation = dm_overlay_freeze(engine->overlay, sweep->upto_lsn);
     if (sweep->generation != NULL) {
         sweep->stage = DM_SWEEP_WAITS_DURABLE;
-        sweep->began_ns = dm_clock_monotonic_ns(&engine->clock);
     }
 }
 

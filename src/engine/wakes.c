@@ -8,16 +8,28 @@
 /* Room that wakes leave in the overlay for what one turn may still add. */
 enum { OVERLAY_SPARE = 1024, OVERLAY_SPARE_BYTES = DM_WAKES_PER_TURN * 2048 };
 
+static void arm(struct dm_engine *engine, struct dm_slice key, int64_t until_ms, uint64_t fence)
+{
+    bool armed = dm_sleepers_set(engine->sleepers, key, until_ms, fence);
+    DM_ASSERT(armed);
+}
+
+static void note_far(struct dm_engine *engine, int64_t until_ms)
+{
+    if (until_ms < engine->far_wake_ms) {
+        engine->far_wake_ms = until_ms;
+    }
+}
+
 void dm_engine_time(struct dm_engine *engine, struct dm_slice key, const struct dm_record *record,
                     uint8_t from)
 {
     if (record->status == DM_STATUS_SNOOZED && record->until_ms <= engine->armed_until_ms) {
-        bool armed = dm_sleepers_set(engine->sleepers, key, record->until_ms, record->fence);
-        DM_ASSERT(armed);
+        arm(engine, key, record->until_ms, record->fence);
         return;
     }
-    if (record->status == DM_STATUS_SNOOZED && record->until_ms < engine->far_wake_ms) {
-        engine->far_wake_ms = record->until_ms;
+    if (record->status == DM_STATUS_SNOOZED) {
+        note_far(engine, record->until_ms);
     }
     if (from == DM_STATUS_SNOOZED) {
         dm_sleepers_clear(engine->sleepers, key);
@@ -126,13 +138,6 @@ void dm_engine_set_back(struct dm_engine *engine, int64_t now_ms)
     dm_engine_topup_begin(engine, INT64_MIN, now_ms);
 }
 
-static void arm_loaded(struct dm_engine *engine, struct dm_slice key, int64_t until_ms,
-                       uint64_t fence)
-{
-    bool armed = dm_sleepers_set(engine->sleepers, key, until_ms, fence);
-    DM_ASSERT(armed);
-}
-
 static void topup_from_overlay(struct dm_engine *engine)
 {
     struct dm_topup *topup = &engine->topup;
@@ -148,9 +153,9 @@ static void topup_from_overlay(struct dm_engine *engine)
             continue;
         }
         if (head.until_ms > topup->from_ms && head.until_ms <= topup->to_ms) {
-            arm_loaded(engine, item.key, head.until_ms, head.fence);
-        } else if (head.until_ms > topup->to_ms && head.until_ms < engine->far_wake_ms) {
-            engine->far_wake_ms = head.until_ms;
+            arm(engine, item.key, head.until_ms, head.fence);
+        } else if (head.until_ms > topup->to_ms) {
+            note_far(engine, head.until_ms);
         }
     }
 }
@@ -181,8 +186,7 @@ static bool topup_one(struct dm_engine *engine)
         return false;
     }
     if (wake.until_ms > topup->to_ms) {
-        engine->far_wake_ms =
-            wake.until_ms < engine->far_wake_ms ? wake.until_ms : engine->far_wake_ms;
+        note_far(engine, wake.until_ms);
         return false;
     }
     topup->cursor_size = key.size;
@@ -195,7 +199,7 @@ static bool topup_one(struct dm_engine *engine)
     dm_key_make(&contact, wake.account, wake.contact);
     /* What is in the overlay has a newer say, and was seen there or armed itself. */
     if (!dm_overlay_get(engine->overlay, dm_key_slice(&contact), &newest, &lsn)) {
-        arm_loaded(engine, dm_key_slice(&contact), wake.until_ms, fence);
+        arm(engine, dm_key_slice(&contact), wake.until_ms, fence);
     }
     return true;
 }
