@@ -2,16 +2,19 @@
 
 #include "base/hash.h"
 
+/* All goes well: a contact stands in one of the two lines that its hash names, and one that
+ * is in the way of another moves to its own other line (Pagh and Rodler, "Cuckoo Hashing",
+ * 2001; one move at the most here). So few have to give way. The table grows a line at a time
+ * (Litwin, "Linear Hashing", 1980): what it holds stays found, and no call pays for more than its
+ * share. */
+
 enum { WAYS = 2, LINE_SIZE = WAYS * (int)sizeof(struct dm_check_entry), LINES_MIN = 1 << 14 };
 
 bool dm_check_cache_init(struct dm_check_cache *cache, uint64_t bytes_max, uint64_t seed)
 {
     *cache = (struct dm_check_cache){.seed = seed};
-    uint64_t lines = LINES_MIN;
-    while (lines * 2 * LINE_SIZE <= bytes_max) {
-        lines *= 2;
-    }
-    if (lines * LINE_SIZE > bytes_max) {
+    uint64_t lines = bytes_max / LINE_SIZE;
+    if (lines < LINES_MIN) {
         return true;
     }
     if (!dm_region_init(&cache->region, lines * LINE_SIZE)) {
@@ -19,7 +22,7 @@ bool dm_check_cache_init(struct dm_check_cache *cache, uint64_t bytes_max, uint6
     }
     dm_region_prefer_huge(&cache->region);
     cache->entries = cache->region.base;
-    cache->lines = LINES_MIN;
+    cache->lines = cache->level = LINES_MIN;
     cache->lines_max = lines;
     return true;
 }
@@ -37,39 +40,110 @@ uint64_t dm_check_cache_hash(const struct dm_check_cache *cache, uint32_t accoun
     return hash == 0 ? 1 : hash;
 }
 
-static struct dm_check_entry *line_of(const struct dm_check_cache *cache, uint64_t hash)
+/* Lines from `level` on have split off from those `level` below them. */
+static struct dm_check_entry *line_of(const struct dm_check_cache *cache, uint64_t bits)
 {
-    return &cache->entries[(hash & (cache->lines - 1)) * WAYS];
+    uint64_t line = bits & (cache->level * 2 - 1);
+    line = line < cache->lines ? line : line - cache->level;
+    return &cache->entries[line * WAYS];
+}
+
+static struct dm_check_entry *first_line(const struct dm_check_cache *cache, uint64_t hash)
+{
+    return line_of(cache, hash);
+}
+
+static struct dm_check_entry *second_line(const struct dm_check_cache *cache, uint64_t hash)
+{
+    return line_of(cache, hash >> 32 | hash << 32);
 }
 
 void dm_check_cache_prefetch(const struct dm_check_cache *cache, uint64_t hash)
 {
     if (cache->lines != 0) {
-        __builtin_prefetch(line_of(cache, hash));
+        __builtin_prefetch(first_line(cache, hash));
+        __builtin_prefetch(second_line(cache, hash));
     }
+}
+
+static struct dm_check_entry *place_in(struct dm_check_entry *line, uint64_t hash)
+{
+    for (int way = 0; way < WAYS; way++) {
+        if (line[way].hash == hash) {
+            return &line[way];
+        }
+    }
+    return NULL;
+}
+
+static struct dm_check_entry *place_of(const struct dm_check_cache *cache, uint64_t hash)
+{
+    if (cache->lines == 0) {
+        return NULL;
+    }
+    struct dm_check_entry *place = place_in(first_line(cache, hash), hash);
+    return place != NULL ? place : place_in(second_line(cache, hash), hash);
 }
 
 const struct dm_check_entry *dm_check_cache_find(struct dm_check_cache *cache, uint64_t hash)
 {
-    if (cache->lines != 0) {
-        const struct dm_check_entry *line = line_of(cache, hash);
-        for (int way = 0; way < WAYS; way++) {
-            if (line[way].hash == hash) {
-                cache->hits++;
-                return &line[way];
-            }
-        }
-    }
-    cache->misses++;
-    return NULL;
+    const struct dm_check_entry *found = place_of(cache, hash);
+    *(found != NULL ? &cache->hits : &cache->misses) += 1;
+    return found;
 }
 
-/* Twice the lines, all empty: what is asked for comes back by itself. */
+/* One line more: it takes from the one that it splits off from what belongs to it now. */
 static void grow(struct dm_check_cache *cache)
 {
-    dm_region_release(&cache->region, 0, cache->lines * LINE_SIZE);
-    cache->lines *= 2;
-    cache->filled = 0;
+    struct dm_check_entry *old = &cache->entries[(cache->lines - cache->level) * WAYS];
+    struct dm_check_entry *new = &cache->entries[cache->lines * WAYS];
+    cache->lines++;
+    if (cache->lines == cache->level * 2) {
+        cache->level = cache->lines;
+    }
+    for (int way = 0; way < WAYS; way++) {
+        uint64_t hash = old[way].hash;
+        if (hash != 0 && first_line(cache, hash) != old && second_line(cache, hash) != old) {
+            new[way] = old[way];
+            old[way] = (struct dm_check_entry){0};
+        }
+    }
+}
+
+/* The other of the two lines of an entry that stands in `line`. */
+static struct dm_check_entry *other_line(const struct dm_check_cache *cache, uint64_t hash,
+                                         const struct dm_check_entry *line)
+{
+    struct dm_check_entry *first = first_line(cache, hash);
+    return first != line ? first : second_line(cache, hash);
+}
+
+/* An empty place in `line`, if need be one whose entry can move to its other line. NULL:
+ * there is none. */
+static struct dm_check_entry *room_in(const struct dm_check_cache *cache,
+                                      struct dm_check_entry *line)
+{
+    struct dm_check_entry *empty = place_in(line, 0);
+    for (int way = 0; way < WAYS && empty == NULL; way++) {
+        struct dm_check_entry *aside = place_in(other_line(cache, line[way].hash, line), 0);
+        if (aside != NULL) {
+            *aside = line[way];
+            line[way] = (struct dm_check_entry){0};
+            empty = &line[way];
+        }
+    }
+    return empty;
+}
+
+/* An empty place; else one by bits of the hash that chose neither line. */
+static struct dm_check_entry *new_place(const struct dm_check_cache *cache, uint64_t hash)
+{
+    struct dm_check_entry *lines[] = {first_line(cache, hash), second_line(cache, hash)};
+    struct dm_check_entry *place = place_in(lines[0], 0);
+    place = place != NULL ? place : place_in(lines[1], 0);
+    place = place != NULL ? place : room_in(cache, lines[0]);
+    place = place != NULL ? place : room_in(cache, lines[1]);
+    return place != NULL ? place : &lines[hash >> 63][hash >> 62 & 1];
 }
 
 void dm_check_cache_put(struct dm_check_cache *cache, uint64_t hash,
@@ -78,18 +152,13 @@ void dm_check_cache_put(struct dm_check_cache *cache, uint64_t hash,
     if (cache->lines == 0) {
         return;
     }
-    if (cache->filled > cache->lines && cache->lines < cache->lines_max) {
+    /* Fuller than five places in eight, those who find none become noticeable: lines that
+     * have not split yet have twice the share of those that have. */
+    if (cache->filled > cache->lines * 5 / 4 && cache->lines < cache->lines_max) {
         grow(cache);
     }
-    struct dm_check_entry *line = line_of(cache, hash);
-    /* Its own place, else an empty one, else one by a bit of the hash that chose neither
-     * line nor place. */
-    struct dm_check_entry *place = &line[hash >> 63];
-    for (int way = 0; way < WAYS && place->hash != hash; way++) {
-        if (line[way].hash == hash || (line[way].hash == 0 && place->hash != 0)) {
-            place = &line[way];
-        }
-    }
+    struct dm_check_entry *place = place_of(cache, hash);
+    place = place != NULL ? place : new_place(cache, hash);
     cache->filled += place->hash == 0;
     *place = (struct dm_check_entry){
         .hash = hash,
@@ -104,15 +173,10 @@ void dm_check_cache_put(struct dm_check_cache *cache, uint64_t hash,
 
 void dm_check_cache_forget(struct dm_check_cache *cache, uint64_t hash)
 {
-    if (cache->lines == 0) {
-        return;
-    }
-    struct dm_check_entry *line = line_of(cache, hash);
-    for (int way = 0; way < WAYS; way++) {
-        if (line[way].hash == hash) {
-            line[way] = (struct dm_check_entry){0};
-            cache->filled--;
-        }
+    struct dm_check_entry *place = place_of(cache, hash);
+    if (place != NULL) {
+        *place = (struct dm_check_entry){0};
+        cache->filled--;
     }
 }
 

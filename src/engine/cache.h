@@ -8,11 +8,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What Check needs of a contact, 32 bytes, two to a cache line: a lookup costs one miss
- * where the view's tree costs ten. Holds only durable states; a write to a contact
- * forgets it first. A contact is known by a 64-bit hash with a seed of this process (two
- * that meet by chance: 1 in 10^12 with ten million contacts; by design: not without the
- * seed). Grows by doubling, up to `bytes_max`, and begins anew when it does. */
+/* What Check needs of a contact, 32 bytes, two to a cache line: a lookup costs two misses
+ * at once where the view's tree costs ten in turn. Holds only durable states; a write to a
+ * contact forgets it first. A contact is known by a 64-bit hash with a seed of this process
+ * (two that meet by chance: 1 in 10^12 with ten million contacts; by design: not without
+ * the seed). Grows by a line at a time, up to `bytes_max`. */
 struct dm_check_entry {
     uint64_t hash; /* 0: empty */
     uint64_t fence;
@@ -27,8 +27,9 @@ _Static_assert(sizeof(struct dm_check_entry) == 32, "two entries a cache line");
 struct dm_check_cache {
     struct dm_region region;
     struct dm_check_entry *entries;
-    uint64_t lines, lines_max; /* of two entries; powers of two */
-    uint64_t filled;           /* empty places taken since it last grew */
+    uint64_t lines, lines_max; /* of two entries */
+    uint64_t level;            /* the largest power of two that is not above `lines` */
+    uint64_t filled;           /* places */
     uint64_t seed;
     uint64_t hits, misses;
 };
