@@ -9,6 +9,9 @@ bool dm_engine_find(struct dm_engine *engine, struct dm_slice key, struct dm_sli
         return value->size != 0;
     }
     *lsn = 0;
+    if (dm_overlay_get_settled(engine->overlay, key, value)) {
+        return value->size != 0;
+    }
     return engine->store->ops->get(engine->store, DM_TABLE_CONTACTS, key, value);
 }
 

@@ -96,7 +96,10 @@ static void finish(struct dm_engine *engine, int64_t now_ms)
     engine->store->ops->read_end(engine->store); /* the next read sees what was applied */
     struct dm_generation *generation = dm_overlay_drop(engine->overlay);
     DM_ASSERT(generation == sweep->generation);
-    dm_applier_bury(engine->applier, generation, true);
+    struct dm_generation *older = dm_overlay_settle(engine->overlay, generation);
+    if (older != NULL) {
+        dm_applier_bury(engine->applier, older, true);
+    }
     engine->applied_lsn = sweep->upto_lsn;
     dm_journal_trim(engine->journal, engine->applied_lsn);
     engine->trim_due_ms = now_ms + trim_every_ms;

@@ -69,6 +69,7 @@ struct dm_overlay {
     uint32_t contacts_max;
     size_t arena_size; /* what both generations together may use */
     struct dm_generation *current, *frozen;
+    struct dm_generation *settled; /* applied and dropped, or NULL */
     struct spare spare;
 };
 
@@ -274,6 +275,7 @@ void dm_overlay_destroy(struct dm_overlay *overlay)
     }
     dm_generation_destroy(overlay->current);
     dm_generation_destroy(overlay->frozen);
+    dm_generation_destroy(overlay->settled);
     dm_generation_destroy(atomic_load(&overlay->spare.generation));
     free(overlay);
 }
@@ -378,6 +380,17 @@ bool dm_overlay_get(const struct dm_overlay *overlay, struct dm_slice key, struc
     return true;
 }
 
+bool dm_overlay_get_settled(const struct dm_overlay *overlay, struct dm_slice key,
+                            struct dm_slice *value)
+{
+    const struct dm_generation *settled = overlay->settled;
+    uint32_t at = settled == NULL ? 0 : find(settled, key, dm_hash(key.data, key.size, 0));
+    if (at != 0) {
+        *value = entry_value(entry_at(settled, at));
+    }
+    return at != 0;
+}
+
 bool dm_overlay_side(struct dm_overlay *overlay, enum dm_table table, struct dm_slice key,
                      struct dm_slice value)
 {
@@ -412,6 +425,9 @@ uint32_t dm_overlay_current_count(const struct dm_overlay *overlay)
 
 static size_t generation_memory(const struct dm_generation *generation)
 {
+    if (generation == NULL) {
+        return 0;
+    }
     return (size_t)generation->used * UNIT + dm_index_memory(&generation->index) +
            generation->side_room * sizeof(struct side_row);
 }
@@ -423,27 +439,25 @@ uint64_t dm_overlay_hash(struct dm_slice key)
 
 void dm_overlay_prefetch_bucket(const struct dm_overlay *overlay, uint64_t hash)
 {
-    __builtin_prefetch(dm_index_bucket(&overlay->current->index, hash));
-    if (overlay->frozen != NULL) {
-        __builtin_prefetch(dm_index_bucket(&overlay->frozen->index, hash));
-    }
-}
-
-static void prefetch_entry(const struct dm_generation *generation, uint64_t hash)
-{
-    uint32_t at = generation->count == 0 ? 0 : dm_index_first(&generation->index, hash);
-    if (at != 0) {
-        const struct entry *entry = entry_at(generation, at);
-        __builtin_prefetch(entry);
-        __builtin_prefetch((const uint8_t *)entry + 64);
+    const struct dm_generation *all[] = {overlay->current, overlay->frozen, overlay->settled};
+    for (int i = 0; i < 3; i++) {
+        if (all[i] != NULL) {
+            __builtin_prefetch(dm_index_bucket(&all[i]->index, hash));
+        }
     }
 }
 
 void dm_overlay_prefetch_entry(const struct dm_overlay *overlay, uint64_t hash)
 {
-    prefetch_entry(overlay->current, hash);
-    if (overlay->frozen != NULL) {
-        prefetch_entry(overlay->frozen, hash);
+    const struct dm_generation *all[] = {overlay->current, overlay->frozen, overlay->settled};
+    for (int i = 0; i < 3; i++) {
+        uint32_t at =
+            all[i] == NULL || all[i]->count == 0 ? 0 : dm_index_first(&all[i]->index, hash);
+        if (at != 0) {
+            const struct entry *entry = entry_at(all[i], at);
+            __builtin_prefetch(entry);
+            __builtin_prefetch((const uint8_t *)entry + 64);
+        }
     }
 }
 
@@ -454,8 +468,8 @@ size_t dm_overlay_room(const struct dm_overlay *overlay)
 
 size_t dm_overlay_memory(const struct dm_overlay *overlay)
 {
-    return generation_memory(overlay->current) +
-           (overlay->frozen == NULL ? 0 : generation_memory(overlay->frozen));
+    return generation_memory(overlay->current) + generation_memory(overlay->frozen) +
+           generation_memory(overlay->settled);
 }
 
 struct dm_generation *dm_overlay_freeze(struct dm_overlay *overlay, uint64_t upto_lsn)
@@ -486,8 +500,19 @@ struct dm_generation *dm_overlay_drop(struct dm_overlay *overlay)
     return dropped;
 }
 
+struct dm_generation *dm_overlay_settle(struct dm_overlay *overlay,
+                                        struct dm_generation *generation)
+{
+    struct dm_generation *before = overlay->settled;
+    overlay->settled = generation;
+    return before;
+}
+
 struct dm_generation *dm_overlay_shed(struct dm_overlay *overlay)
 {
+    if (overlay->settled != NULL) {
+        return dm_overlay_settle(overlay, NULL);
+    }
     struct dm_generation *spare = atomic_exchange(&overlay->spare.generation, NULL);
     struct dm_generation *current = overlay->current;
     if (spare != NULL || current->touched == 0 || dm_overlay_current_count(overlay) != 0) {

@@ -10,6 +10,9 @@
 /* What is accepted and not yet in the store. Two generations: `current` takes new
  * values; `frozen` is being applied by another thread and is read-only. A lookup
  * asks current, then frozen, then the store. Dropping a generation frees it whole.
+ * The one applied last may stay, settled: it has nothing that the store has not, but
+ * what was changed lately is likely to be asked for, and is found there at a fifth of
+ * the cost.
  *
  * Contacts are found by key (hash table that grows one bucket an insert, so never
  * stalls) and by account (a chain, for scans). Rows of the small tables (META,
@@ -30,12 +33,16 @@ bool dm_overlay_put(struct dm_overlay *overlay, struct dm_slice key, struct dm_s
  * freeze or drop. */
 bool dm_overlay_get(const struct dm_overlay *overlay, struct dm_slice key, struct dm_slice *value,
                     uint64_t *lsn);
-/* Adds a side row (empty value: deleted). Of two with one key the later counts. */
+/* Of what is in neither generation: found in the settled one? *value likewise; it is what
+ * the store has. */
+bool dm_overlay_get_settled(const struct dm_overlay *overlay, struct dm_slice key,
+                            struct dm_slice *value);
 /* Lookups to come, made cheap: the bucket first, some time later the entry. */
 uint64_t dm_overlay_hash(struct dm_slice key);
 void dm_overlay_prefetch_bucket(const struct dm_overlay *overlay, uint64_t hash);
 void dm_overlay_prefetch_entry(const struct dm_overlay *overlay, uint64_t hash);
 
+/* Adds a side row (empty value: deleted). Of two with one key the later counts. */
 bool dm_overlay_side(struct dm_overlay *overlay, enum dm_table table, struct dm_slice key,
                      struct dm_slice value);
 
@@ -52,12 +59,16 @@ struct dm_generation *dm_overlay_freeze(struct dm_overlay *overlay, uint64_t upt
 /* Detaches the frozen one (it is applied); the caller destroys or recycles it, on any
  * thread. */
 struct dm_generation *dm_overlay_drop(struct dm_overlay *overlay);
+/* Keeps a generation that was dropped, and is all in the store, for lookups. Returns the
+ * one that was kept until now, as dm_overlay_drop does; NULL: none. */
+struct dm_generation *dm_overlay_settle(struct dm_overlay *overlay,
+                                        struct dm_generation *generation);
 void dm_generation_destroy(struct dm_generation *generation); /* NULL: no effect */
 /* Instead of destroying a dropped one: empties it and leaves it to its overlay, which must
  * still live, to be the next current. On any thread. NULL: no effect. */
 void dm_generation_recycle(struct dm_generation *generation);
-/* When nothing was written for a while: an empty generation that was kept for its memory;
- * the caller destroys it, on any thread. NULL: there is none. */
+/* When nothing was written for a while: a generation that was kept for its memory, or for
+ * lookups; the caller destroys it, on any thread. NULL: there is none. */
 struct dm_generation *dm_overlay_shed(struct dm_overlay *overlay);
 
 /* Walks an account's contacts, in no order, each key at most twice (once a
