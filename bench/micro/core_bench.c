@@ -140,7 +140,7 @@ static void measure(struct bench *bench, const char *name, void (*one)(struct be
         one(bench, i);
     }
     printf("{\"bench\":\"core\",\"op\":\"%s\",\"answers\":%u,\"ns_each\":%.1f}\n", name,
-           bench->record.answer_count, (double)(processor_ns() - began) / (double)bench->rounds);
+           bench->record.answers.count, (double)(processor_ns() - began) / (double)bench->rounds);
     (void)fflush(stdout);
 }
 

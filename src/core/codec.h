@@ -2,6 +2,7 @@
 #define DM_CORE_CODEC_H
 
 #include "base/bytes.h"
+#include "core/record.h"
 
 /* Inside core only: fixed-layout little-endian fields, one after the other. Each
  * moves *at past its field; the caller has made sure of the room. */
@@ -54,5 +55,28 @@ static inline uint64_t dm_get64(const uint8_t **at)
     *at += sizeof v;
     return v;
 }
+
+/* false when the text is longer than it may be, or than what is left before `end`. */
+static inline bool dm_get_text(const uint8_t **at, const uint8_t *end, size_t size,
+                               struct dm_text64 *text)
+{
+    if (size > sizeof text->bytes || size > (size_t)(end - *at)) {
+        return false;
+    }
+    text->size = (uint8_t)size;
+    memcpy(text->bytes, *at, size);
+    *at += size;
+    return true;
+}
+
+/* What every contact obeys: only a snooze has an end, only INACTIVE is locked, and
+ * MODE_OFF is nobody's reason. */
+bool dm_state_valid(uint8_t status, uint8_t reason, bool locked, int64_t until_ms);
+
+/* The answers of a record, which take up all of `bytes`: of this version, of which only
+ * the sizes are checked, and of version 1. */
+enum { DM_RECORD_VERSION_1 = 1 };
+bool dm_answers_decode(struct dm_answers *answers, uint8_t count, struct dm_slice bytes);
+bool dm_answers_decode_1(struct dm_answers *answers, uint8_t count, struct dm_slice bytes);
 
 #endif

@@ -15,7 +15,7 @@ void dm_text64_set(struct dm_text64 *text, struct dm_slice from)
  * existence as everyone saw it before, ACTIVE and never set. */
 static void record_new(struct dm_record *record, uint64_t fence_floor)
 {
-    memset(record, 0, offsetof(struct dm_record, answers));
+    dm_record_clear(record);
     record->status = DM_STATUS_ACTIVE;
     record->reason = DM_REASON_NEVER_SET;
     record->fence = fence_floor;

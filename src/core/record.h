@@ -26,6 +26,26 @@ struct dm_answer {
     struct dm_text64 actor;
 };
 
+enum {
+    DM_ANSWER_SIZE_MAX = 140, /* encoded: its size, 9 + 1 + 1 fixed bytes, 8 varints, an actor */
+    DM_ANSWERS_SIZE_MAX = DM_ANSWERS_MAX * DM_ANSWER_SIZE_MAX,
+};
+
+/* Answers remembered, oldest first. They stay encoded: each call passes all of them on, and
+ * a repeated one, which is rare, reads one. */
+struct dm_answers {
+    uint8_t count;
+    uint16_t size; /* of what is in use of `bytes` */
+    uint8_t bytes[DM_ANSWERS_SIZE_MAX];
+};
+
+/* Remembers one more; of DM_ANSWERS_MAX the oldest is forgotten. */
+void dm_answers_add(struct dm_answers *answers, const struct dm_answer *answer);
+/* What this request (not 0) was answered; false: it is not remembered. */
+bool dm_answers_find(const struct dm_answers *answers, uint64_t request, struct dm_answer *answer);
+/* Does each of them make sense? Of bytes that may be damaged. */
+bool dm_answers_valid(const struct dm_answers *answers);
+
 /* The state of one contact, decoded. A zeroed record is a contact never written
  * to (status NONE). Large because of `answers`: copy with dm_record_copy, which
  * touches only what is in use. */
@@ -33,7 +53,6 @@ struct dm_record {
     uint8_t status; /* enum dm_status */
     uint8_t reason; /* enum dm_reason */
     bool locked;
-    uint8_t answer_count;
     uint32_t bot; /* number within the account; 0: the default bot */
     uint32_t bot_messages;
     uint32_t missed_inbound;
@@ -43,25 +62,27 @@ struct dm_record {
     int64_t until_ms; /* while SNOOZED: when it ends; else 0 */
     uint64_t last_seq;
     struct dm_text64 actor;
-    struct dm_answer answers[DM_ANSWERS_MAX]; /* oldest first */
+    struct dm_answers answers;
 };
 
+/* Makes it a contact never written to. */
+void dm_record_clear(struct dm_record *record);
 void dm_record_copy(struct dm_record *to, const struct dm_record *from);
 
 /* The encoded form, on disk and in the overlay: a fixed little-endian head, then
- * the actor, then the answers. Version 1. A record with status NONE (what a delete
- * leaves) can be encoded, too. */
+ * the actor, then the answers. Version 2; version 1, which had larger answers, is read,
+ * too. A record with status NONE (what a delete leaves) can be encoded, too. */
 enum {
     DM_RECORD_HEAD_SIZE = 60,
-    DM_ANSWER_HEAD_SIZE = 66,
-    DM_RECORD_SIZE_MAX = DM_RECORD_HEAD_SIZE + 64 + DM_ANSWERS_MAX * (DM_ANSWER_HEAD_SIZE + 64),
+    DM_RECORD_SIZE_MAX = DM_RECORD_HEAD_SIZE + 64 + DM_ANSWERS_SIZE_MAX,
 };
 
 /* Returns the size written to `out` (room for DM_RECORD_SIZE_MAX). */
 size_t dm_record_encode(const struct dm_record *record, uint8_t *out);
 
 /* false when the bytes are no record of a known version: data loss, not input.
- * *record is then undefined. */
+ * *record is then undefined. Of answers only their sizes are looked at: see
+ * dm_answers_valid. */
 bool dm_record_decode(struct dm_record *record, struct dm_slice bytes);
 
 /* What Check and the indexes need, read straight from the encoded head, which alone

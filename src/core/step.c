@@ -189,14 +189,8 @@ static bool replay(struct dm_step *out, const struct dm_record *record, const st
     if (op->request == 0 || !dm_record_exists(record)) {
         return false;
     }
-    for (int i = 0; i < record->answer_count; i++) {
-        if (record->answers[i].request == op->request) {
-            out->answer = record->answers[i];
-            out->replayed = true;
-            return true;
-        }
-    }
-    return false;
+    out->replayed = dm_answers_find(&record->answers, op->request, &out->answer);
+    return out->replayed;
 }
 
 static void answer_fill(struct dm_step *out, const struct dm_draft *draft, bool granted,
@@ -222,16 +216,6 @@ static void answer_fill(struct dm_step *out, const struct dm_draft *draft, bool 
         .changed = draft->next->event,
         .actor = record->actor,
     };
-}
-
-static void answer_remember(struct dm_record *record, const struct dm_answer *answer)
-{
-    if (record->answer_count == DM_ANSWERS_MAX) {
-        record->answer_count--;
-        memmove(&record->answers[0], &record->answers[1],
-                record->answer_count * sizeof record->answers[0]);
-    }
-    record->answers[record->answer_count++] = *answer;
 }
 
 /* ---- the step -------------------------------------------------------------- */
@@ -275,7 +259,7 @@ static void step_mutation(struct dm_step *out, const struct dm_record *record,
     dm_draft_close(&draft, out, op);
     answer_fill(out, &draft, granted, decision, op->request);
     if (op->request != 0) {
-        answer_remember(&draft.next->record, &out->answer);
+        dm_answers_add(&draft.next->record.answers, &out->answer);
     }
 }
 
@@ -299,7 +283,7 @@ static void step_delete(struct dm_step *out, const struct dm_record *record,
         return;
     }
     struct dm_draft draft = dm_draft_open(out, record, policy, op);
-    memset(&draft.next->record, 0, offsetof(struct dm_record, answers));
+    dm_record_clear(&draft.next->record);
     draft.next->record.fence = record->fence + 1;
     out->transition_count = 1;
 }

@@ -20,8 +20,7 @@ uint64_t dm_engine_load(struct dm_engine *engine, struct dm_slice key)
     struct dm_slice value;
     uint64_t lsn;
     if (!dm_engine_find(engine, key, &value, &lsn)) {
-        struct dm_record none = {0};
-        dm_record_copy(&engine->record, &none);
+        dm_record_clear(&engine->record);
         return lsn;
     }
     bool readable = dm_record_decode(&engine->record, value);

@@ -27,7 +27,8 @@ static bool replay_contact(struct dm_engine *engine, const struct dm_entry *entr
 {
     /* The whole of it, once: whoever reads it later takes it for granted. */
     if (contact->account == 0 || contact->account > engine->accounts.count ||
-        contact->from >= DM_STATUS_COUNT || !dm_record_decode(&engine->record, contact->record)) {
+        contact->from >= DM_STATUS_COUNT || !dm_record_decode(&engine->record, contact->record) ||
+        !dm_answers_valid(&engine->record.answers)) {
         return false;
     }
     struct dm_account *account = dm_accounts_at(&engine->accounts, contact->account);

@@ -465,11 +465,13 @@ static void same_step(const struct dm_step *step, const struct expected *e,
     same_answer(&step->answer, &e->said);
     if (e->count > 0) {
         const struct dm_record *record = &step->transitions[e->count - 1].record;
-        int oldest = model->said_count - record->answer_count;
-        assert_int_equal(record->answer_count,
+        int oldest = model->said_count - record->answers.count;
+        assert_int_equal(record->answers.count,
                          model->said_count < DM_ANSWERS_MAX ? model->said_count : DM_ANSWERS_MAX);
-        for (int i = 0; i < record->answer_count; i++) {
-            same_answer(&record->answers[i], &model->said[oldest + i]);
+        for (int i = oldest; i < model->said_count; i++) {
+            struct dm_answer answer;
+            assert_true(dm_answers_find(&record->answers, model->said[i].request, &answer));
+            same_answer(&answer, &model->said[i]);
         }
     }
 }

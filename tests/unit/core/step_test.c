@@ -578,7 +578,7 @@ static void an_answer_without_request_id_shows_the_contact_after(void **state)
     assert_int_equal(step.answer.reason, DM_REASON_SET);
     assert_int_equal(step.answer.fence, 7);
     assert_int_equal(step.answer.until_ms, T0 + 1000);
-    assert_int_equal(step.transitions[0].record.answer_count, 0);
+    assert_int_equal(step.transitions[0].record.answers.count, 0);
 }
 
 static void a_wake_before_does_not_make_an_answer_changed(void **state)

@@ -494,6 +494,52 @@ static void a_recycled_generation_comes_back_empty(void **state)
     dm_overlay_destroy(overlay);
 }
 
+static void put(struct dm_overlay *overlay, const char *contact, const char *value)
+{
+    struct dm_key key;
+    dm_key_make(&key, 1, dm_slice_str(contact));
+    assert_true(dm_overlay_put(overlay, dm_key_slice(&key), dm_slice_str(value), 1));
+}
+
+static bool settled(const struct dm_overlay *overlay, const char *contact, const char *expected)
+{
+    struct dm_key key;
+    struct dm_slice value;
+    dm_key_make(&key, 1, dm_slice_str(contact));
+    if (!dm_overlay_get_settled(overlay, dm_key_slice(&key), &value)) {
+        return false;
+    }
+    assert_true(dm_slice_equal(value, dm_slice_str(expected)));
+    return true;
+}
+
+static void the_generation_applied_last_stays_until_another_is(void **state)
+{
+    (void)state;
+    struct dm_overlay *overlay = dm_overlay_create(1000);
+    put(overlay, "a", "1");
+    put(overlay, "b", "1");
+    (void)dm_overlay_freeze(overlay, 1);
+    assert_false(settled(overlay, "a", "")); /* not applied yet */
+    struct dm_generation *first = dm_overlay_drop(overlay);
+    assert_null(dm_overlay_settle(overlay, first));
+    assert_true(settled(overlay, "a", "1"));
+    assert_int_equal(dm_overlay_count(overlay), 0); /* it waits for nothing */
+    put(overlay, "a", "");                          /* deleted */
+    put(overlay, "c", "2");
+    (void)dm_overlay_freeze(overlay, 2);
+    assert_true(settled(overlay, "b", "1"));
+    assert_false(settled(overlay, "c", ""));
+    assert_ptr_equal(dm_overlay_settle(overlay, dm_overlay_drop(overlay)), first);
+    dm_generation_recycle(first);
+    assert_true(settled(overlay, "a", ""));
+    assert_true(settled(overlay, "c", "2"));
+    assert_false(settled(overlay, "b", ""));
+    dm_generation_destroy(dm_overlay_shed(overlay)); /* that one first */
+    assert_false(settled(overlay, "c", ""));
+    dm_overlay_destroy(overlay);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -506,6 +552,7 @@ int main(void)
         cmocka_unit_test(it_grows_to_many_contacts),
         cmocka_unit_test(sorting_gives_byte_order),
         cmocka_unit_test(a_recycled_generation_comes_back_empty),
+        cmocka_unit_test(the_generation_applied_last_stays_until_another_is),
         cmocka_unit_test(any_history_reads_and_walks_like_the_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
