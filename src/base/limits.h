@@ -83,8 +83,13 @@
  * bytes of their encoded answers: what slow disks and readers may cost in memory. */
 #define DM_CALLS_MAX 1000000
 #define DM_ANSWERS_PENDING_MAX (256U << 20)
-/* Bytes read from one socket in one turn: fairness among connections. */
-#define DM_READ_SIZE (256U * 1024)
+/* Bytes read from one socket in one turn, some 150 calls: who sends as much as he can delays
+ * the others by that, and answers leave as soon as those are done. */
+#define DM_READ_SIZE (16U * 1024)
+/* What the kernel takes in for one TCP connection ahead of our reading (it gives about twice
+ * of it): calls past that wait with the client, who knows when they were due and may give
+ * them up, and not where nobody can tell how old they are. */
+#define DM_UNREAD_SIZE (256 * 1024)
 
 /* ---- the engine ---------------------------------------------------------- */
 

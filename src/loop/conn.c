@@ -45,8 +45,9 @@ struct conn {
     enum conn_state state;
     enum dm_protocol protocol;
     bool reading, writing;
-    bool answered; /* the session may have more events without being fed */
-    bool dead;     /* nothing can be sent or received any more */
+    bool answered;  /* the session may have more events without being fed */
+    bool had_share; /* of this turn: one whole read */
+    bool dead;      /* nothing can be sent or received any more */
     uint8_t first_size;
     char first[FIRST_SIZE];
 };
@@ -292,11 +293,15 @@ static void linger(struct conn *c)
     dm_list_push_back(&c->loop->lingering, &c->linger);
 }
 
+/* After a full read libuv asks for another buffer at once. It gets none, so that the other
+ * sockets come first: what is left stays in the kernel, which tells of it in the next turn,
+ * and the client is held back when that is full. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     (void)suggested;
     struct conn *c = handle->data;
-    *buf = uv_buf_init(c->loop->read_buf, DM_READ_SIZE);
+    *buf = uv_buf_init(c->loop->read_buf, c->had_share ? 0 : DM_READ_SIZE);
+    c->had_share = false;
 }
 
 static void stop_reading(struct conn *c)
@@ -310,16 +315,14 @@ static void stop_reading(struct conn *c)
 static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 {
     struct conn *c = stream->data;
-    if (size == 0) {
+    if (size == 0 || size == UV_ENOBUFS) {
         return;
     }
     loop_turn_begins(c->loop);
     touch(c);
     if (size > 0) {
+        c->had_share = size == (ssize_t)DM_READ_SIZE;
         receive(c, dm_slice(buf->base, (size_t)size));
-        if (size == (ssize_t)DM_READ_SIZE) {
-            stop_reading(c); /* others first; settle reads on */
-        }
         return;
     }
     stop_reading(c);

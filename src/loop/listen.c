@@ -139,6 +139,8 @@ static enum dm_code bind_tcp(struct dm_loop *loop, struct listener *listener, co
     }
     status = uv_tcp_bind(&listener->uv.tcp, found->ai_addr, 0);
     freeaddrinfo(found);
+    int unread = DM_UNREAD_SIZE; /* its connections inherit it */
+    (void)uv_recv_buffer_size(&listener->uv.handle, &unread);
     return status == 0
                ? DM_OK
                : dm_fail(error, DM_UNAVAILABLE, "cannot bind %s: %s", address, uv_strerror(status));

@@ -20,8 +20,9 @@
  * the test speaks to it over real sockets.
  *
  * Methods: Echo answers at once; Later in the next turn; Hold when the test lets go (or the
- * server drains); Big with as many bytes as its payload's number says; Flood streams
- * without end, as fast as there is room; Fail fails. */
+ * server drains); Stop holds the loop itself until then; Mark notes how many calls had begun;
+ * Big answers with as many bytes as its payload's number says; Flood streams without end, as
+ * fast as there is room; any other fails. */
 
 enum { CALLS_MAX = 4096 };
 
@@ -41,7 +42,7 @@ struct dm_rpc {
     uint32_t count;
     bool draining;
     atomic_bool let_go;
-    atomic_uint begun, cancelled, gone;
+    atomic_uint begun, marked, cancelled, gone;
     atomic_ullong flooded;
 };
 
@@ -99,7 +100,15 @@ void dm_rpc_call(struct dm_rpc *rpc, struct dm_sink *sink, const struct dm_rpc_r
 {
     struct fake_call call = {.sink = sink, .id = request->id};
     atomic_fetch_add(&rpc->begun, 1);
-    if (dm_slice_equal(request->method, dm_slice_str("Echo"))) {
+    if (dm_slice_equal(request->method, dm_slice_str("Mark"))) {
+        atomic_store(&rpc->marked, atomic_load(&rpc->begun));
+    }
+    while (dm_slice_equal(request->method, dm_slice_str("Stop")) && !atomic_load(&rpc->let_go)) {
+        (void)usleep(1000);
+    }
+    if (dm_slice_equal(request->method, dm_slice_str("Echo")) ||
+        dm_slice_equal(request->method, dm_slice_str("Stop")) ||
+        dm_slice_equal(request->method, dm_slice_str("Mark"))) {
         sink->ops->reply(sink, request->id, request->payload);
         return;
     }
@@ -371,6 +380,50 @@ static void many_calls_in_one_write_are_all_answered(void **state)
     }
     dm_buf_finish(&out);
     peer_close(&peer);
+}
+
+static void await_begun(struct fixture *f, uint32_t count)
+{
+    for (uint64_t end = peer_now_ms() + PEER_DEADLINE_MS; atomic_load(&f->rpc.begun) < count;) {
+        assert_true(peer_now_ms() < end);
+        (void)usleep(1000);
+    }
+}
+
+/* While the loop stands still in the first call, both connections' requests gather. */
+static void who_sends_much_at_once_delays_others_by_one_read(void **state)
+{
+    struct fixture *f = *state;
+    struct peer hot = {0};
+    struct peer other = {0};
+    struct dm_buf out = {0};
+    const uint32_t calls = 2000;
+    open_peer(f, &hot);
+    open_peer(f, &other);
+    expect(&other, request(&other, "Echo", "x"), "x");
+    for (uint32_t i = 0; i < calls; i++) {
+        const struct dm_ttrpc_request one = {.service = dm_slice_str("t.T"),
+                                             .method = dm_slice_str(i == 0 ? "Stop" : "Echo"),
+                                             .payload = dm_slice_str("as much as it can")};
+        assert_true(dm_ttrpc_request_write(&out, 1 + 2 * i, 0, &one));
+    }
+    size_t one_read = DM_READ_SIZE / (dm_buf_size(&out) / calls) + 1;
+    assert_true(calls > 4 * one_read);
+    assert_true(peer_send(&hot, dm_buf_head(&out), dm_buf_size(&out)));
+    await_begun(f, 2);
+    uint32_t id = request(&other, "Mark", "");
+    atomic_store(&f->rpc.let_go, true);
+    expect(&other, id, "");
+    /* What came with the first call, and one read more if its turn was first. */
+    assert_in_range(atomic_load(&f->rpc.marked), 1 + 1, 2 + 2 * one_read + 1);
+    for (uint32_t i = 0; i < calls; i++) {
+        struct peer_frame frame;
+        assert_true(peer_next(&hot, &frame));
+        assert_int_equal(frame.header.stream, 1 + 2 * i);
+    }
+    dm_buf_finish(&out);
+    peer_close(&hot);
+    peer_close(&other);
 }
 
 static void a_doorbell_leads_to_a_turn(void **state)
@@ -654,6 +707,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH(calls_are_answered_at_once_and_later),
         WITH(many_calls_in_one_write_are_all_answered),
+        WITH(who_sends_much_at_once_delays_others_by_one_read),
         WITH(a_doorbell_leads_to_a_turn),
         WITH(bytes_of_no_protocol_close_the_connection),
         WITH(a_frame_of_garbage_length_is_answered_by_the_end),
