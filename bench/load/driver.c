@@ -187,7 +187,8 @@ static bool flush(struct driver *driver, struct connection *connection)
 }
 
 /* One more call on this connection. false: it is full, or there is nothing to ask. */
-static bool ask(struct driver *driver, struct connection *connection, uint64_t start_ns)
+static bool ask(struct driver *driver, struct connection *connection, uint64_t start_ns,
+                uint64_t sent_ns)
 {
     if (connection->under_way >= driver->depth || driver->ending ||
         dm_buf_size(&connection->out) > OUT_HIGH) {
@@ -199,6 +200,7 @@ static bool ask(struct driver *driver, struct connection *connection, uint64_t s
         call = &connection->calls[connection->next / 2 & connection->mask];
     }
     call->start_ns = start_ns;
+    call->sent_ns = sent_ns;
     if (!driver->ops->next(driver->load, call, connection->next, &connection->out)) {
         return false;
     }
@@ -213,36 +215,55 @@ static bool ask(struct driver *driver, struct connection *connection, uint64_t s
 static bool refill(struct driver *driver, struct connection *connection)
 {
     uint64_t now = now_ns();
-    while (ask(driver, connection, now)) {
+    while (ask(driver, connection, now, now)) {
     }
     return flush(driver, connection);
 }
 
-/* Open loop: what is due by now, in turns; a call that finds no room stays due, and its
- * latency counts from when it was. Returns when the next one is due. */
+/* On any connection that has room, the next one first. */
+static bool ask_anyone(struct driver *driver, uint64_t due_ns, uint64_t now)
+{
+    for (uint32_t i = 0; i < driver->count; i++) {
+        struct connection *connection = &driver->connections[driver->turn];
+        driver->turn = driver->turn + 1 == driver->count ? 0 : driver->turn + 1;
+        if (ask(driver, connection, due_ns, now)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void flush_all(struct driver *driver)
+{
+    for (uint32_t i = 0; i < driver->count; i++) {
+        struct connection *connection = &driver->connections[i];
+        if (dm_buf_size(&connection->out) != 0 && !connection->writable_wanted) {
+            (void)flush(driver, connection);
+        }
+    }
+}
+
+/* Open loop: what is due by now, in turns. A call that finds no room is given up if it has a
+ * deadline: a queue of our own in front of a full server would make all that follow late.
+ * Without one it stays due, and its latency counts from when it was. Returns when the next
+ * one is due, or for ever if only an answer can make room. */
 static uint64_t issue_due(struct driver *driver)
 {
     double gap = 1e9 / driver->rate;
     uint64_t now = now_ns();
-    uint32_t full = 0;
     uint64_t due = driver->begin_ns + (uint64_t)((double)driver->due * gap);
-    while (due <= now && full < driver->count && !driver->ending) {
-        struct connection *connection = &driver->connections[driver->turn];
-        if (ask(driver, connection, due)) {
-            full = 0;
-            driver->due++;
-            due = driver->begin_ns + (uint64_t)((double)driver->due * gap);
-        } else {
-            full++;
+    bool room = true;
+    while (due <= now && !driver->ending) {
+        room = room && ask_anyone(driver, due, now);
+        if (!room && driver->timeout_ns == 0) {
+            due = UINT64_MAX;
+            break;
         }
-        driver->turn = driver->turn + 1 == driver->count ? 0 : driver->turn + 1;
+        driver->given_up += room ? 0 : 1;
+        driver->due++;
+        due = driver->begin_ns + (uint64_t)((double)driver->due * gap);
     }
-    for (uint32_t i = 0; i < driver->count; i++) {
-        if (dm_buf_size(&driver->connections[i].out) != 0 &&
-            !driver->connections[i].writable_wanted) {
-            (void)flush(driver, &driver->connections[i]);
-        }
-    }
+    flush_all(driver);
     return due;
 }
 
@@ -416,16 +437,25 @@ bool driver_stream(struct driver *driver, const char *address, const struct dm_b
 
 /* ---- frames ----------------------------------------------------------------- */
 
+static bool append_number(struct dm_buf *out, uint8_t key, uint64_t number)
+{
+    uint8_t bytes[11] = {key};
+    size_t size = 1;
+    do {
+        bytes[size++] = (uint8_t)(number >= 0x80 ? number | 0x80 : number);
+        number >>= 7;
+    } while (number != 0);
+    return dm_buf_append(out, bytes, size);
+}
+
 static bool append_bytes(struct dm_buf *out, uint8_t key, struct dm_slice bytes)
 {
-    uint8_t head[8] = {key};
-    size_t size = 1;
-    uint64_t rest = bytes.size;
-    do {
-        head[size++] = (uint8_t)(rest >= 0x80 ? rest | 0x80 : rest);
-        rest >>= 7;
-    } while (rest != 0);
-    return dm_buf_append(out, head, size) && dm_buf_append(out, bytes.data, bytes.size);
+    return append_number(out, key, bytes.size) && dm_buf_append(out, bytes.data, bytes.size);
+}
+
+static void set_size(struct dm_buf *out, size_t frame)
+{
+    dm_store_be32(dm_buf_head(out) + frame, (uint32_t)(dm_buf_size(out) - frame - FRAME_HEADER));
 }
 
 bool frame_append(struct dm_buf *out, uint32_t stream, const char *method, struct dm_slice payload)
@@ -438,6 +468,15 @@ bool frame_append(struct dm_buf *out, uint32_t stream, const char *method, struc
         !append_bytes(out, 0x12, dm_slice_str(method)) || !append_bytes(out, 0x1a, payload)) {
         return false;
     }
-    dm_store_be32(dm_buf_head(out) + before, (uint32_t)(dm_buf_size(out) - before - FRAME_HEADER));
+    set_size(out, before);
+    return true;
+}
+
+bool frame_set_timeout(struct dm_buf *frame, uint64_t timeout_ns)
+{
+    if (!append_number(frame, 0x20, timeout_ns)) {
+        return false;
+    }
+    set_size(frame, 0);
     return true;
 }

@@ -17,6 +17,7 @@ enum { FRAME_HEADER = 10, STREAMS_MAX = 1 };
  * taken is skipped. */
 struct call {
     uint64_t start_ns; /* closed loop: when its batch was sent; open loop: when it was due */
+    uint64_t sent_ns;  /* when it was handed to its connection */
     uint32_t key;
     uint8_t kind;
     bool busy;
@@ -43,7 +44,9 @@ struct driver {
     struct connection *connections; /* [0, count), then the stream's */
     uint32_t count;
     uint32_t depth;
-    double rate; /* calls a second; 0: closed loop */
+    double rate;         /* calls a second; 0: closed loop */
+    uint64_t timeout_ns; /* open loop: a call given up if it finds no room; 0: it waits for it */
+    uint64_t given_up;
     uint64_t under_way;
     uint64_t begin_ns, due; /* open loop: when it began, calls issued since */
     uint32_t turn;          /* the connection whose turn it is, open loop */
@@ -74,5 +77,7 @@ bool driver_run(struct driver *driver, uint64_t grace_ns);
 
 /* Appends a request frame. Returns false when there is no memory. */
 bool frame_append(struct dm_buf *out, uint32_t stream, const char *method, struct dm_slice payload);
+/* Gives the one request frame in `frame` a deadline. */
+bool frame_set_timeout(struct dm_buf *frame, uint64_t timeout_ns);
 
 #endif

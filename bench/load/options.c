@@ -29,6 +29,8 @@ static const char help[] =
     "                        message), set (a snooze), get, history, list  [check=1]\n"
     "  --rate N              open loop: N calls a second on a fixed schedule; a latency counts\n"
     "                        from when its call was due, so that a slow server cannot hide\n"
+    "  --timeout TIME        every call has this deadline; with --rate, one that finds no room\n"
+    "                        when it is due is given up\n"
     "  --duration SECONDS    [10]     --warmup SECONDS  not measured  [1]\n"
     "  --requests N          ends after N calls instead\n"
     "  --fences              commits with the fence of the contact's last answer\n"
@@ -152,6 +154,7 @@ enum option_code {
     OPTION_ZIPF,
     OPTION_MIX,
     OPTION_RATE,
+    OPTION_TIMEOUT,
     OPTION_DURATION,
     OPTION_WARMUP,
     OPTION_REQUESTS,
@@ -182,6 +185,7 @@ static const struct option long_options[] = {
     {"zipf", required_argument, NULL, OPTION_ZIPF},
     {"mix", required_argument, NULL, OPTION_MIX},
     {"rate", required_argument, NULL, OPTION_RATE},
+    {"timeout", required_argument, NULL, OPTION_TIMEOUT},
     {"duration", required_argument, NULL, OPTION_DURATION},
     {"warmup", required_argument, NULL, OPTION_WARMUP},
     {"requests", required_argument, NULL, OPTION_REQUESTS},
@@ -241,6 +245,8 @@ static bool take_run(struct options *options, int option, const char *value, boo
         return mix(value, options->mix);
     case OPTION_RATE:
         return number(value, 1, 1e8, &options->rate);
+    case OPTION_TIMEOUT:
+        return span(value, &options->timeout_s) && options->timeout_s > 0;
     case OPTION_DURATION:
         return span(value, &options->duration_s);
     case OPTION_WARMUP:

@@ -21,7 +21,8 @@ struct options {
     const char *mode; /* "run", "load", "wakes", "sleepers" */
     const char *connect;
     uint32_t connections, depth;
-    double rate; /* 0: closed loop */
+    double rate;      /* 0: closed loop */
+    double timeout_s; /* 0: none */
     uint32_t mix[METHOD_COUNT];
     uint32_t keys, accounts;
     double zipf;

@@ -43,9 +43,12 @@ struct run {
     uint64_t request_id;
     uint64_t measure_ns, end_ns, issued, last_ns;
     bool measuring;
-    uint64_t calls, granted, commits, wrong;
+    uint64_t calls, good, granted, commits, wrong;
+    uint64_t timeout_ns; /* 0: none */
     uint64_t codes[DM_CODE_COUNT];
-    struct dm_histogram all, methods[METHOD_COUNT];
+    struct dm_histogram all, since_sent, methods[METHOD_COUNT];
+    struct driver driver;
+    uint64_t given_up_before; /* ... the measuring */
 };
 
 /* ---- requests ---------------------------------------------------------------- */
@@ -104,7 +107,7 @@ static void make_writes(struct template *templates, struct dormouse_text account
     template_make(&templates[METHOD_SET], "SetStatus", &dm_set_status_message, &set);
 }
 
-static void make_templates(struct template *templates)
+static void make_templates(struct template *templates, uint64_t timeout_ns)
 {
     struct dormouse_text account = {account_mark, ACCOUNT_SIZE};
     struct dormouse_text contact = {contact_mark, CONTACT_SIZE};
@@ -118,6 +121,10 @@ static void make_templates(struct template *templates)
     template_make(&templates[METHOD_HISTORY], "GetHistory", &dm_history_message, &history);
     template_make(&templates[METHOD_LIST], "ListContacts", &dm_list_message, &list);
     make_writes(templates, account, contact, request);
+    for (int i = 0; i < METHOD_COUNT && timeout_ns != 0; i++) {
+        bool ok = frame_set_timeout(&templates[i].frame, timeout_ns);
+        DM_ASSERT(ok);
+    }
 }
 
 static void put_varint(uint8_t *to, uint64_t value, int bytes)
@@ -224,6 +231,7 @@ static void done(void *load, const struct call *call, int code, struct dm_slice 
     if (!run->measuring) {
         run->measuring = now >= run->measure_ns;
         run->measure_ns = run->measuring ? now : run->measure_ns;
+        run->given_up_before = run->driver.given_up;
         return;
     }
     if (now > run->end_ns) {
@@ -231,9 +239,13 @@ static void done(void *load, const struct call *call, int code, struct dm_slice 
     }
     uint64_t latency = now > call->start_ns ? now - call->start_ns : 0;
     run->calls++;
+    run->good += code == DM_OK && (run->timeout_ns == 0 || latency <= run->timeout_ns);
     run->codes[code >= 0 && code < DM_CODE_COUNT ? code : DM_UNKNOWN]++;
     dm_histogram_add(&run->all, latency);
     dm_histogram_add(&run->methods[call->kind], latency);
+    if (run->options->rate > 0) {
+        dm_histogram_add(&run->since_sent, now - call->sent_ns);
+    }
 }
 
 static bool over(void *load, uint64_t now)
@@ -293,13 +305,22 @@ static void tell(const struct run *run)
     report_number(&report, "seconds", seconds);
     report_number(&report, "calls", (double)run->calls);
     report_number(&report, "calls_per_second", seconds > 0 ? (double)run->calls / seconds : 0);
+    if (run->timeout_ns != 0) {
+        report_number(&report, "timeout_ms", (double)run->timeout_ns / 1e6);
+        report_number(&report, "in_time_per_second", seconds > 0 ? (double)run->good / seconds : 0);
+        report_number(&report, "given_up", (double)(run->driver.given_up - run->given_up_before));
+    }
     report_errors(&report, run->codes);
     report_number(&report, "wrong_answers", (double)run->wrong);
+    report_number(&report, "unanswered", (double)run->driver.under_way);
     if (run->commits != 0) {
         report_number(&report, "commits", (double)run->commits);
         report_number(&report, "granted", (double)run->granted);
     }
     report_latency(&report, "latency_us", &run->all, 1e-3);
+    if (run->since_sent.count != 0) {
+        report_latency(&report, "since_sent_us", &run->since_sent, 1e-3);
+    }
     for (int i = 0; i < METHOD_COUNT; i++) {
         char name[32];
         (void)snprintf(name, sizeof name, "%s_us", method_name((enum method)i));
@@ -314,33 +335,35 @@ int run_mode(const struct options *options)
 {
     static const struct driver_ops ops = {.next = next, .done = done, .over = over};
     static struct run run;
-    struct driver driver;
+    struct driver *driver = &run.driver;
     run.options = options;
+    run.timeout_ns = (uint64_t)(options->timeout_s * 1e9);
     keys_init(&run.keys, options->keys, options->accounts, options->zipf, 'a', options->seed);
     shuffle_deck(&run);
-    make_templates(run.templates);
+    make_templates(run.templates, run.timeout_ns);
     run.request_id = (uint64_t)wall_ms() << 24;
     if (options->fences) {
         run.fences = dm_xcalloc(options->keys, sizeof *run.fences);
     }
     bool ok =
-        driver_open(&driver, options->connect, options->connections, options->depth, &ops, &run);
+        driver_open(driver, options->connect, options->connections, options->depth, &ops, &run);
     if (ok) {
         uint64_t now = now_ns();
         run.measure_ns = now + (uint64_t)(options->requests != 0 ? 0 : options->warmup_s * 1e9);
         run.end_ns = options->requests != 0
                          ? UINT64_MAX
                          : run.measure_ns + (uint64_t)(options->duration_s * 1e9);
-        driver.rate = options->rate;
-        ok = driver_run(&driver, 5000000000ULL);
+        driver->rate = options->rate;
+        driver->timeout_ns = run.timeout_ns;
+        ok = driver_run(driver, 5000000000ULL);
     }
-    uint64_t unanswered = driver.under_way;
+    uint64_t unanswered = driver->under_way;
     if (ok) {
         tell(&run);
     } else {
-        (void)complain("the run broke off", driver.why);
+        (void)complain("the run broke off", driver->why);
     }
-    driver_close(&driver);
+    driver_close(driver);
     for (int i = 0; i < METHOD_COUNT; i++) {
         dm_buf_finish(&run.templates[i].frame);
     }
