@@ -44,6 +44,11 @@
  * which it is again: a client that does not read is not served. */
 #define DM_OUTPUT_HIGH (1024U * 1024)
 #define DM_OUTPUT_LOW (256U << 10)
+/* Calls of a connection whose answers wait for the disk, past which it is no longer read
+ * from, and below which it is again: what one client may put in front of all others' writes.
+ * So a slow disk holds its clients back before it has to refuse them. */
+#define DM_WAITING_HIGH 512
+#define DM_WAITING_LOW 256
 /* HTTP: "/service/Method" of an RPC, a whole URL (GET carries its message there), one
  * request's head, and its headers: what is buffered before anybody is known to be served. */
 #define DM_HTTP_PATH_MAX 256

@@ -397,7 +397,8 @@ static void send_out(struct conn *c)
     }
 }
 
-/* A client that does not fetch its answers is not read from. */
+/* A client that does not fetch its answers is not read from, nor is one that has asked for
+ * more than the disk has done: those calls all end by themselves. */
 static void pace_reading(struct conn *c)
 {
     if (c->state != CONN_OPEN && c->state != CONN_FAREWELL) {
@@ -405,9 +406,12 @@ static void pace_reading(struct conn *c)
     }
     size_t waiting = unsent(c);
     bool paused = c->session != NULL && c->session->paused;
-    if (c->reading && (paused || waiting > (size_t)DM_OUTPUT_HIGH)) {
+    uint32_t on_disk = c->sink.waiting;
+    if (c->reading &&
+        (paused || waiting > (size_t)DM_OUTPUT_HIGH || on_disk > DM_WAITING_HIGH)) {
         stop_reading(c);
-    } else if (!c->reading && !paused && waiting <= (size_t)DM_OUTPUT_LOW) {
+    } else if (!c->reading && !paused && waiting <= (size_t)DM_OUTPUT_LOW &&
+               on_disk <= DM_WAITING_LOW) {
         c->reading = true;
         if (uv_read_start(&c->uv.stream, on_alloc, on_read) != 0) {
             c->dead = true;

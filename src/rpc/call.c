@@ -106,6 +106,7 @@ void dm_call_close(struct dm_rpc *rpc, struct dm_call *call)
         call->sink_next->sink_prev = call->sink_prev;
     }
     call->sink->private_count--;
+    call->sink->waiting -= call->waiting ? 1 : 0;
     rpc->open_calls--;
     if (call->ops != NULL) {
         call->ops->destroy(rpc, call->task);

@@ -64,6 +64,7 @@ struct dm_call {
     uint32_t next_free;  /* slot + 1; 0: none */
     uint8_t protocol;
     bool json;
+    bool waiting; /* its last word is in the queue */
 };
 
 enum { DM_PROTOCOLS_MAX = 8 };

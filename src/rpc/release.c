@@ -39,6 +39,10 @@ bool dm_release_push(struct dm_rpc *rpc, struct dm_call *call, enum dm_release_k
     dm_buf_commit(&rpc->queue, sizeof entry + bytes.size);
     rpc->queue_barrier = entry.barrier;
     call->queued++;
+    if (!call->waiting && (kind == DM_RELEASE_REPLY || kind == DM_RELEASE_FAIL)) {
+        call->waiting = true;
+        call->sink->waiting++;
+    }
     return true;
 }
 

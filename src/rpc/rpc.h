@@ -23,6 +23,7 @@ struct dm_sink {
     const char *protocol; /* for metrics; static text */
     void *private_calls;  /* rpc's */
     uint32_t private_count;
+    uint32_t waiting; /* rpc's: calls whose answers wait for the disk; for the owner to read */
 };
 /* `reply` and `fail` end a call, `stream_end` ends a stream well; nothing is said of a
  * call after that. stream_room: how many bytes of stream messages make sense now; 0: the

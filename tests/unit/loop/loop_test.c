@@ -19,8 +19,8 @@
  * here, so the linker takes nothing from those layers. The loop runs in a thread of its own,
  * the test speaks to it over real sockets.
  *
- * Methods: Echo answers at once; Later in the next turn; Hold when the test lets go (or the
- * server drains); Stop holds the loop itself until then; Mark notes how many calls had begun;
+ * Methods: Echo answers at once; Later in the next turn; Hold when the test lets go, as if it
+ * waited for the disk; Stop holds the loop itself until then; Mark notes how many calls had begun;
  * Big answers with as many bytes as its payload's number says; Flood streams without end, as
  * fast as there is room; any other fails. */
 
@@ -126,6 +126,7 @@ void dm_rpc_call(struct dm_rpc *rpc, struct dm_sink *sink, const struct dm_rpc_r
         (sink->ops->fail)(sink, request->id, DM_UNIMPLEMENTED, "no such method here");
         return;
     }
+    sink->waiting += call.kind == FAKE_HOLD ? 1 : 0;
     assert_true(rpc->count < CALLS_MAX);
     rpc->calls[rpc->count++] = call;
 }
@@ -196,6 +197,7 @@ int dm_rpc_turn(struct dm_rpc *rpc)
             rpc->calls[kept++] = call;
         } else if (call.kind != FAKE_FLOOD) {
             call.sink->ops->reply(call.sink, call.id, dm_slice_str("done"));
+            call.sink->waiting -= call.kind == FAKE_HOLD ? 1 : 0;
         }
     }
     rpc->count = kept;
@@ -536,6 +538,38 @@ static void a_slow_reader_is_not_read_from_and_loses_nothing(void **state)
     peer_close(&other);
 }
 
+static void who_waits_for_the_disk_is_not_read_from(void **state)
+{
+    struct fixture *f = *state;
+    struct peer many = {0};
+    struct peer other = {0};
+    struct dm_buf out = {0};
+    const uint32_t calls = 2000, echoes = 50;
+    open_peer(f, &many);
+    open_peer(f, &other);
+    for (uint32_t i = 0; i < calls; i++) {
+        const struct dm_ttrpc_request one = {.service = dm_slice_str("t.T"),
+                                             .method = dm_slice_str("Hold"),
+                                             .payload = dm_slice_str("to be written to disk")};
+        assert_true(dm_ttrpc_request_write(&out, 1 + 2 * i, 0, &one));
+    }
+    size_t one_read = DM_READ_SIZE / (dm_buf_size(&out) / calls) + 1;
+    assert_true(peer_send(&many, dm_buf_head(&out), dm_buf_size(&out)));
+    await_begun(f, DM_WAITING_HIGH);
+    for (uint32_t i = 0; i < echoes; i++) {
+        expect(&other, request(&other, "Echo", "quick"), "quick");
+    }
+    assert_true(atomic_load(&f->rpc.begun) <= DM_WAITING_HIGH + one_read + echoes);
+    atomic_store(&f->rpc.let_go, true);
+    dm_loop_ring(f->loop);
+    for (uint32_t i = 0; i < calls; i++) {
+        expect(&many, 1 + 2 * i, "done");
+    }
+    dm_buf_finish(&out);
+    peer_close(&many);
+    peer_close(&other);
+}
+
 static void a_stream_waits_for_its_reader(void **state)
 {
     struct fixture *f = *state;
@@ -714,6 +748,7 @@ int main(void)
         WITH(a_client_that_only_closes_its_side_still_gets_its_answers),
         WITH(a_connection_that_ends_takes_its_calls_along),
         WITH(a_slow_reader_is_not_read_from_and_loses_nothing),
+        WITH(who_waits_for_the_disk_is_not_read_from),
         WITH(a_stream_waits_for_its_reader),
         cmocka_unit_test_setup_teardown(past_the_limit_connections_are_closed, setup_narrow,
                                         teardown),
