@@ -398,7 +398,8 @@ static void send_out(struct conn *c)
 }
 
 /* A client that does not fetch its answers is not read from, nor is one that has asked for
- * more than the disk has done: those calls all end by themselves. */
+ * more than the disk has done: those calls all end by themselves. While the disk is full
+ * they do not, and what else the client asks is not to wait for that. */
 static void pace_reading(struct conn *c)
 {
     if (c->state != CONN_OPEN && c->state != CONN_FAREWELL) {
@@ -406,9 +407,8 @@ static void pace_reading(struct conn *c)
     }
     size_t waiting = unsent(c);
     bool paused = c->session != NULL && c->session->paused;
-    uint32_t on_disk = c->sink.waiting;
-    if (c->reading &&
-        (paused || waiting > (size_t)DM_OUTPUT_HIGH || on_disk > DM_WAITING_HIGH)) {
+    uint32_t on_disk = c->loop->stuck ? 0 : c->sink.waiting;
+    if (c->reading && (paused || waiting > (size_t)DM_OUTPUT_HIGH || on_disk > DM_WAITING_HIGH)) {
         stop_reading(c);
     } else if (!c->reading && !paused && waiting <= (size_t)DM_OUTPUT_LOW &&
                on_disk <= DM_WAITING_LOW) {
@@ -557,6 +557,13 @@ void conns_drain(struct dm_loop *loop)
             dm_session_drain(c->session);
             touch(c);
         }
+    }
+}
+
+void conns_pace(struct dm_loop *loop)
+{
+    for (struct conn *c = first_conn(loop); c != NULL; c = next_conn(c)) {
+        touch(c);
     }
 }
 

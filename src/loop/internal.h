@@ -48,6 +48,7 @@ struct dm_loop {
     uint64_t notice_due_ns; /* draining: how long clients may take to see the notice */
     bool rung;              /* something new from the engine's threads */
     bool called;            /* calls began since the engine's last flush */
+    bool stuck;             /* nothing can be written to the disk now */
     bool draining, parting, ended;
     enum dm_code result;
     struct dm_error error;
@@ -72,6 +73,8 @@ void conns_pull(struct dm_loop *loop);
  * once, for what may go on now that there is room. */
 bool conns_settle(struct dm_loop *loop);
 void conns_drain(struct dm_loop *loop);
+/* loop->stuck has changed. */
+void conns_pace(struct dm_loop *loop);
 bool conns_all_sent(const struct dm_loop *loop);
 /* Have all clients seen that the server stops? What they began before that still comes. */
 bool conns_announced(const struct dm_loop *loop);

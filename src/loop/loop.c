@@ -126,12 +126,22 @@ static void drain_step(struct dm_loop *loop)
     }
 }
 
+static void look_at_disk(struct dm_loop *loop)
+{
+    bool stuck = dm_engine_writable(loop->engine, NULL) != DM_OK;
+    if (stuck != loop->stuck) {
+        loop->stuck = stuck;
+        conns_pace(loop);
+    }
+}
+
 static void take_turn(struct dm_loop *loop)
 {
     conns_pull(loop);
     if (!engine_step(loop)) {
         return;
     }
+    look_at_disk(loop);
     int rpc_delay_ms = dm_rpc_turn(loop->rpc);
     conns_pull(loop); /* pipelined requests whose turn has come by an answer */
     bool again = conns_settle(loop) || loop->called;

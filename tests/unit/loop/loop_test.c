@@ -33,7 +33,7 @@ struct fake_call {
 };
 
 struct dm_engine {
-    atomic_bool failed;
+    atomic_bool failed, full;
     atomic_uint turns, flushes;
 };
 
@@ -57,6 +57,11 @@ int dm_engine_turn(struct dm_engine *engine)
 void dm_engine_flush(struct dm_engine *engine)
 {
     atomic_fetch_add(&engine->flushes, 1);
+}
+
+enum dm_code dm_engine_writable(struct dm_engine *engine, struct dm_error *error)
+{
+    return atomic_load(&engine->full) ? dm_fail(error, DM_UNAVAILABLE, "no space") : DM_OK;
 }
 
 bool dm_engine_failed(struct dm_engine *engine, struct dm_error *error)
@@ -538,15 +543,10 @@ static void a_slow_reader_is_not_read_from_and_loses_nothing(void **state)
     peer_close(&other);
 }
 
-static void who_waits_for_the_disk_is_not_read_from(void **state)
+/* Many calls that wait for the disk, in one write. Returns how many of them one read takes. */
+static size_t send_held(struct peer *peer, uint32_t calls)
 {
-    struct fixture *f = *state;
-    struct peer many = {0};
-    struct peer other = {0};
     struct dm_buf out = {0};
-    const uint32_t calls = 2000, echoes = 50;
-    open_peer(f, &many);
-    open_peer(f, &other);
     for (uint32_t i = 0; i < calls; i++) {
         const struct dm_ttrpc_request one = {.service = dm_slice_str("t.T"),
                                              .method = dm_slice_str("Hold"),
@@ -554,20 +554,52 @@ static void who_waits_for_the_disk_is_not_read_from(void **state)
         assert_true(dm_ttrpc_request_write(&out, 1 + 2 * i, 0, &one));
     }
     size_t one_read = DM_READ_SIZE / (dm_buf_size(&out) / calls) + 1;
-    assert_true(peer_send(&many, dm_buf_head(&out), dm_buf_size(&out)));
+    assert_true(peer_send(peer, dm_buf_head(&out), dm_buf_size(&out)));
+    dm_buf_finish(&out);
+    return one_read;
+}
+
+static void let_all_go(struct fixture *f, struct peer *peer, uint32_t calls)
+{
+    atomic_store(&f->rpc.let_go, true);
+    dm_loop_ring(f->loop);
+    for (uint32_t i = 0; i < calls; i++) {
+        expect(peer, 1 + 2 * i, "done");
+    }
+}
+
+static void who_waits_for_the_disk_is_not_read_from(void **state)
+{
+    struct fixture *f = *state;
+    struct peer many = {0};
+    struct peer other = {0};
+    const uint32_t calls = 2000, echoes = 50;
+    open_peer(f, &many);
+    open_peer(f, &other);
+    size_t one_read = send_held(&many, calls);
     await_begun(f, DM_WAITING_HIGH);
     for (uint32_t i = 0; i < echoes; i++) {
         expect(&other, request(&other, "Echo", "quick"), "quick");
     }
     assert_true(atomic_load(&f->rpc.begun) <= DM_WAITING_HIGH + one_read + echoes);
-    atomic_store(&f->rpc.let_go, true);
-    dm_loop_ring(f->loop);
-    for (uint32_t i = 0; i < calls; i++) {
-        expect(&many, 1 + 2 * i, "done");
-    }
-    dm_buf_finish(&out);
+    let_all_go(f, &many, calls);
     peer_close(&many);
     peer_close(&other);
+}
+
+static void while_the_disk_is_full_all_are_read_from(void **state)
+{
+    struct fixture *f = *state;
+    struct peer peer = {0};
+    const uint32_t calls = 2000;
+    open_peer(f, &peer);
+    (void)send_held(&peer, calls);
+    await_begun(f, DM_WAITING_HIGH);
+    atomic_store(&f->engine.full, true);
+    dm_loop_ring(f->loop);
+    await_begun(f, calls);
+    let_all_go(f, &peer, calls);
+    peer_close(&peer);
 }
 
 static void a_stream_waits_for_its_reader(void **state)
@@ -749,6 +781,7 @@ int main(void)
         WITH(a_connection_that_ends_takes_its_calls_along),
         WITH(a_slow_reader_is_not_read_from_and_loses_nothing),
         WITH(who_waits_for_the_disk_is_not_read_from),
+        WITH(while_the_disk_is_full_all_are_read_from),
         WITH(a_stream_waits_for_its_reader),
         cmocka_unit_test_setup_teardown(past_the_limit_connections_are_closed, setup_narrow,
                                         teardown),
