@@ -17,6 +17,7 @@ TARGETS = {
     "check_libuv": {1: 0.85, 16: 0.5, 64: None},
     "check_10m": 0.6,
     "set_always": {1: 2.0, 16: 2.0, 64: 2.0},
+    "set_with_ids": 2.0,
     "commit_always": 1.5,
     "grpc": 4.0,
     "wakes_redis": 0.01,
@@ -120,9 +121,12 @@ def changes(ctx):
         for depth in ctx.size["change_depths"]:
             row = Row(f"SetStatus, durable, {CONNECTIONS} x {depth} / Redis SET, fsync always",
                       "redis", target=TARGETS["set_always"][depth])
-            _durable(ctx, ours, redis, depth, row, "set=1")
-        row = Row("CommitReply, durable, Zipf 0.99, 50 x 16 / Redis SET, fsync always", "redis",
-                  target=TARGETS["commit_always"])
+            _durable(ctx, ours, redis, depth, row, "set=1", "--no-request-ids")
+        row = Row("SetStatus with request ids (remembered durably), 50 x 16 / Redis SET, fsync "
+                  "always", "redis", target=TARGETS["set_with_ids"])
+        _durable(ctx, ours, redis, 16, row, "set=1")
+        row = Row("CommitReply with request ids, durable, Zipf 0.99, 50 x 16 / Redis SET, fsync "
+                  "always", "redis", target=TARGETS["commit_always"])
         _durable(ctx, ours, redis, 16, row, "commit=1", "--zipf", 0.99, "--fences")
     if not ctx.size["everysec"]:
         return
@@ -130,7 +134,7 @@ def changes(ctx):
         redis.fill("key:", keys)
         row = Row("SetStatus, durable, 50 x 16 / Redis SET, fsync once a second (may lose it)",
                   "redis")
-        _durable(ctx, ours, redis, 16, row, "set=1")
+        _durable(ctx, ours, redis, 16, row, "set=1", "--no-request-ids")
 
 
 # ---- the other protocols ----------------------------------------------------------------

@@ -34,6 +34,7 @@ static const char help[] =
     "  --duration SECONDS    [10]     --warmup SECONDS  not measured  [1]\n"
     "  --requests N          ends after N calls instead\n"
     "  --fences              commits with the fence of the contact's last answer\n"
+    "  --no-request-ids      writes without a request_id: a repeated one would count twice\n"
     "\n"
     "load\n"
     "  --contacts N          [100000]\n"
@@ -159,6 +160,7 @@ enum option_code {
     OPTION_WARMUP,
     OPTION_REQUESTS,
     OPTION_FENCES,
+    OPTION_NO_REQUEST_IDS,
     OPTION_CONTACTS,
     OPTION_ASLEEP,
     OPTION_OVER,
@@ -190,6 +192,7 @@ static const struct option long_options[] = {
     {"warmup", required_argument, NULL, OPTION_WARMUP},
     {"requests", required_argument, NULL, OPTION_REQUESTS},
     {"fences", no_argument, NULL, OPTION_FENCES},
+    {"no-request-ids", no_argument, NULL, OPTION_NO_REQUEST_IDS},
     {"contacts", required_argument, NULL, OPTION_CONTACTS},
     {"asleep", required_argument, NULL, OPTION_ASLEEP},
     {"over", required_argument, NULL, OPTION_OVER},
@@ -257,6 +260,9 @@ static bool take_run(struct options *options, int option, const char *value, boo
         return ok;
     case OPTION_FENCES:
         options->fences = true;
+        return true;
+    case OPTION_NO_REQUEST_IDS:
+        options->no_request_ids = true;
         return true;
     default:
         *known = false;

@@ -107,11 +107,12 @@ static void make_writes(struct template *templates, struct dormouse_text account
     template_make(&templates[METHOD_SET], "SetStatus", &dm_set_status_message, &set);
 }
 
-static void make_templates(struct template *templates, uint64_t timeout_ns)
+static void make_templates(struct template *templates, const struct options *options,
+                           uint64_t timeout_ns)
 {
     struct dormouse_text account = {account_mark, ACCOUNT_SIZE};
     struct dormouse_text contact = {contact_mark, CONTACT_SIZE};
-    struct dormouse_text request = {request_mark, REQUEST_ID_SIZE};
+    struct dormouse_text request = {request_mark, options->no_request_ids ? 0 : REQUEST_ID_SIZE};
     struct dormouse_contact_key key = {.account_id = account, .contact_id = contact};
     struct dormouse_history history = {
         .account_id = account, .contact_id = contact, .page_size = 20};
@@ -340,7 +341,7 @@ int run_mode(const struct options *options)
     run.timeout_ns = (uint64_t)(options->timeout_s * 1e9);
     keys_init(&run.keys, options->keys, options->accounts, options->zipf, 'a', options->seed);
     shuffle_deck(&run);
-    make_templates(run.templates, run.timeout_ns);
+    make_templates(run.templates, options, run.timeout_ns);
     run.request_id = (uint64_t)wall_ms() << 24;
     if (options->fences) {
         run.fences = dm_xcalloc(options->keys, sizeof *run.fences);
