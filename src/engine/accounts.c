@@ -89,6 +89,7 @@ void dm_accounts_touch(struct dm_accounts *accounts, struct dm_account *account)
     if (account->dirty_next == 0) {
         account->dirty_next = accounts->dirty + 1;
         accounts->dirty = account->number;
+        accounts->dirty_count++;
     }
 }
 
@@ -117,6 +118,7 @@ struct dm_account *dm_accounts_take_dirty(struct dm_accounts *accounts)
     struct dm_account *account = dm_accounts_at(accounts, accounts->dirty);
     accounts->dirty = account->dirty_next - 1;
     account->dirty_next = 0;
+    accounts->dirty_count--;
     return account;
 }
 

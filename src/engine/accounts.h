@@ -38,6 +38,7 @@ struct dm_accounts {
     struct dm_account *all; /* by number - 1 */
     uint32_t count;
     uint32_t dirty; /* list of accounts changed since their rows were last written */
+    uint32_t dirty_count;
     struct dm_index index;
     uint64_t totals[DM_STATUS_COUNT];
 };

@@ -27,8 +27,9 @@ struct dm_sweep {
     enum { DM_SWEEP_IDLE, DM_SWEEP_WAITS_DURABLE, DM_SWEEP_APPLIES } stage;
     struct dm_generation *generation;
     uint64_t upto_lsn;
-    bool hurry;     /* the applier was told to */
-    int64_t due_ms; /* IDLE: when the next may begin */
+    bool hurry;         /* the applier was told to */
+    int64_t due_ms;     /* IDLE: when the next may begin */
+    uint32_t row_turns; /* IDLE: that have gone into rows of accounts already */
 };
 
 /* Wakes that are ordered and not yet durable, for the lag histogram: a ring. */
@@ -122,7 +123,8 @@ void dm_engine_note_lags(struct dm_engine *engine, int64_t now_ms);
 
 /* ---- sweep.c ------------------------------------------------------------------ */
 
-void dm_engine_sweep(struct dm_engine *engine, int64_t now_ms);
+/* true: there is more to do at once. */
+bool dm_engine_sweep(struct dm_engine *engine, int64_t now_ms);
 
 /* ---- recover.c ---------------------------------------------------------------- */
 

@@ -114,6 +114,9 @@ void dm_engine_prefetch(struct dm_engine *engine, const struct dm_contact_name *
     for (size_t i = 0; i < hashed; i++) {
         dm_overlay_prefetch_entry(engine->overlay, hashes[i]);
     }
+    for (size_t i = 0; i < hashed; i++) {
+        dm_overlay_prefetch_value(engine->overlay, hashes[i]);
+    }
 }
 
 void dm_contact_show(const struct dm_engine *engine, const struct dm_account *account,

@@ -16,6 +16,11 @@ static const int64_t shed_after_ms = 30000;
  * one gathers. */
 enum { SMALL_SWEEP = 16384, LARGE_SWEEP_WAITS = 9 };
 
+/* Accounts and bots looked at in one turn, and turns after which the rest, which is what
+ * changed of late, is done at once: otherwise a load that changes more than that each turn
+ * would put off the sweep for ever. */
+enum { ROWS_PER_TURN = 16384, ROW_TURNS = 64 };
+
 static void put_side(struct dm_engine *engine, enum dm_table table, const uint8_t *key,
                      size_t key_size, const uint8_t *row, size_t row_size)
 {
@@ -24,11 +29,16 @@ static void put_side(struct dm_engine *engine, enum dm_table table, const uint8_
     DM_ASSERT(kept);
 }
 
-/* The rows of all accounts that changed, as they are at the sweep's lsn. */
-static void put_rows(struct dm_engine *engine)
+/* The rows of accounts that changed. True when all of them are there as they are at this
+ * moment, which is the sweep's lsn then: of one that changed again, the later row counts. */
+static bool put_rows(struct dm_engine *engine)
 {
+    bool last = ++engine->sweep.row_turns > ROW_TURNS;
     struct dm_account *account;
-    while ((account = dm_accounts_take_dirty(&engine->accounts)) != NULL) {
+    uint32_t seen = 0;
+    while ((last || seen < ROWS_PER_TURN) &&
+           (account = dm_accounts_take_dirty(&engine->accounts)) != NULL) {
+        seen += 1 + account->bot_count;
         uint8_t key[8];
         uint8_t row[DM_ACCOUNT_ROW_MAX > DM_BOT_ROW_MAX ? DM_ACCOUNT_ROW_MAX : DM_BOT_ROW_MAX];
         dm_store_be32(key, account->number);
@@ -42,6 +52,7 @@ static void put_rows(struct dm_engine *engine)
             }
         }
     }
+    return engine->accounts.dirty == 0;
 }
 
 /* A small sweep goes soon. A large one waits to become larger: the more contacts, the
@@ -70,24 +81,29 @@ static void shed(struct dm_engine *engine, int64_t now_ms)
     }
 }
 
-static void begin(struct dm_engine *engine, int64_t now_ms)
+/* True: there is more to do at once. */
+static bool begin(struct dm_engine *engine, int64_t now_ms)
 {
     struct dm_sweep *sweep = &engine->sweep;
     uint32_t contacts = dm_overlay_current_count(engine->overlay);
     if (contacts == 0 && engine->accounts.dirty == 0) {
         sweep->due_ms = now_ms + engine->apply_after_ms;
         shed(engine, now_ms);
-        return;
+        return false;
     }
     if (!worth_it(engine, contacts, now_ms)) {
-        return;
+        return false;
     }
-    put_rows(engine);
+    if (!put_rows(engine)) {
+        return true;
+    }
     sweep->upto_lsn = dm_journal_last(engine->journal);
     sweep->generation = dm_overlay_freeze(engine->overlay, sweep->upto_lsn);
     if (sweep->generation != NULL) {
         sweep->stage = DM_SWEEP_WAITS_DURABLE;
+        sweep->row_turns = 0;
     }
+    return false;
 }
 
 static void finish(struct dm_engine *engine, int64_t now_ms)
@@ -118,12 +134,10 @@ static void pace(struct dm_engine *engine)
     }
 }
 
-void dm_engine_sweep(struct dm_engine *engine, int64_t now_ms)
+bool dm_engine_sweep(struct dm_engine *engine, int64_t now_ms)
 {
     struct dm_sweep *sweep = &engine->sweep;
-    if (sweep->stage == DM_SWEEP_IDLE) {
-        begin(engine, now_ms);
-    }
+    bool more = sweep->stage == DM_SWEEP_IDLE && begin(engine, now_ms);
     if (sweep->stage == DM_SWEEP_WAITS_DURABLE &&
         dm_journal_durable(engine->journal) >= sweep->upto_lsn) {
         dm_applier_begin(engine->applier, sweep->generation);
@@ -137,4 +151,5 @@ void dm_engine_sweep(struct dm_engine *engine, int64_t now_ms)
         dm_journal_trim(engine->journal, engine->applied_lsn);
         engine->trim_due_ms = now_ms + trim_every_ms;
     }
+    return more;
 }

@@ -5,6 +5,10 @@
 /* Beyond the bounds for callers, wakes may still be ordered: a snooze must end. */
 enum { RESERVED_FOR_WAKES = 4096, BYTES_RESERVED_FOR_WAKES = 1 << 20 };
 
+/* What the rows of an account that changed take of the overlay before the next sweep: its
+ * own, and now and then a bot's. */
+enum { BYTES_RESERVED_FOR_ROWS = 256 };
+
 enum dm_code dm_engine_writable(struct dm_engine *engine, struct dm_error *error)
 {
     struct dm_error why;
@@ -25,7 +29,9 @@ bool dm_engine_failed(struct dm_engine *engine, struct dm_error *error)
 enum dm_code dm_engine_admit(struct dm_engine *engine, struct dm_error *error)
 {
     if (dm_overlay_count(engine->overlay) + RESERVED_FOR_WAKES >= engine->overlay_max ||
-        dm_overlay_room(engine->overlay) < BYTES_RESERVED_FOR_WAKES) {
+        dm_overlay_room(engine->overlay) <
+            BYTES_RESERVED_FOR_WAKES +
+                (size_t)engine->accounts.dirty_count * BYTES_RESERVED_FOR_ROWS) {
         return dm_fail(error, DM_RESOURCE_EXHAUSTED,
                        "overloaded: %u changed contacts wait to be applied (at most %u); try again "
                        "later",

@@ -23,6 +23,7 @@ enum {
     ENTRY_SIZE_EXPECTED = 512, /* arena bytes reserved for each contact */
     ARENA_SIZE_MIN = 1 << 20,
     SORT_BY_INSERTION = 12,
+    CACHE_LINE = 64,
 };
 #define ARENA_SIZE_MAX ((size_t)UINT32_MAX * UNIT)
 
@@ -447,16 +448,38 @@ void dm_overlay_prefetch_bucket(const struct dm_overlay *overlay, uint64_t hash)
     }
 }
 
+/* The entry at the head of its bucket, which is the one nearly always. NULL: none. */
+static const struct entry *first_entry(const struct dm_generation *generation, uint64_t hash)
+{
+    if (generation == NULL || generation->count == 0) {
+        return NULL;
+    }
+    uint32_t at = dm_index_first(&generation->index, hash);
+    return at == 0 ? NULL : entry_at(generation, at);
+}
+
 void dm_overlay_prefetch_entry(const struct dm_overlay *overlay, uint64_t hash)
 {
     const struct dm_generation *all[] = {overlay->current, overlay->frozen, overlay->settled};
     for (int i = 0; i < 3; i++) {
-        uint32_t at =
-            all[i] == NULL || all[i]->count == 0 ? 0 : dm_index_first(&all[i]->index, hash);
-        if (at != 0) {
-            const struct entry *entry = entry_at(all[i], at);
+        const struct entry *entry = first_entry(all[i], hash);
+        if (entry != NULL) {
             __builtin_prefetch(entry);
-            __builtin_prefetch((const uint8_t *)entry + 64);
+            __builtin_prefetch((const uint8_t *)entry + CACHE_LINE);
+        }
+    }
+}
+
+void dm_overlay_prefetch_value(const struct dm_overlay *overlay, uint64_t hash)
+{
+    const struct dm_generation *all[] = {overlay->current, overlay->frozen, overlay->settled};
+    for (int i = 0; i < 3; i++) {
+        const struct entry *entry = first_entry(all[i], hash);
+        size_t end = entry == NULL || entry->tag != tag_of(hash)
+                         ? 0
+                         : sizeof *entry + entry->key_size + entry->value_size;
+        for (size_t at = (size_t)2 * CACHE_LINE; at < end; at += CACHE_LINE) {
+            __builtin_prefetch((const uint8_t *)entry + at);
         }
     }
 }

@@ -37,10 +37,12 @@ bool dm_overlay_get(const struct dm_overlay *overlay, struct dm_slice key, struc
  * the store has. */
 bool dm_overlay_get_settled(const struct dm_overlay *overlay, struct dm_slice key,
                             struct dm_slice *value);
-/* Lookups to come, made cheap: the bucket first, some time later the entry. */
+/* Lookups to come, made cheap: the bucket first, some time later the entry, and then what
+ * its value has beyond that. */
 uint64_t dm_overlay_hash(struct dm_slice key);
 void dm_overlay_prefetch_bucket(const struct dm_overlay *overlay, uint64_t hash);
 void dm_overlay_prefetch_entry(const struct dm_overlay *overlay, uint64_t hash);
+void dm_overlay_prefetch_value(const struct dm_overlay *overlay, uint64_t hash);
 
 /* Adds a side row (empty value: deleted). Of two with one key the later counts. */
 bool dm_overlay_side(struct dm_overlay *overlay, enum dm_table table, struct dm_slice key,

@@ -524,6 +524,49 @@ static void policies_are_kept_and_replaced_whole(void **state)
     assert_int_equal(check(f, "c").mode, DM_MODE_OFF);
 }
 
+static void set_inactive(struct fixture *f, uint32_t account)
+{
+    char name[16];
+    struct dm_error error;
+    struct dm_outcome out;
+    struct dm_op op = {.kind = DM_OP_SET_STATUS};
+    op.set.change = (struct dm_change){.status = DM_STATUS_INACTIVE};
+    (void)snprintf(name, sizeof name, "account-%u", account);
+    assert_int_equal(dm_engine_mutate(f->engine, dm_slice_str(name), dm_slice_str("c"),
+                                      dm_slice(NULL, 0), &op, &out, &error),
+                     DM_OK);
+}
+
+static struct dm_engine_stats stats(struct fixture *f, const char *account)
+{
+    struct dm_engine_stats out;
+    dm_engine_stats(f->engine, dm_slice_str(account), &out);
+    return out;
+}
+
+static void the_rows_of_many_accounts_take_several_turns(void **state)
+{
+    struct fixture *f = *state;
+    enum { ACCOUNTS = 12000 };
+    for (uint32_t i = 0; i < ACCOUNTS; i++) {
+        set_inactive(f, i);
+    }
+    /* So many contacts are a sweep at once. Each account has a row, and its default bot is looked
+     * at: too much for one turn. */
+    assert_int_equal(dm_engine_turn(f->engine), 0);
+    assert_false(dm_engine_apply_work(f->engine));
+    set_inactive(f, ACCOUNTS);
+    set_inactive(f, 1); /* no change */
+    pass(f, 3000);
+    uint64_t applied = stats(f, "").applied_lsn;
+    assert_int_equal(applied, 2 * (ACCOUNTS + 1));
+    restart(f); /* from the view */
+    assert_int_equal(stats(f, "").counts.inactive, ACCOUNTS + 1);
+    assert_int_equal(stats(f, "account-0").counts.inactive, 1);
+    assert_int_equal(stats(f, "account-12000").counts.inactive, 1);
+    assert_int_equal(stats(f, "").applied_lsn, applied);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -545,6 +588,7 @@ int main(void)
         T(a_journal_that_cannot_be_written_refuses_writes_and_not_reads),
         T(a_full_overlay_refuses_writes_until_it_is_applied),
         T(policies_are_kept_and_replaced_whole),
+        T(the_rows_of_many_accounts_take_several_turns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
