@@ -180,7 +180,7 @@ static void the_largest_and_the_smallest_of_numbers_come_back(void **state)
     for (unsigned bit = 0; bit < 64; bit++) { /* every length of a varint */
         large.fence = (uint64_t)1 << bit;
         large.since_ms = (int64_t)((uint64_t)1 << bit);
-        large.until_ms = -large.since_ms / 2;
+        large.until_ms = large.since_ms / 2;
         large.bot = (uint32_t)large.fence;
         large.request = bit + 2;
         dm_answers_add(&answers, &large);
