@@ -325,12 +325,12 @@ def overload(server, options):
     for _ in range(ROUNDS):
         peak = at_peak(options, server)
         flood = at_twice(options, server, peak)
-        rounds.append({"peak": peak, "goodput": int(flood["in_time_per_second"]), "given_up": flood["given_up"],
-                       "errors": flood["errors"], "since_sent_ms": milliseconds_of(flood["since_sent_us"])})
+        rounds.append({"peak": peak, "goodput": int(flood.get("in_time_per_second", 0)), "given_up": flood.get("given_up", 0),
+                       "errors": flood["errors"], "since_sent_ms": milliseconds_of(flood.get("since_sent_us"))})
     grown = memory_mib(server, "VmHWM") - memory
     assert grown < FLOOD_MIB_MAX, f"{grown} MiB more under twice the load"
     check(Connection(server.socket))
-    shares = [round(r["goodput"] / r["peak"], 2) for r in rounds]
+    shares = [ratio(r["goodput"], r["peak"]) or 0 for r in rounds]
     return {"shares": shares, "share": statistics.median(shares), "grown_mib": grown, "rounds": rounds}
 
 
@@ -342,7 +342,13 @@ UNDER_WAY = 4096  # calls of the heavy load at any time, however they are spread
 
 
 def milliseconds_of(latency):
-    return {name: round(latency[name] / 1000, 2) for name in ("p50", "p99", "max")}
+    """None where no call was measured: under a sanitizer, a short run can be over before."""
+    return {name: round(latency[name] / 1000, 2) if latency and latency.get("count") else None
+            for name in ("p50", "p99", "max")}
+
+
+def ratio(a, b):
+    return round(a / b, 2) if a is not None and b else None
 
 
 def others(options, server, *heavy):
@@ -353,7 +359,7 @@ def others(options, server, *heavy):
         time.sleep(0.5)
     light = told(bench(options, server, *MIX, "--accounts", "500", "--connections", "32", "--rate", "5000",
                        "--duration", str(options.scale), "--seed", "2"))
-    result = {**milliseconds_of(light["latency_us"]), "check_p99": milliseconds_of(light["check_us"])["p99"]}
+    result = {**milliseconds_of(light.get("latency_us")), "check_p99": milliseconds_of(light.get("check_us"))["p99"]}
     if beside is not None:
         result["heavy"] = int(told(beside, "RESOURCE_EXHAUSTED")["calls_per_second"])
     return result
@@ -364,7 +370,7 @@ def hot(server, options):
     alone = others(options, server)
     even = others(options, server, "--accounts", "500", "--connections", "32", "--depth", str(UNDER_WAY // 32))
     one = others(options, server, "--accounts", "1", "--connections", "4", "--depth", str(UNDER_WAY // 4))
-    return {"alone_ms": alone, "even_ms": even, "hot_ms": one, "p99_share": round(one["p99"] / even["p99"], 2)}
+    return {"alone_ms": alone, "even_ms": even, "hot_ms": one, "p99_share": ratio(one["p99"], even["p99"])}
 
 
 CASES = [descriptors, slow, stuck, full, overload, hot]
