@@ -244,7 +244,7 @@ def wakes_many(ctx):
         base = private_bytes(ours.pid), private_bytes(redis.pid)
         clients.load(ctx.tools, ours, size["far"], 5000, 1, "30d")
         redis.fill("far:", size["far"], 1, FAR_S)
-        time.sleep(ctx.size["seconds"])
+        time.sleep(ctx.size["rest_s"])
         row = Row(f"private memory a contact, {size['far']:,} asleep / Redis with TTLs",
                   "redis", "bytes", False, TARGETS["memory"])
         row.ours = [(private_bytes(ours.pid) - base[0]) / size["far"]]
@@ -394,7 +394,8 @@ def _wakes(due, far, within_s, start_in_s, our_start_in_s, checks, patience_s):
 
 SIZES = {
     "full": {
-        "keys": 1000000, "seconds": 3, "change_depths": DEPTHS, "everysec": True,
+        # rest_s: until memory that was taken for the load has been given back.
+        "keys": 1000000, "seconds": 3, "rest_s": 40, "change_depths": DEPTHS, "everysec": True,
         "timers": 10000000, "timers_trial": 1000000,
         "wakes": _wakes(1000000, 1000000, 10, 12, 25, 5000, 35),
         "wakes_postgres": _wakes(100000, 1000000, 10, 5, 7, 5000, 30),
@@ -409,7 +410,7 @@ SIZES = {
     },
     # Says nothing but that the machinery works.
     "smoke": {
-        "keys": 20000, "seconds": 0.3, "change_depths": (16,), "everysec": True,
+        "keys": 20000, "seconds": 0.3, "rest_s": 0.3, "change_depths": (16,), "everysec": True,
         "timers": 20000, "timers_trial": 20000,
         "wakes": _wakes(2000, 2000, 0.5, 0.5, 2, 500, 5),
         "wakes_postgres": _wakes(1000, 2000, 0.5, 0.5, 2, 500, 5),

@@ -21,6 +21,10 @@ enum { SMALL_SWEEP = 16384, LARGE_SWEEP_WAITS = 9 };
  * would put off the sweep for ever. */
 enum { ROWS_PER_TURN = 16384, ROW_TURNS = 64 };
 
+/* A generation with more than this part of what the overlay may hold goes when it is applied:
+ * its memory would be large, and what it has a small part of what is asked for. */
+enum { SETTLED_SHARE = 6 };
+
 static void put_side(struct dm_engine *engine, enum dm_table table, const uint8_t *key,
                      size_t key_size, const uint8_t *row, size_t row_size)
 {
@@ -112,9 +116,13 @@ static void finish(struct dm_engine *engine, int64_t now_ms)
     engine->store->ops->read_end(engine->store); /* the next read sees what was applied */
     struct dm_generation *generation = dm_overlay_drop(engine->overlay);
     DM_ASSERT(generation == sweep->generation);
-    struct dm_generation *older = dm_overlay_settle(engine->overlay, generation);
+    bool stays = dm_generation_count(generation) <= engine->overlay_max / SETTLED_SHARE;
+    struct dm_generation *older = dm_overlay_settle(engine->overlay, stays ? generation : NULL);
     if (older != NULL) {
         dm_applier_bury(engine->applier, older, true);
+    }
+    if (!stays) {
+        dm_applier_bury(engine->applier, generation, true);
     }
     engine->applied_lsn = sweep->upto_lsn;
     dm_journal_trim(engine->journal, engine->applied_lsn);

@@ -61,8 +61,9 @@ struct dm_generation *dm_overlay_freeze(struct dm_overlay *overlay, uint64_t upt
 /* Detaches the frozen one (it is applied); the caller destroys or recycles it, on any
  * thread. */
 struct dm_generation *dm_overlay_drop(struct dm_overlay *overlay);
-/* Keeps a generation that was dropped, and is all in the store, for lookups. Returns the
- * one that was kept until now, as dm_overlay_drop does; NULL: none. */
+/* After a drop: keeps that generation, which is all in the store, for lookups, or none
+ * (NULL). Returns the one that was kept until now, as dm_overlay_drop does; NULL: none. It
+ * must not stay when a younger one was dropped: it would tell of what is no longer so. */
 struct dm_generation *dm_overlay_settle(struct dm_overlay *overlay,
                                         struct dm_generation *generation);
 void dm_generation_destroy(struct dm_generation *generation); /* NULL: no effect */
