@@ -19,7 +19,7 @@ static const char help[] =
     "  --connections N       [16]\n"
     "  --depth N             calls under way on a connection   [16]\n"
     "  --accounts N          the contacts lie in                [1000]\n"
-    "  --seed N              of all that is chance              [1]\n"
+    "  --seed N              of all that is chance, and which accounts wakes takes  [1]\n"
     "  --json                one JSON line instead of a table\n"
     "\n"
     "run\n"
@@ -225,6 +225,7 @@ static bool take_common(struct options *options, int option, const char *value, 
     case OPTION_SEED:
         ok = number(value, 0, 1e15, &natural_number);
         options->seed = (uint64_t)natural_number;
+        options->seed_given = true;
         return ok;
     case OPTION_JSON:
         options->json = true;

@@ -29,7 +29,7 @@ struct options {
     uint64_t seed;
     double duration_s, warmup_s;
     uint64_t requests; /* 0: by duration */
-    bool json, fences, no_request_ids;
+    bool json, fences, no_request_ids, seed_given;
 
     uint32_t contacts; /* load, wakes, sleepers */
     double asleep;

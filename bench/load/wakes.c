@@ -281,9 +281,11 @@ static void prepare(struct wakes *wakes, const struct options *options)
     int64_t begin_ms = wall_ms();
     wakes->options = options;
     wakes->last_event_ms = NONE_YET;
-    /* Other accounts from run to run: contacts of the last one may still be asleep. */
-    keys_init(&wakes->keys, options->contacts, options->accounts, 0,
-              (char)('b' + begin_ms / 1000 % 25), options->seed);
+    /* Other accounts from run to run: contacts of the last one may still be asleep. A seed
+     * names them, for who runs many times and wants no new contacts each time. */
+    uint64_t turn = options->seed_given ? options->seed : (uint64_t)begin_ms / 1000;
+    keys_init(&wakes->keys, options->contacts, options->accounts, 0, (char)('b' + turn % 25),
+              options->seed);
     wakes->first_due_ms = begin_ms + (int64_t)(start_in_s * 1000);
     wakes->step = (uint32_t)(options->contacts * 0.618) | 1;
     while (common_divisor(wakes->step, options->contacts) != 1) {
