@@ -27,7 +27,8 @@ struct dm_answer {
 };
 
 enum {
-    DM_ANSWER_SIZE_MAX = 140, /* encoded: its size, 9 + 1 + 1 fixed bytes, 8 varints, an actor */
+    /* Encoded: its size, 10 fixed bytes, 5 varints of 64 bits and 3 of 32, an actor. */
+    DM_ANSWER_SIZE_MAX = 1 + 10 + 5 * 10 + 3 * 5 + 64,
     DM_ANSWERS_SIZE_MAX = DM_ANSWERS_MAX * DM_ANSWER_SIZE_MAX,
 };
 
