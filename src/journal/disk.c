@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* A folder of the real file system; handles are descriptors. */
@@ -75,11 +76,67 @@ static int64_t folder_pread(struct dm_disk *disk, int file, void *to, size_t siz
     return (int64_t)done;
 }
 
+/* As many zeros as one call writes. -errno or how many it wrote. */
+static ssize_t write_zeros(int fd, uint64_t size, uint64_t offset)
+{
+    static const _Alignas(DM_DISK_PAGE) uint8_t zeros[65536];
+    enum { PARTS = 16 };
+    struct iovec parts[PARTS];
+    int count = 0;
+    for (; count < PARTS && size > 0; count++) {
+        size_t part = size < sizeof zeros ? (size_t)size : sizeof zeros;
+        parts[count] = (struct iovec){.iov_base = (void *)(uintptr_t)zeros, .iov_len = part};
+        size -= part;
+    }
+    ssize_t wrote = pwritev(fd, parts, count, (off_t)offset);
+    return wrote < 0 ? -errno : wrote;
+}
+
+/* False: the file system always goes through the page cache. */
+static bool set_direct(int fd, bool direct)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && fcntl(fd, F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
+}
+
+/* Zeros are written once and read never: in the cache they would cost a copy, and its
+ * memory to what is read. */
+static int folder_zero(struct dm_disk *disk, int file, uint64_t size, uint64_t offset)
+{
+    (void)disk;
+    bool direct = set_direct(file, true);
+    ssize_t wrote = 0;
+    while (size > 0 && wrote >= 0) {
+        wrote = write_zeros(file, size, offset);
+        if (wrote == -EINVAL && direct) { /* the file system wants other sizes */
+            direct = !set_direct(file, false);
+            wrote = 0;
+        } else if (wrote == -EINTR) {
+            wrote = 0;
+        } else if (wrote == 0) {
+            wrote = -EIO;
+        } else if (wrote > 0) {
+            size -= (uint64_t)wrote;
+            offset += (uint64_t)wrote;
+        }
+    }
+    if (direct && !set_direct(file, false) && wrote >= 0) {
+        return -EIO;
+    }
+    return wrote < 0 ? (int)wrote : 0;
+}
+
 static int folder_fdatasync(struct dm_disk *disk, int file)
 {
     (void)disk;
     /* Never repeated: after a failed sync the kernel may have dropped the pages. */
     return fdatasync(file) == 0 ? 0 : -errno;
+}
+
+static void folder_forget(struct dm_disk *disk, int file, uint64_t size, uint64_t offset)
+{
+    (void)disk;
+    (void)posix_fadvise(file, (off_t)offset, (off_t)size, POSIX_FADV_DONTNEED);
 }
 
 static int64_t folder_size(struct dm_disk *disk, int file)
@@ -150,7 +207,9 @@ static const struct dm_disk_ops folder_ops = {
     .close = folder_close,
     .pwrite = folder_pwrite,
     .pread = folder_pread,
+    .zero = folder_zero,
     .fdatasync = folder_fdatasync,
+    .forget = folder_forget,
     .size = folder_size,
     .allocate = folder_allocate,
     .rename = folder_rename,

@@ -13,6 +13,9 @@ struct dm_disk {
     const struct dm_disk_ops *ops;
 };
 
+/* A write that begins and ends with a page never has to read the rest of it first. */
+#define DM_DISK_PAGE 4096UL
+
 struct dm_disk_ops {
     /* Opens for reading and writing; creates it with `create`. Returns a handle >= 0. */
     int (*open)(struct dm_disk *disk, const char *name, bool create);
@@ -21,7 +24,11 @@ struct dm_disk_ops {
     int (*pwrite)(struct dm_disk *disk, int file, struct dm_slice bytes, uint64_t offset);
     /* Bytes read (short at the end of the file) or -errno. */
     int64_t (*pread)(struct dm_disk *disk, int file, void *to, size_t size, uint64_t offset);
+    /* Zeros, without filling the page cache where the machine can do that. In whole pages. */
+    int (*zero)(struct dm_disk *disk, int file, uint64_t size, uint64_t offset);
     int (*fdatasync)(struct dm_disk *disk, int file);
+    /* A hint: this part, synced before, is not going to be read soon. */
+    void (*forget)(struct dm_disk *disk, int file, uint64_t size, uint64_t offset);
     int64_t (*size)(struct dm_disk *disk, int file);
     /* Reserves blocks, so that later writes below `size` do not fail for lack of space. */
     int (*allocate)(struct dm_disk *disk, int file, uint64_t size);

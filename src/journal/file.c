@@ -15,6 +15,8 @@
  * A batch that does not fit into the rest of its segment opens the next one. */
 
 #define BATCH_CAPACITY_MIN 65536UL
+/* Zeros behind a batch: a header's, and up to the end of that page. */
+#define END_SIZE_MAX (DM_BATCH_HEADER_SIZE + DM_DISK_PAGE)
 #define UNUSED_MAX 2
 #define SEGMENT_SIZE_MIN 65536UL
 
@@ -67,10 +69,10 @@ static void retire_batch(struct dm_file_journal *j, struct dm_batch *batch)
     j->unused_count++;
 }
 
-/* Room for `size` bytes, and a zeroed header behind them. */
+/* Room for `size` bytes, and the end behind them. */
 static void reserve(struct dm_batch *batch, size_t size)
 {
-    size_t needed = batch->size + size + DM_BATCH_HEADER_SIZE;
+    size_t needed = batch->size + size + END_SIZE_MAX;
     if (needed <= batch->capacity) {
         return;
     }
@@ -154,6 +156,13 @@ struct dm_segment_header dm_file_segment_header(struct dm_file_journal *j,
     };
 }
 
+static size_t end_size(uint64_t offset, uint64_t segment_size)
+{
+    uint64_t end = offset + DM_BATCH_HEADER_SIZE + DM_DISK_PAGE - 1;
+    end -= end % DM_DISK_PAGE;
+    return (size_t)((end < segment_size ? end : segment_size) - offset);
+}
+
 static void hand_over(struct dm_file_journal *j)
 {
     struct dm_batch *batch = j->head;
@@ -177,8 +186,7 @@ static void hand_over(struct dm_file_journal *j)
         .bytes = (uint32_t)(batch->size - DM_BATCH_HEADER_SIZE),
     };
     dm_batch_header_write(batch->data, &header, segment.salt, at.offset);
-    uint64_t left = segment.size - at.offset - batch->size;
-    size_t end = left < DM_BATCH_HEADER_SIZE ? (size_t)left : DM_BATCH_HEADER_SIZE;
+    size_t end = end_size(at.offset + batch->size, segment.size);
     memset(batch->data + batch->size, 0, end);
     struct dm_job job = {
         .segment = segment,
@@ -438,7 +446,7 @@ enum dm_code dm_journal_open_file(struct dm_journal **journal,
     j->segments.disk = checked.disk;
     uint64_t room = checked.segment_size - DM_SEGMENT_HEADER_SIZE;
     /* With the end behind it, so that its memory stays a power of two. */
-    size_t most = (size_t)DM_JOURNAL_BATCH_MAX - DM_BATCH_HEADER_SIZE;
+    size_t most = (size_t)DM_JOURNAL_BATCH_MAX - END_SIZE_MAX;
     j->batch_size_max = room < most ? (size_t)room : most;
     dm_writer_init(&j->writer, &checked);
     code = dm_file_recover(j, error);

@@ -348,6 +348,15 @@ static int sim_pwrite(struct dm_disk *disk, int file, struct dm_slice bytes, uin
     return last ? -EIO : 0;
 }
 
+static int sim_zero(struct dm_disk *disk, int file, uint64_t size, uint64_t offset)
+{
+    uint8_t *zeros = dm_xcalloc(1, (size_t)size);
+    DM_ASSERT(size % DM_DISK_PAGE == 0 && offset % DM_DISK_PAGE == 0);
+    int failed = sim_pwrite(disk, file, dm_slice(zeros, (size_t)size), offset);
+    free(zeros);
+    return failed;
+}
+
 static int64_t sim_pread(struct dm_disk *disk, int file, void *to, size_t size, uint64_t offset)
 {
     struct dm_sim_disk *sim = sim_of(disk);
@@ -373,6 +382,13 @@ static int sim_fdatasync(struct dm_disk *disk, int file)
     }
     sync_node(handle->node);
     return 0;
+}
+
+/* What is not synced is not forgotten, and what is can be read again. */
+static void sim_forget(struct dm_disk *disk, int file, uint64_t size, uint64_t offset)
+{
+    (void)handle_of(sim_of(disk), file);
+    (void)size, (void)offset;
 }
 
 static int64_t sim_size(struct dm_disk *disk, int file)
@@ -468,7 +484,9 @@ static const struct dm_disk_ops sim_ops = {
     .close = sim_close,
     .pwrite = sim_pwrite,
     .pread = sim_pread,
+    .zero = sim_zero,
     .fdatasync = sim_fdatasync,
+    .forget = sim_forget,
     .size = sim_size,
     .allocate = sim_allocate,
     .rename = sim_rename,

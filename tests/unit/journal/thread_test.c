@@ -62,6 +62,16 @@ static int64_t narrow_pread(struct dm_disk *disk, int file, void *to, size_t siz
     return real_of(disk)->ops->pread(real_of(disk), file, to, size, offset);
 }
 
+static int narrow_zero(struct dm_disk *disk, int file, uint64_t size, uint64_t offset)
+{
+    return real_of(disk)->ops->zero(real_of(disk), file, size, offset);
+}
+
+static void narrow_forget(struct dm_disk *disk, int file, uint64_t size, uint64_t offset)
+{
+    real_of(disk)->ops->forget(real_of(disk), file, size, offset);
+}
+
 static int narrow_fdatasync(struct dm_disk *disk, int file)
 {
     return real_of(disk)->ops->fdatasync(real_of(disk), file);
@@ -142,7 +152,9 @@ static int set_up(void **state)
         .close = narrow_close,
         .pwrite = narrow_pwrite,
         .pread = narrow_pread,
+        .zero = narrow_zero,
         .fdatasync = narrow_fdatasync,
+        .forget = narrow_forget,
         .size = narrow_size,
         .allocate = narrow_allocate,
         .rename = narrow_rename,
