@@ -24,3 +24,21 @@ struct dm_clock dm_clock_system(void)
     return (struct dm_clock){
         .wall_ms = system_wall_ms, .monotonic_ns = system_monotonic_ns, .context = NULL};
 }
+
+static int64_t held_wall_ms(void *context)
+{
+    const struct dm_held_clock *held = context;
+    return held->held ? held->wall_ms : dm_clock_wall_ms(&held->base);
+}
+
+static uint64_t held_monotonic_ns(void *context)
+{
+    const struct dm_held_clock *held = context;
+    return dm_clock_monotonic_ns(&held->base);
+}
+
+struct dm_clock dm_clock_held(struct dm_held_clock *held)
+{
+    return (struct dm_clock){
+        .wall_ms = held_wall_ms, .monotonic_ns = held_monotonic_ns, .context = held};
+}

@@ -1,6 +1,7 @@
 #ifndef DM_BASE_CLOCK_H
 #define DM_BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The only source of time. Everything below loop/ is given one, or a time, and
@@ -23,5 +24,29 @@ static inline uint64_t dm_clock_monotonic_ns(const struct dm_clock *clock)
 
 /* The machine's clocks. */
 struct dm_clock dm_clock_system(void);
+
+/* A clock over another one, whose wall time can be made to stand: what one thread does in
+ * one go, be it a hundred calls, is then at one time, and costs one reading. The monotonic
+ * time goes on. Belongs to one thread. */
+struct dm_held_clock {
+    struct dm_clock base;
+    bool held;
+    int64_t wall_ms; /* while held */
+};
+
+/* `held` must stay where it is while the clock is used. */
+struct dm_clock dm_clock_held(struct dm_held_clock *held);
+
+/* From now on it is now; held already: the time moves on to now. */
+static inline void dm_clock_hold(struct dm_held_clock *held)
+{
+    held->wall_ms = dm_clock_wall_ms(&held->base);
+    held->held = true;
+}
+
+static inline void dm_clock_let_go(struct dm_held_clock *held)
+{
+    held->held = false;
+}
 
 #endif

@@ -77,8 +77,16 @@ crc32c_by_instruction(uint32_t crc, const uint8_t *p, size_t size)
         wide = __builtin_ia32_crc32di(wide, dm_load_le64(p));
     }
     crc = (uint32_t)wide;
-    while (size-- > 0) {
-        crc = __builtin_ia32_crc32qi(crc, *p++);
+    if ((size & 4) != 0) {
+        crc = __builtin_ia32_crc32si(crc, dm_load_le32(p));
+        p += 4;
+    }
+    if ((size & 2) != 0) {
+        crc = __builtin_ia32_crc32hi(crc, dm_load_le16(p));
+        p += 2;
+    }
+    if ((size & 1) != 0) {
+        crc = __builtin_ia32_crc32qi(crc, *p);
     }
     return crc;
 }

@@ -28,6 +28,12 @@ struct dm_key {
 /* `contact` has been checked; empty: what all keys of the account begin with. */
 void dm_key_make(struct dm_key *key, uint32_t account, struct dm_slice contact);
 
+static inline void dm_key_copy(struct dm_key *to, const struct dm_key *from)
+{
+    to->size = from->size;
+    memcpy(to->bytes, from->bytes, from->size);
+}
+
 static inline struct dm_slice dm_key_slice(const struct dm_key *key)
 {
     return dm_slice(key->bytes, key->size);

@@ -41,6 +41,14 @@ struct dm_lag_ring {
     uint32_t head, count, capacity; /* capacity: a power of two */
 };
 
+/* A contact that calls are about: what its names lead to, as long as the process lives. */
+struct dm_contact_ref {
+    struct dm_account *account;
+    struct dm_key key;
+    uint64_t hash; /* of the key, as dm_overlay_key has it; 0: not known yet */
+    uint64_t cache_hash;
+};
+
 struct dm_engine {
     struct dm_journal *journal;
     struct dm_store *store;
@@ -70,6 +78,12 @@ struct dm_engine {
     struct dm_record record;
     struct dm_step step;
     struct dm_key key;
+    struct dm_hashed_key hashed; /* of what was loaded last, which may be `key` */
+    uint64_t cache_hash;         /* likewise */
+    /* Contacts of the next calls, and how many of them had theirs. */
+    struct dm_contact_ref ahead[DM_PREFETCH_MAX];
+    size_t ahead_count, ahead_taken;
+    struct dm_contact_ref ref; /* of one that was not among them */
     uint8_t entry[DM_ENTRY_SIZE_MAX];
     uint8_t encoded[DM_RECORD_SIZE_MAX];
 };
@@ -79,10 +93,15 @@ struct dm_engine {
 /* A contact's encoded newest record; false: never written to, or deleted. *lsn: of the
  * overlay's entry, 0 when it came from the view (which holds only what is durable). The
  * slice is valid until the next put, sweep step or end of the turn. */
-bool dm_engine_find(struct dm_engine *engine, struct dm_slice key, struct dm_slice *value,
+bool dm_engine_find(struct dm_engine *engine, struct dm_hashed_key key, struct dm_slice *value,
                     uint64_t *lsn);
 /* The same into engine->record (status NONE when there is none). */
 uint64_t dm_engine_load(struct dm_engine *engine, struct dm_slice key);
+/* Where the names lead; NULL: there is no such account. Good until the next call. */
+const struct dm_contact_ref *dm_engine_refer(struct dm_engine *engine, struct dm_slice account_id,
+                                             struct dm_slice contact_id);
+/* Its contact into engine->key and engine->record; returns as dm_engine_load_of. */
+uint64_t dm_engine_load_ref(struct dm_engine *engine, const struct dm_contact_ref *ref);
 /* The contact of engine->key, likewise; returns the lsn of the newest entry that tells what
  * it reads as: of what is not there, that is also the account's newest delete. */
 uint64_t dm_engine_load_of(struct dm_engine *engine, const struct dm_account *account);
@@ -99,7 +118,7 @@ uint64_t dm_engine_barrier(struct dm_engine *engine, uint64_t lsn);
 enum dm_code dm_engine_admit(struct dm_engine *engine, struct dm_error *error);
 /* The account by name, made if it is new. NULL past DM_ACCOUNTS_MAX. */
 struct dm_account *dm_engine_account(struct dm_engine *engine, struct dm_slice account_id);
-/* Runs `op` on the contact in engine->record / engine->key and commits what comes of it;
+/* Runs `op` on the contact of engine->key, which was loaded, and commits what comes of it;
  * the result is in engine->step. Returns the lsn of its last entry, or 0. */
 uint64_t dm_engine_run(struct dm_engine *engine, struct dm_account *account, uint32_t policy_bot,
                        struct dm_op *op);

@@ -2,7 +2,7 @@
 
 #include "base/assert.h"
 
-bool dm_engine_find(struct dm_engine *engine, struct dm_slice key, struct dm_slice *value,
+bool dm_engine_find(struct dm_engine *engine, struct dm_hashed_key key, struct dm_slice *value,
                     uint64_t *lsn)
 {
     if (dm_overlay_get(engine->overlay, key, value, lsn)) {
@@ -12,14 +12,15 @@ bool dm_engine_find(struct dm_engine *engine, struct dm_slice key, struct dm_sli
     if (dm_overlay_get_settled(engine->overlay, key, value)) {
         return value->size != 0;
     }
-    return engine->store->ops->get(engine->store, DM_TABLE_CONTACTS, key, value);
+    return engine->store->ops->get(engine->store, DM_TABLE_CONTACTS, key.key, value);
 }
 
-uint64_t dm_engine_load(struct dm_engine *engine, struct dm_slice key)
+/* The record of engine->hashed. */
+static uint64_t load(struct dm_engine *engine)
 {
     struct dm_slice value;
     uint64_t lsn;
-    if (!dm_engine_find(engine, key, &value, &lsn)) {
+    if (!dm_engine_find(engine, engine->hashed, &value, &lsn)) {
         dm_record_clear(&engine->record);
         return lsn;
     }
@@ -28,15 +29,87 @@ uint64_t dm_engine_load(struct dm_engine *engine, struct dm_slice key)
     return lsn;
 }
 
+uint64_t dm_engine_load(struct dm_engine *engine, struct dm_slice key)
+{
+    engine->hashed = dm_overlay_key(key);
+    engine->cache_hash =
+        dm_check_cache_hash(&engine->cache, dm_key_account(key), dm_key_contact(key));
+    return load(engine);
+}
+
 static uint64_t later(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
 }
 
+/* Of what is not there, the account's newest delete may tell. */
+static uint64_t told_by(const struct dm_engine *engine, const struct dm_account *account,
+                        uint64_t lsn)
+{
+    return engine->record.status == DM_STATUS_NONE ? later(lsn, account->floor_lsn) : lsn;
+}
+
 uint64_t dm_engine_load_of(struct dm_engine *engine, const struct dm_account *account)
 {
     uint64_t lsn = dm_engine_load(engine, dm_key_slice(&engine->key));
-    return engine->record.status == DM_STATUS_NONE ? later(lsn, account->floor_lsn) : lsn;
+    return told_by(engine, account, lsn);
+}
+
+static struct dm_hashed_key hashed_key(const struct dm_contact_ref *ref)
+{
+    struct dm_slice key = dm_key_slice(&ref->key);
+    return ref->hash == 0 ? dm_overlay_key(key)
+                          : (struct dm_hashed_key){.key = key, .hash = ref->hash};
+}
+
+uint64_t dm_engine_load_ref(struct dm_engine *engine, const struct dm_contact_ref *ref)
+{
+    engine->hashed = hashed_key(ref);
+    dm_key_copy(&engine->key, &ref->key);
+    engine->hashed.key = dm_key_slice(&engine->key);
+    engine->cache_hash = ref->cache_hash;
+    uint64_t lsn = load(engine);
+    return told_by(engine, ref->account, lsn);
+}
+
+static void ref_make(struct dm_engine *engine, struct dm_contact_ref *ref,
+                     struct dm_account *account, struct dm_slice contact_id)
+{
+    ref->account = account;
+    dm_key_make(&ref->key, account->number, contact_id);
+    ref->hash = 0;
+    ref->cache_hash = dm_check_cache_hash(&engine->cache, account->number, contact_id);
+}
+
+/* The next of those that were looked up ahead, if it is the one. */
+static const struct dm_contact_ref *take_ahead(struct dm_engine *engine, struct dm_slice account_id,
+                                               struct dm_slice contact_id)
+{
+    if (engine->ahead_taken >= engine->ahead_count) {
+        return NULL;
+    }
+    const struct dm_contact_ref *ref = &engine->ahead[engine->ahead_taken];
+    if (!dm_slice_equal(dm_slice(ref->account->id, ref->account->id_size), account_id) ||
+        !dm_slice_equal(dm_key_contact(dm_key_slice(&ref->key)), contact_id)) {
+        return NULL;
+    }
+    engine->ahead_taken++;
+    return ref;
+}
+
+const struct dm_contact_ref *dm_engine_refer(struct dm_engine *engine, struct dm_slice account_id,
+                                             struct dm_slice contact_id)
+{
+    const struct dm_contact_ref *ahead = take_ahead(engine, account_id, contact_id);
+    if (ahead != NULL) {
+        return ahead;
+    }
+    struct dm_account *account = dm_accounts_find(&engine->accounts, account_id);
+    if (account == NULL) {
+        return NULL;
+    }
+    ref_make(engine, &engine->ref, account, contact_id);
+    return &engine->ref;
 }
 
 uint64_t dm_engine_barrier(struct dm_engine *engine, uint64_t lsn)
@@ -45,20 +118,19 @@ uint64_t dm_engine_barrier(struct dm_engine *engine, uint64_t lsn)
 }
 
 /* The newest state of a contact, from where it stands; remembered when it is durable. */
-static uint64_t read_head(struct dm_engine *engine, const struct dm_account *account,
-                          struct dm_slice contact_id, uint64_t hash, struct dm_record_head *head)
+static uint64_t read_head(struct dm_engine *engine, const struct dm_contact_ref *ref,
+                          struct dm_record_head *head)
 {
     struct dm_slice value;
     uint64_t lsn;
-    dm_key_make(&engine->key, account->number, contact_id);
-    if (dm_engine_find(engine, dm_key_slice(&engine->key), &value, &lsn)) {
+    if (dm_engine_find(engine, hashed_key(ref), &value, &lsn)) {
         bool readable = dm_record_head(head, value);
         DM_ASSERT(readable);
     } else {
-        lsn = later(lsn, account->floor_lsn);
+        lsn = later(lsn, ref->account->floor_lsn);
     }
     if (lsn <= dm_journal_durable(engine->journal)) {
-        dm_check_cache_put(&engine->cache, hash, head);
+        dm_check_cache_put(&engine->cache, ref->cache_hash, head);
     }
     return lsn;
 }
@@ -67,16 +139,16 @@ void dm_engine_check(struct dm_engine *engine, struct dm_slice account_id,
                      struct dm_slice contact_id, struct dm_effective *out, uint64_t *barrier)
 {
     int64_t now_ms = dm_clock_wall_ms(&engine->clock);
-    const struct dm_account *account = dm_accounts_find(&engine->accounts, account_id);
-    if (account == NULL) {
+    const struct dm_contact_ref *ref = dm_engine_refer(engine, account_id, contact_id);
+    if (ref == NULL) {
         dm_effective_at(out, NULL, 0, dm_policy_default(), now_ms);
         *barrier = 0;
         return;
     }
+    const struct dm_account *account = ref->account;
     struct dm_record_head head = {0};
     uint64_t lsn = 0;
-    uint64_t hash = dm_check_cache_hash(&engine->cache, account->number, contact_id);
-    const struct dm_check_entry *known = dm_check_cache_find(&engine->cache, hash);
+    const struct dm_check_entry *known = dm_check_cache_find(&engine->cache, ref->cache_hash);
     if (known != NULL) {
         head.status = known->status;
         head.reason = known->reason;
@@ -87,7 +159,7 @@ void dm_engine_check(struct dm_engine *engine, struct dm_slice account_id,
         /* Of one never written to, a delete may have raised the fence since. */
         lsn = known->status == DM_STATUS_NONE ? account->floor_lsn : 0;
     } else {
-        lsn = read_head(engine, account, contact_id, hash, &head);
+        lsn = read_head(engine, ref, &head);
     }
     dm_effective_at(out, &head, account->fence_floor, dm_account_policy(account, head.bot), now_ms);
     *barrier = dm_engine_barrier(engine, later(lsn, account->policy_lsn));
@@ -95,27 +167,28 @@ void dm_engine_check(struct dm_engine *engine, struct dm_slice account_id,
 
 void dm_engine_prefetch(struct dm_engine *engine, const struct dm_contact_name *names, size_t count)
 {
-    uint64_t hashes[DM_PREFETCH_MAX];
-    size_t hashed = 0;
+    size_t found = 0;
     bool changes = dm_overlay_count(engine->overlay) != 0;
     for (size_t i = 0; i < count && i < DM_PREFETCH_MAX; i++) {
-        const struct dm_account *account = dm_accounts_find(&engine->accounts, names[i].account_id);
+        struct dm_account *account = dm_accounts_find(&engine->accounts, names[i].account_id);
         if (account == NULL || names[i].contact_id.size > DM_ID_SIZE_MAX) {
             continue;
         }
-        dm_check_cache_prefetch(&engine->cache, dm_check_cache_hash(&engine->cache, account->number,
-                                                                    names[i].contact_id));
+        struct dm_contact_ref *ref = &engine->ahead[found++];
+        ref_make(engine, ref, account, names[i].contact_id);
+        dm_check_cache_prefetch(&engine->cache, ref->cache_hash);
         if (changes) {
-            dm_key_make(&engine->key, account->number, names[i].contact_id);
-            hashes[hashed] = dm_overlay_hash(dm_key_slice(&engine->key));
-            dm_overlay_prefetch_bucket(engine->overlay, hashes[hashed++]);
+            ref->hash = dm_overlay_key(dm_key_slice(&ref->key)).hash;
+            dm_overlay_prefetch_bucket(engine->overlay, ref->hash);
         }
     }
-    for (size_t i = 0; i < hashed; i++) {
-        dm_overlay_prefetch_entry(engine->overlay, hashes[i]);
+    engine->ahead_count = found;
+    engine->ahead_taken = 0;
+    for (size_t i = 0; changes && i < found; i++) {
+        dm_overlay_prefetch_entry(engine->overlay, engine->ahead[i].hash);
     }
-    for (size_t i = 0; i < hashed; i++) {
-        dm_overlay_prefetch_value(engine->overlay, hashes[i]);
+    for (size_t i = 0; changes && i < found; i++) {
+        dm_overlay_prefetch_value(engine->overlay, engine->ahead[i].hash);
     }
 }
 
@@ -221,7 +294,8 @@ static int64_t first_indexed(struct dm_engine *engine, const struct dm_account *
         struct dm_slice newest;
         uint64_t lsn;
         dm_key_make(&contact, wake.account, wake.contact);
-        if (!dm_overlay_get(engine->overlay, dm_key_slice(&contact), &newest, &lsn)) {
+        if (!dm_overlay_get(engine->overlay, dm_overlay_key(dm_key_slice(&contact)), &newest,
+                            &lsn)) {
             return wake.until_ms;
         }
         memcpy(from, key.data, key.size);

@@ -37,7 +37,8 @@ static bool replay_contact(struct dm_engine *engine, const struct dm_entry *entr
     }
     dm_key_make(&engine->key, contact->account, contact->contact);
     dm_accounts_count(&engine->accounts, account, contact->from, engine->record.status);
-    return dm_overlay_put(engine->overlay, dm_key_slice(&engine->key), contact->record, entry->lsn);
+    return dm_overlay_put(engine->overlay, dm_overlay_key(dm_key_slice(&engine->key)),
+                          contact->record, entry->lsn);
 }
 
 static bool replay_delete(struct dm_engine *engine, const struct dm_entry *entry,
@@ -52,8 +53,8 @@ static bool replay_delete(struct dm_engine *engine, const struct dm_entry *entry
     dm_accounts_count(&engine->accounts, account, deleted->from, DM_STATUS_NONE);
     account->fence_floor = deleted->fence_floor;
     dm_accounts_touch(&engine->accounts, account);
-    return dm_overlay_put(engine->overlay, dm_key_slice(&engine->key), dm_slice(NULL, 0),
-                          entry->lsn);
+    return dm_overlay_put(engine->overlay, dm_overlay_key(dm_key_slice(&engine->key)),
+                          dm_slice(NULL, 0), entry->lsn);
 }
 
 static bool replay_account(struct dm_engine *engine, const struct dm_entry *entry,

@@ -238,7 +238,8 @@ static void merge_view(struct dm_scan *scan, int64_t now_ms, size_t *budget)
         }
         (*budget)--;
         dm_key_make(&scan->key, scan->account->number, contact);
-        if (dm_overlay_get(scan->engine->overlay, dm_key_slice(&scan->key), &newest, &lsn)) {
+        if (dm_overlay_get(scan->engine->overlay, dm_overlay_key(dm_key_slice(&scan->key)), &newest,
+                           &lsn)) {
             value = newest;
             see(scan, lsn);
         }
@@ -267,7 +268,7 @@ static enum dm_next emit(struct dm_scan *scan, int64_t now_ms, struct dm_contact
         uint64_t lsn;
         dm_key_make(&scan->key, scan->account->number, dm_slice(place->id, place->size));
         struct dm_slice id = dm_key_contact(dm_key_slice(&scan->key));
-        if (!dm_engine_find(engine, dm_key_slice(&scan->key), &value, &lsn) ||
+        if (!dm_engine_find(engine, dm_overlay_key(dm_key_slice(&scan->key)), &value, &lsn) ||
             !belongs(scan, id, value, now_ms, &now_at)) {
             continue; /* changed since it was gathered */
         }

@@ -198,7 +198,7 @@ static bool topup_one(struct dm_engine *engine)
     memcpy(&fence, value.data, sizeof fence);
     dm_key_make(&contact, wake.account, wake.contact);
     /* What is in the overlay has a newer say, and was seen there or armed itself. */
-    if (!dm_overlay_get(engine->overlay, dm_key_slice(&contact), &newest, &lsn)) {
+    if (!dm_overlay_get(engine->overlay, dm_overlay_key(dm_key_slice(&contact)), &newest, &lsn)) {
         arm(engine, dm_key_slice(&contact), wake.until_ms, fence);
     }
     return true;

@@ -103,7 +103,7 @@ static uint64_t commit_delete(struct dm_engine *engine, struct dm_account *accou
     };
     uint64_t lsn = append(engine, &body, 0);
     account->floor_lsn = lsn;
-    bool kept = dm_overlay_put(engine->overlay, dm_key_slice(&engine->key), dm_slice(NULL, 0), lsn);
+    bool kept = dm_overlay_put(engine->overlay, engine->hashed, dm_slice(NULL, 0), lsn);
     DM_ASSERT(kept);
     dm_accounts_touch(&engine->accounts, account);
     return lsn;
@@ -128,7 +128,7 @@ static uint64_t commit_record(struct dm_engine *engine, struct dm_account *accou
     };
     uint64_t seq = change->event ? change->record.last_seq : 0;
     uint64_t lsn = append(engine, &body, seq);
-    bool kept = dm_overlay_put(engine->overlay, key, record, lsn);
+    bool kept = dm_overlay_put(engine->overlay, engine->hashed, record, lsn);
     DM_ASSERT(kept);
     if (change->event) {
         engine->last_seq = seq;
@@ -141,13 +141,12 @@ uint64_t dm_engine_run(struct dm_engine *engine, struct dm_account *account, uin
 {
     struct dm_step *step = &engine->step;
     uint64_t lsn = 0;
+    DM_ASSERT(engine->hashed.key.data == engine->key.bytes);
     op->next_seq = engine->last_seq + 1;
     op->fence_floor = account->fence_floor;
     dm_step(step, &engine->record, dm_account_policy(account, policy_bot), op);
     if (step->transition_count != 0) {
-        struct dm_slice contact = dm_key_contact(dm_key_slice(&engine->key));
-        dm_check_cache_forget(&engine->cache,
-                              dm_check_cache_hash(&engine->cache, account->number, contact));
+        dm_check_cache_forget(&engine->cache, engine->cache_hash);
     }
     for (int i = 0; i < step->transition_count; i++) {
         const struct dm_transition *change = &step->transitions[i];
@@ -225,17 +224,20 @@ enum dm_code dm_engine_mutate(struct dm_engine *engine, struct dm_slice account_
     if (code != DM_OK) {
         return code;
     }
-    if (op->kind == DM_OP_DELETE && dm_accounts_find(&engine->accounts, account_id) == NULL) {
+    const struct dm_contact_ref *ref = dm_engine_refer(engine, account_id, contact_id);
+    if (ref == NULL && op->kind == DM_OP_DELETE) {
         return delete_nothing(out);
     }
-    struct dm_account *account = dm_engine_account(engine, account_id);
-    if (account == NULL) {
+    if (ref == NULL && dm_engine_account(engine, account_id) != NULL) {
+        ref = dm_engine_refer(engine, account_id, contact_id);
+    }
+    if (ref == NULL) {
         return dm_fail(error, DM_RESOURCE_EXHAUSTED,
                        "account_id: the server keeps %d accounts, which is the limit",
                        DM_ACCOUNTS_MAX);
     }
-    dm_key_make(&engine->key, account->number, contact_id);
-    uint64_t read_lsn = dm_engine_load_of(engine, account);
+    struct dm_account *account = ref->account;
+    uint64_t read_lsn = dm_engine_load_ref(engine, ref);
     uint32_t policy_bot = engine->record.bot;
     if (op->kind == DM_OP_SET_STATUS && op->set.change.has_bot) {
         code = resolve_bot(engine, account, bot_id, &op->set.change, error);

@@ -502,8 +502,8 @@ void dm_writer_hand(struct dm_writer *w, const struct dm_job *job)
     DM_ASSERT(!w->has_job);
     w->job = *job;
     w->has_job = true;
-    (void)pthread_cond_signal(&w->wake);
     (void)pthread_mutex_unlock(&w->mutex);
+    (void)pthread_cond_signal(&w->wake); /* not before: it would wake only to wait for the mutex */
 }
 
 void dm_writer_retire(struct dm_writer *w, uint64_t number, uint64_t size)

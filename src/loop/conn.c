@@ -142,16 +142,19 @@ static void answer_http(struct conn *c, const struct dm_session_event *event)
     dm_buf_finish(&answer.body);
 }
 
-/* Lets the engine fetch what the next calls will look at. Returns for how many events that
- * will do. */
+/* Begins a batch: its calls are at one time, and the engine fetches what they will look at.
+ * Returns how many events it has. */
 static size_t look_ahead(struct conn *c)
 {
     struct dm_slice payloads[LOOK_AHEAD];
+    if (c->loop->options.calls_clock != NULL) {
+        dm_clock_hold(c->loop->options.calls_clock);
+    }
     size_t count = dm_session_peek(c->session, payloads, LOOK_AHEAD);
     if (count > 1) {
         dm_rpc_prefetch(c->loop->rpc, payloads, count);
     }
-    return count == 0 ? SIZE_MAX : count;
+    return count == 0 ? LOOK_AHEAD : count; /* 0: they cannot be told cheaply */
 }
 
 /* All events that the session has, until it wants to be fed. */
@@ -182,6 +185,9 @@ static void pull(struct conn *c)
             dm_rpc_input_end(rpc, &c->sink, event.id);
             break;
         }
+    }
+    if (c->loop->options.calls_clock != NULL) {
+        dm_clock_let_go(c->loop->options.calls_clock);
     }
     c->answered = false; /* what was answered meanwhile, the session has seen */
 }

@@ -33,7 +33,8 @@ struct dm_http_answer {
 
 struct dm_loop_options {
     struct dm_clock clock;
-    int64_t drain_timeout_ms;        /* how long a shutdown waits for open calls */
+    struct dm_held_clock *calls_clock; /* borrowed, held during a batch of calls; or NULL */
+    int64_t drain_timeout_ms;          /* how long a shutdown waits for open calls */
     uint32_t connections_max;        /* 0: DM_CONNECTIONS_MAX; lowered to what descriptors allow */
     const char *const *cors_origins; /* NULL-terminated, borrowed; or NULL: none */
     /* Fills *answer; NULL: every such path is 404. */

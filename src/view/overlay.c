@@ -24,6 +24,7 @@ enum {
     ARENA_SIZE_MIN = 1 << 20,
     SORT_BY_INSERTION = 12,
     CACHE_LINE = 64,
+    LIKELY_LINES = 3, /* of an entry: a record with few answers */
 };
 #define ARENA_SIZE_MAX ((size_t)UINT32_MAX * UNIT)
 
@@ -96,19 +97,23 @@ static uint32_t entry_units(size_t key_size, size_t room)
     return (uint32_t)((sizeof(struct entry) + key_size + room + UNIT - 1) / UNIT);
 }
 
+static uint64_t hash_of(struct dm_slice key)
+{
+    return dm_hash(key.data, key.size, 0);
+}
+
 static uint16_t tag_of(uint64_t hash)
 {
     return (uint16_t)(hash >> 48);
 }
 
 /* Where the link to the key's newest entry is; *link is 0 when there is none. */
-static uint32_t *find_link(const struct dm_generation *generation, struct dm_slice key,
-                           uint64_t hash)
+static uint32_t *find_link(const struct dm_generation *generation, struct dm_hashed_key key)
 {
-    uint32_t *link = dm_index_bucket(&generation->index, hash);
+    uint32_t *link = dm_index_bucket(&generation->index, key.hash);
     while (*link != 0) {
         struct entry *entry = entry_at(generation, *link);
-        if (entry->tag == tag_of(hash) && dm_slice_equal(entry_key(entry), key)) {
+        if (entry->tag == tag_of(key.hash) && dm_slice_equal(entry_key(entry), key.key)) {
             break;
         }
         link = &entry->hash_next;
@@ -116,9 +121,9 @@ static uint32_t *find_link(const struct dm_generation *generation, struct dm_sli
     return link;
 }
 
-static uint32_t find(const struct dm_generation *generation, struct dm_slice key, uint64_t hash)
+static uint32_t find(const struct dm_generation *generation, struct dm_hashed_key key)
 {
-    return generation == NULL || generation->count == 0 ? 0 : *find_link(generation, key, hash);
+    return generation == NULL || generation->count == 0 ? 0 : *find_link(generation, key);
 }
 
 static uint32_t *index_link(void *context, uint32_t at)
@@ -128,8 +133,7 @@ static uint32_t *index_link(void *context, uint32_t at)
 
 static uint64_t index_hash(void *context, uint32_t at)
 {
-    const struct entry *entry = entry_at(context, at);
-    return dm_hash(entry->bytes, entry->key_size, 0);
+    return hash_of(entry_key(entry_at(context, at)));
 }
 
 static uint32_t account_of(struct dm_slice key)
@@ -326,14 +330,19 @@ static bool replace(struct dm_overlay *overlay, uint32_t *link, struct dm_slice 
     return true;
 }
 
-bool dm_overlay_put(struct dm_overlay *overlay, struct dm_slice key, struct dm_slice value,
+struct dm_hashed_key dm_overlay_key(struct dm_slice key)
+{
+    return (struct dm_hashed_key){.key = key, .hash = hash_of(key)};
+}
+
+bool dm_overlay_put(struct dm_overlay *overlay, struct dm_hashed_key hashed, struct dm_slice value,
                     uint64_t lsn)
 {
+    struct dm_slice key = hashed.key;
     DM_ASSERT(key.size >= 4 && key.size <= UINT8_MAX && value.size <= UINT16_MAX);
     DM_ASSERT(account_of(key) <= DM_ACCOUNTS_MAX);
     struct dm_generation *current = overlay->current;
-    uint64_t hash = dm_hash(key.data, key.size, 0);
-    uint32_t *link = find_link(current, key, hash);
+    uint32_t *link = find_link(current, hashed);
     if (*link != 0) {
         return replace(overlay, link, key, value, lsn);
     }
@@ -345,28 +354,27 @@ bool dm_overlay_put(struct dm_overlay *overlay, struct dm_slice key, struct dm_s
     struct entry *entry = entry_at(current, at);
     uint32_t *head = account_head(current, account_of(key));
     entry->lsn = lsn;
-    entry->tag = tag_of(hash);
+    entry->tag = tag_of(hashed.hash);
     entry->account_next = *head;
     *head = at;
-    dm_index_insert(&current->index, at, hash);
+    dm_index_insert(&current->index, at, hashed.hash);
     current->count++;
     return true;
 }
 
-bool dm_overlay_get(const struct dm_overlay *overlay, struct dm_slice key, struct dm_slice *value,
-                    uint64_t *lsn)
+bool dm_overlay_get(const struct dm_overlay *overlay, struct dm_hashed_key key,
+                    struct dm_slice *value, uint64_t *lsn)
 {
     const struct dm_generation *current = overlay->current;
     const struct dm_generation *frozen = overlay->frozen;
     if (current->count == 0 && frozen == NULL) {
         return false;
     }
-    uint64_t hash = dm_hash(key.data, key.size, 0);
     const struct dm_generation *in = current;
-    uint32_t at = find(current, key, hash);
+    uint32_t at = find(current, key);
     if (at == 0) {
         in = frozen;
-        at = find(frozen, key, hash);
+        at = find(frozen, key);
     }
     if (at == 0) {
         return false;
@@ -381,11 +389,11 @@ bool dm_overlay_get(const struct dm_overlay *overlay, struct dm_slice key, struc
     return true;
 }
 
-bool dm_overlay_get_settled(const struct dm_overlay *overlay, struct dm_slice key,
+bool dm_overlay_get_settled(const struct dm_overlay *overlay, struct dm_hashed_key key,
                             struct dm_slice *value)
 {
     const struct dm_generation *settled = overlay->settled;
-    uint32_t at = settled == NULL ? 0 : find(settled, key, dm_hash(key.data, key.size, 0));
+    uint32_t at = find(settled, key);
     if (at != 0) {
         *value = entry_value(entry_at(settled, at));
     }
@@ -433,11 +441,6 @@ static size_t generation_memory(const struct dm_generation *generation)
            generation->side_room * sizeof(struct side_row);
 }
 
-uint64_t dm_overlay_hash(struct dm_slice key)
-{
-    return dm_hash(key.data, key.size, 0);
-}
-
 void dm_overlay_prefetch_bucket(const struct dm_overlay *overlay, uint64_t hash)
 {
     const struct dm_generation *all[] = {overlay->current, overlay->frozen, overlay->settled};
@@ -448,7 +451,7 @@ void dm_overlay_prefetch_bucket(const struct dm_overlay *overlay, uint64_t hash)
     }
 }
 
-/* The entry at the head of its bucket, which is the one nearly always. NULL: none. */
+/* The entry at the head of its bucket. NULL: none. */
 static const struct entry *first_entry(const struct dm_generation *generation, uint64_t hash)
 {
     if (generation == NULL || generation->count == 0) {
@@ -465,21 +468,39 @@ void dm_overlay_prefetch_entry(const struct dm_overlay *overlay, uint64_t hash)
         const struct entry *entry = first_entry(all[i], hash);
         if (entry != NULL) {
             __builtin_prefetch(entry);
-            __builtin_prefetch((const uint8_t *)entry + CACHE_LINE);
         }
     }
 }
 
+/* Of an entry whose first line is here, the rest. */
+static void prefetch_rest(const struct entry *entry)
+{
+    size_t end = sizeof *entry + entry->key_size + entry->value_size;
+    for (size_t at = CACHE_LINE; at < end; at += CACHE_LINE) {
+        __builtin_prefetch((const uint8_t *)entry + at);
+    }
+}
+
+/* The first generation that has the key is where the lookup ends. What stands in its way
+ * there is passed by its first line alone; behind it comes the one that is looked for, most
+ * likely, whole. */
 void dm_overlay_prefetch_value(const struct dm_overlay *overlay, uint64_t hash)
 {
     const struct dm_generation *all[] = {overlay->current, overlay->frozen, overlay->settled};
     for (int i = 0; i < 3; i++) {
         const struct entry *entry = first_entry(all[i], hash);
-        size_t end = entry == NULL || entry->tag != tag_of(hash)
-                         ? 0
-                         : sizeof *entry + entry->key_size + entry->value_size;
-        for (size_t at = (size_t)2 * CACHE_LINE; at < end; at += CACHE_LINE) {
-            __builtin_prefetch((const uint8_t *)entry + at);
+        if (entry == NULL) {
+            continue;
+        }
+        if (entry->tag == tag_of(hash)) {
+            prefetch_rest(entry);
+            return;
+        }
+        if (entry->hash_next != 0) {
+            const struct entry *next = entry_at(all[i], entry->hash_next);
+            for (size_t at = 0; at < (size_t)LIKELY_LINES * CACHE_LINE; at += CACHE_LINE) {
+                __builtin_prefetch((const uint8_t *)next + at);
+            }
         }
     }
 }
@@ -584,7 +605,7 @@ static uint32_t find_in_current(const struct dm_overlay *overlay,
     if (generation == overlay->current || overlay->current->count == 0) {
         return 0;
     }
-    return find(overlay->current, key, dm_hash(key.data, key.size, 0));
+    return find(overlay->current, dm_overlay_key(key));
 }
 
 /* Did the walk pass this contact of current already? It goes from the newest to the

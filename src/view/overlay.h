@@ -25,21 +25,27 @@ struct dm_generation;
 struct dm_overlay *dm_overlay_create(uint32_t contacts_max);
 void dm_overlay_destroy(struct dm_overlay *overlay);
 
+/* A key and its hash: several calls about one key need it only once. */
+struct dm_hashed_key {
+    struct dm_slice key;
+    uint64_t hash;
+};
+struct dm_hashed_key dm_overlay_key(struct dm_slice key);
+
 /* Stores a contact's newest encoded record (empty: deleted) at `lsn`. Replaces the one
  * in current. false when there are contacts_max entries or no memory. */
-bool dm_overlay_put(struct dm_overlay *overlay, struct dm_slice key, struct dm_slice value,
+bool dm_overlay_put(struct dm_overlay *overlay, struct dm_hashed_key key, struct dm_slice value,
                     uint64_t lsn);
 /* Found in either generation? *value (empty: deleted) is valid until the next put,
  * freeze or drop. */
-bool dm_overlay_get(const struct dm_overlay *overlay, struct dm_slice key, struct dm_slice *value,
-                    uint64_t *lsn);
+bool dm_overlay_get(const struct dm_overlay *overlay, struct dm_hashed_key key,
+                    struct dm_slice *value, uint64_t *lsn);
 /* Of what is in neither generation: found in the settled one? *value likewise; it is what
  * the store has. */
-bool dm_overlay_get_settled(const struct dm_overlay *overlay, struct dm_slice key,
+bool dm_overlay_get_settled(const struct dm_overlay *overlay, struct dm_hashed_key key,
                             struct dm_slice *value);
 /* Lookups to come, made cheap: the bucket first, some time later the entry, and then what
  * its value has beyond that. */
-uint64_t dm_overlay_hash(struct dm_slice key);
 void dm_overlay_prefetch_bucket(const struct dm_overlay *overlay, uint64_t hash);
 void dm_overlay_prefetch_entry(const struct dm_overlay *overlay, uint64_t hash);
 void dm_overlay_prefetch_value(const struct dm_overlay *overlay, uint64_t hash);

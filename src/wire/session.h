@@ -61,7 +61,7 @@ struct dm_session_ops {
     void (*feed)(struct dm_session *, struct dm_slice);
     bool (*next)(struct dm_session *, struct dm_session_event *);
     /* Optional (NULL): see dm_session_peek. */
-    size_t (*peek)(const struct dm_session *, struct dm_slice *payloads, size_t max);
+    size_t (*peek)(struct dm_session *, struct dm_slice *payloads, size_t max);
     void (*reply)(struct dm_session *, uint64_t id, struct dm_slice payload);
     void (*fail)(struct dm_session *, uint64_t id, enum dm_code, const char *message);
     void (*stream_message)(struct dm_session *, uint64_t id, struct dm_slice payload);
@@ -88,8 +88,7 @@ static inline bool dm_session_next(struct dm_session *s, struct dm_session_event
 }
 /* The payloads of up to `max` calls that the next events will bring, as far as that is
  * cheap to tell; for prefetching only. 0: unknown. */
-static inline size_t dm_session_peek(const struct dm_session *s, struct dm_slice *payloads,
-                                     size_t max)
+static inline size_t dm_session_peek(struct dm_session *s, struct dm_slice *payloads, size_t max)
 {
     return s->ops->peek == NULL ? 0 : s->ops->peek(s, payloads, max);
 }

@@ -22,6 +22,7 @@
 
 enum {
     TABLE_SIZE_MIN = 16,
+    TABLE_SIZE_KEEP = 256, /* places that a connection without calls may keep */
     HELD_KEEP = 4096,
     NAME_SIZE_MAX = 255,
     STATUS_TEXT_MAX = 1024,
@@ -50,10 +51,13 @@ struct ttrpc {
     struct dm_buf held;    /* what comes before `input` */
     uint64_t discard;      /* bytes of a body that was too long, still to come */
 
+    struct dm_ttrpc_names names; /* of the call before */
+
     uint32_t highest;    /* stream id that was used */
     struct call current; /* handed out by the last next; id 0: answered since */
     struct call *table;  /* open ids, linear probing; NULL: none yet */
     uint32_t table_size, table_used;
+    uint32_t displaced; /* of them not in their own place */
     uint32_t cancelled; /* of them CALL_CANCELLED */
     uint32_t input_end; /* id whose INPUT_END is the next event */
     char *names_spent;  /* names of the event handed out last */
@@ -90,8 +94,11 @@ static struct call *find_call(const struct ttrpc *t, uint64_t id)
 static void place_call(struct ttrpc *t, struct call call)
 {
     uint32_t at = place_of(t, call.id);
-    while (t->table[at].id != 0) {
-        at = (at + 1) & (t->table_size - 1);
+    if (t->table[at].id != 0) {
+        t->displaced++;
+        while (t->table[at].id != 0) {
+            at = (at + 1) & (t->table_size - 1);
+        }
     }
     t->table[at] = call;
 }
@@ -107,6 +114,7 @@ static bool grow_table(struct ttrpc *t)
     }
     t->table = table;
     t->table_size = size;
+    t->displaced = 0;
     for (uint32_t i = 0; i < old_size; i++) {
         if (old[i].id != 0) {
             place_call(t, old[i]);
@@ -126,22 +134,32 @@ static bool add_call(struct ttrpc *t, struct call call)
     return true;
 }
 
-/* Closes the gap by moving back what could not stand in its own place. */
-static void remove_call(struct ttrpc *t, struct call *call)
+/* Moves back what could not stand in its own place. Returns where the gap is then. */
+static uint32_t close_gap(struct ttrpc *t, uint32_t gap)
 {
     uint32_t mask = t->table_size - 1;
-    uint32_t gap = (uint32_t)(call - t->table);
-    free(call->names);
     for (uint32_t at = (gap + 1) & mask; t->table[at].id != 0; at = (at + 1) & mask) {
         uint32_t home = place_of(t, t->table[at].id);
         if (((at - home) & mask) >= ((at - gap) & mask)) {
             t->table[gap] = t->table[at];
+            t->displaced -= gap == home;
             gap = at;
         }
     }
+    return gap;
+}
+
+static void remove_call(struct ttrpc *t, struct call *call)
+{
+    uint32_t gap = (uint32_t)(call - t->table);
+    free(call->names);
+    if (t->displaced != 0) {
+        t->displaced -= gap != place_of(t, call->id);
+        gap = close_gap(t, gap);
+    }
     t->table[gap] = (struct call){0};
     t->table_used--;
-    if (t->table_used == 0 && t->table_size > TABLE_SIZE_MIN) {
+    if (t->table_used == 0 && t->table_size > TABLE_SIZE_KEEP) {
         free(t->table);
         t->table = NULL;
         t->table_size = 0;
@@ -332,7 +350,7 @@ static bool on_request(struct ttrpc *t, const struct frame *frame, struct dm_ses
         return refuse(t, event, frame->header.stream, DM_RESOURCE_EXHAUSTED,
                       "too many open calls on this connection");
     }
-    if (!dm_ttrpc_request_read(frame->body, &request) || request.service.size == 0 ||
+    if (!dm_ttrpc_request_reread(frame->body, &t->names, &request) || request.service.size == 0 ||
         request.method.size == 0) {
         return refuse(t, event, frame->header.stream, DM_INVALID_ARGUMENT,
                       "the body of this frame is not a ttrpc Request with a service and a method");
@@ -525,9 +543,9 @@ static bool ttrpc_next(struct dm_session *session, struct dm_session_event *even
     return false;
 }
 
-static size_t ttrpc_peek(const struct dm_session *session, struct dm_slice *payloads, size_t max)
+static size_t ttrpc_peek(struct dm_session *session, struct dm_slice *payloads, size_t max)
 {
-    const struct ttrpc *t = (const struct ttrpc *)(const void *)session;
+    struct ttrpc *t = ttrpc_of(session);
     size_t count = 0;
     const uint8_t *at = t->input.data;
     size_t left = dm_buf_size(&t->held) != 0 || t->discard != 0 ? 0 : t->input.size;
@@ -537,7 +555,8 @@ static size_t ttrpc_peek(const struct dm_session *session, struct dm_slice *payl
         dm_ttrpc_header_load(at, &header);
         size_t body = left - DM_TTRPC_HEADER_SIZE;
         if (header.size > body || header.type != DM_TTRPC_REQUEST ||
-            !dm_ttrpc_request_read(dm_slice(at + DM_TTRPC_HEADER_SIZE, header.size), &request)) {
+            !dm_ttrpc_request_reread(dm_slice(at + DM_TTRPC_HEADER_SIZE, header.size), &t->names,
+                                     &request)) {
             break;
         }
         payloads[count++] = request.payload;

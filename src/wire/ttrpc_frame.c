@@ -95,38 +95,79 @@ static struct reader reader_of(struct dm_slice body)
     return (struct reader){.at = data, .end = body.size == 0 ? data : data + body.size};
 }
 
-bool dm_ttrpc_request_read(struct dm_slice body, struct dm_ttrpc_request *out)
+static bool read_request(struct reader *reader, struct dm_ttrpc_request *out)
 {
-    struct reader reader = reader_of(body);
-    *out = (struct dm_ttrpc_request){0};
-    while (reader.at < reader.end) {
+    while (reader->at < reader->end) {
         uint64_t key, number;
-        if (!read_key(&reader, &key)) {
+        if (!read_key(reader, &key)) {
             return false;
         }
         bool ok;
         switch (key) {
         case KEY_REQUEST_SERVICE:
-            ok = read_bytes(&reader, &out->service);
+            ok = read_bytes(reader, &out->service);
             break;
         case KEY_REQUEST_METHOD:
-            ok = read_bytes(&reader, &out->method);
+            ok = read_bytes(reader, &out->method);
             break;
         case KEY_REQUEST_PAYLOAD:
-            ok = read_bytes(&reader, &out->payload);
+            ok = read_bytes(reader, &out->payload);
             break;
         case KEY_REQUEST_TIMEOUT:
-            ok = read_varint(&reader, &number);
+            ok = read_varint(reader, &number);
             out->timeout_ns = ok ? (int64_t)number : 0;
             break;
         default:
-            ok = skip(&reader, key);
+            ok = skip(reader, key);
         }
         if (!ok) {
             return false;
         }
     }
     return true;
+}
+
+bool dm_ttrpc_request_read(struct dm_slice body, struct dm_ttrpc_request *out)
+{
+    struct reader reader = reader_of(body);
+    *out = (struct dm_ttrpc_request){0};
+    return read_request(&reader, out);
+}
+
+/* Of a request that was read: when it begins with its two names, of usual lengths, they are
+ * remembered. */
+static void remember_names(struct dm_ttrpc_names *names, struct dm_slice body,
+                           const struct dm_ttrpc_request *request)
+{
+    const uint8_t *begin = body.data;
+    size_t size = 2 + request->service.size + 2 + request->method.size;
+    if (size <= sizeof names->bytes && request->service.data == begin + 2 &&
+        request->method.data == begin + 2 + request->service.size + 2) {
+        names->size = (uint8_t)size;
+        names->service_size = (uint8_t)request->service.size;
+        names->method_size = (uint8_t)request->method.size;
+        memcpy(names->bytes, begin, size);
+    }
+}
+
+bool dm_ttrpc_request_reread(struct dm_slice body, struct dm_ttrpc_names *names,
+                             struct dm_ttrpc_request *out)
+{
+    if (names->size == 0 || body.size < names->size ||
+        memcmp(body.data, names->bytes, names->size) != 0) {
+        if (!dm_ttrpc_request_read(body, out)) {
+            return false;
+        }
+        remember_names(names, body, out);
+        return true;
+    }
+    struct reader reader = reader_of(body);
+    *out = (struct dm_ttrpc_request){
+        .service = dm_slice(reader.at + 2, names->service_size),
+        .method = dm_slice(reader.at + 2 + names->service_size + 2, names->method_size),
+    };
+    reader.at += names->size;
+    return read_request(&reader, out);
 }
 
 static bool read_status(struct dm_slice body, struct dm_ttrpc_response *out)

@@ -39,6 +39,13 @@ struct dm_ttrpc_request {
     int64_t timeout_ns; /* 0 or less: none */
 };
 
+/* The fields service and method as they stood at the front of a request. */
+struct dm_ttrpc_names {
+    uint8_t size; /* of the bytes; 0: none */
+    uint8_t service_size, method_size;
+    uint8_t bytes[61];
+};
+
 struct dm_ttrpc_response {
     int32_t code;            /* google.rpc.Code */
     struct dm_slice message; /* with a code that is not 0 */
@@ -48,6 +55,10 @@ struct dm_ttrpc_response {
 /* Reads one body. The slices point into it. Unknown fields are skipped, of a field that
  * comes twice the last one counts. false: not a valid envelope, *out is then undefined. */
 bool dm_ttrpc_request_read(struct dm_slice body, struct dm_ttrpc_request *out);
+/* The same, for one request after the other: a client calls few methods, so the names that
+ * come first are compared with those of the one before. `names` is zero at first. */
+bool dm_ttrpc_request_reread(struct dm_slice body, struct dm_ttrpc_names *names,
+                             struct dm_ttrpc_request *out);
 bool dm_ttrpc_response_read(struct dm_slice body, struct dm_ttrpc_response *out);
 
 /* Each appends one whole frame, header and body. false when there is no memory; the buffer
