@@ -76,6 +76,13 @@ static int64_t folder_pread(struct dm_disk *disk, int file, void *to, size_t siz
     return (int64_t)done;
 }
 
+static int folder_fdatasync(struct dm_disk *disk, int file)
+{
+    (void)disk;
+    /* Never repeated: after a failed sync the kernel may have dropped the pages. */
+    return fdatasync(file) == 0 ? 0 : -errno;
+}
+
 /* As many zeros as one call writes. -errno or how many it wrote. */
 static ssize_t write_zeros(int fd, uint64_t size, uint64_t offset)
 {
@@ -103,7 +110,6 @@ static bool set_direct(int fd, bool direct)
  * memory to what is read. */
 static int folder_zero(struct dm_disk *disk, int file, uint64_t size, uint64_t offset)
 {
-    (void)disk;
     bool direct = set_direct(file, true);
     ssize_t wrote = 0;
     while (size > 0 && wrote >= 0) {
@@ -120,17 +126,14 @@ static int folder_zero(struct dm_disk *disk, int file, uint64_t size, uint64_t o
             offset += (uint64_t)wrote;
         }
     }
-    if (direct && !set_direct(file, false) && wrote >= 0) {
-        return -EIO;
+    if (wrote < 0) {
+        (void)(direct && set_direct(file, false));
+        return (int)wrote;
     }
-    return wrote < 0 ? (int)wrote : 0;
-}
-
-static int folder_fdatasync(struct dm_disk *disk, int file)
-{
-    (void)disk;
-    /* Never repeated: after a failed sync the kernel may have dropped the pages. */
-    return fdatasync(file) == 0 ? 0 : -errno;
+    if (direct) {
+        return set_direct(file, false) ? 0 : -EIO;
+    }
+    return folder_fdatasync(disk, file); /* at once: a batch's sync must not find it all waiting */
 }
 
 static void folder_forget(struct dm_disk *disk, int file, uint64_t size, uint64_t offset)

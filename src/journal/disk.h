@@ -24,7 +24,8 @@ struct dm_disk_ops {
     int (*pwrite)(struct dm_disk *disk, int file, struct dm_slice bytes, uint64_t offset);
     /* Bytes read (short at the end of the file) or -errno. */
     int64_t (*pread)(struct dm_disk *disk, int file, void *to, size_t size, uint64_t offset);
-    /* Zeros, without filling the page cache where the machine can do that. In whole pages. */
+    /* Zeros, without filling the page cache where the machine can do that. In whole pages.
+     * On their way to the disk when it returns: a sync later is short, but needed. */
     int (*zero)(struct dm_disk *disk, int file, uint64_t size, uint64_t offset);
     int (*fdatasync)(struct dm_disk *disk, int file);
     /* A hint: this part, synced before, is not going to be read soon. */

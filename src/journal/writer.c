@@ -20,7 +20,7 @@
 
 /* Of a file being prepared: what a batch may have to wait for. Larger where batches are,
  * to keep pace with them. */
-#define SLICE_SIZE_MIN 262144UL
+#define SLICE_SIZE_MIN 524288UL
 #define SLICE_SIZE_MAX DM_ZEROS_SIZE
 #define CACHED_SEGMENTS 4
 #define FORGET_SIZE 1048576UL
@@ -125,10 +125,6 @@ static int zero_slice(struct dm_writer *w)
     size = size > left ? (size_t)left : size;
     int failed = w->disk->ops->zero(w->disk, w->preparing, size, w->prepared);
     if (failed == 0) {
-        /* At once: a batch's sync must not find all of it in the queue. */
-        failed = w->disk->ops->fdatasync(w->disk, w->preparing);
-    }
-    if (failed == 0) {
         w->prepared += size;
     }
     return failed;
@@ -155,7 +151,10 @@ static bool prepare(struct dm_writer *w)
     if (failed == 0 && w->prepared == w->segment_size) {
         char ready[32];
         spare_name(ready, w->preparing_number);
-        failed = w->disk->ops->rename(w->disk, name, ready);
+        failed = w->disk->ops->fdatasync(w->disk, w->preparing);
+        if (failed == 0) {
+            failed = w->disk->ops->rename(w->disk, name, ready);
+        }
         if (failed == 0) {
             w->disk->ops->close(w->disk, w->preparing);
             w->preparing = -1;
