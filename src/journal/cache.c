@@ -5,20 +5,31 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static struct dm_cache_block *find(struct dm_cache *cache, uint64_t segment, uint64_t index)
+/* Batches that are kept for a follower between two of its reads: it may be slow, or gone. */
+enum { FOLLOW_PUTS = 64 };
+
+static struct dm_cache_block *find_here(struct dm_cache *cache, uint64_t segment, uint64_t index)
 {
     struct dm_cache_block *recent = &cache->blocks[cache->recent];
     if (recent->segment == segment && recent->index == index) {
         return recent;
     }
-    size_t oldest = 0;
     for (size_t i = 0; i < DM_CACHE_BLOCKS; i++) {
         struct dm_cache_block *block = &cache->blocks[i];
         if (block->segment == segment && block->index == index) {
             cache->recent = i;
             return block;
         }
-        if (block->used < cache->blocks[oldest].used) {
+    }
+    return NULL;
+}
+
+/* An empty one, in place of the one that was not used for longest. */
+static struct dm_cache_block *make_room(struct dm_cache *cache, uint64_t segment, uint64_t index)
+{
+    size_t oldest = 0;
+    for (size_t i = 0; i < DM_CACHE_BLOCKS; i++) {
+        if (cache->blocks[i].used < cache->blocks[oldest].used) {
             oldest = i;
         }
     }
@@ -29,6 +40,8 @@ static struct dm_cache_block *find(struct dm_cache *cache, uint64_t segment, uin
     block->segment = segment;
     block->index = index;
     block->valid = 0;
+    block->follow = 0;
+    block->used = ++cache->reads;
     cache->recent = oldest;
     return block;
 }
@@ -61,9 +74,11 @@ int dm_cache_read(struct dm_cache *cache, struct dm_segments *segments, struct d
     }
     uint8_t *out = to;
     while (size > 0) {
-        struct dm_cache_block *block =
-            find(cache, segment->header.number, offset / DM_CACHE_BLOCK_SIZE);
+        uint64_t number = segment->header.number, index = offset / DM_CACHE_BLOCK_SIZE;
+        struct dm_cache_block *block = find_here(cache, number, index);
+        block = block != NULL ? block : make_room(cache, number, index);
         block->used = ++cache->reads;
+        block->follow = FOLLOW_PUTS;
         size_t from = (size_t)(offset % DM_CACHE_BLOCK_SIZE);
         size_t part = DM_CACHE_BLOCK_SIZE - from < size ? DM_CACHE_BLOCK_SIZE - from : size;
         if (block->valid < from + part) {
@@ -78,6 +93,49 @@ int dm_cache_read(struct dm_cache *cache, struct dm_segments *segments, struct d
         size -= part;
     }
     return 0;
+}
+
+/* The block in which somebody who follows will look for `offset`. NULL: nobody does. */
+static struct dm_cache_block *followed(struct dm_cache *cache, uint64_t segment, uint64_t offset)
+{
+    uint64_t index = offset / DM_CACHE_BLOCK_SIZE;
+    uint32_t at = (uint32_t)(offset % DM_CACHE_BLOCK_SIZE);
+    struct dm_cache_block *block = find_here(cache, segment, index);
+    if (block != NULL) {
+        return block->follow > 0 && block->valid == at ? block : NULL;
+    }
+    struct dm_cache_block *before =
+        at == 0 && index > 0 ? find_here(cache, segment, index - 1) : NULL;
+    if (before == NULL || before->follow == 0 || before->valid != DM_CACHE_BLOCK_SIZE) {
+        return NULL;
+    }
+    uint32_t follow = before->follow;
+    block = make_room(cache, segment, index);
+    block->follow = follow;
+    return block;
+}
+
+void dm_cache_put(struct dm_cache *cache, uint64_t segment, uint64_t offset, struct dm_slice bytes)
+{
+    const uint8_t *from = bytes.data;
+    struct dm_cache_block *block = followed(cache, segment, offset);
+    if (block == NULL) {
+        return;
+    }
+    uint32_t follow = block->follow - 1;
+    for (size_t left = bytes.size;;) {
+        size_t room = DM_CACHE_BLOCK_SIZE - block->valid;
+        size_t part = room < left ? room : left;
+        memcpy(block->bytes + block->valid, from, part);
+        block->valid += (uint32_t)part;
+        block->follow = follow;
+        from += part;
+        left -= part;
+        if (left == 0) {
+            return;
+        }
+        block = make_room(cache, segment, block->index + 1);
+    }
 }
 
 void dm_cache_finish(struct dm_cache *cache)

@@ -12,7 +12,8 @@
 struct dm_cache_block {
     uint64_t segment, index; /* segment 0: empty */
     uint64_t used;           /* when, in reads */
-    uint32_t valid;          /* bytes from its start that are read */
+    uint32_t valid;          /* bytes from its start that are here */
+    uint32_t follow;         /* how often more is put before somebody has to read again */
     uint8_t *bytes;
 };
 
@@ -26,6 +27,9 @@ struct dm_cache {
  * content is final. 0 or -errno. */
 int dm_cache_read(struct dm_cache *cache, struct dm_segments *segments, struct dm_segment *segment,
                   uint64_t limit, uint64_t offset, size_t size, void *to);
+/* What has just become durable at `offset`: goes on from what is here when somebody follows,
+ * that is, has read from there since the last time. Else it is not kept. */
+void dm_cache_put(struct dm_cache *cache, uint64_t segment, uint64_t offset, struct dm_slice bytes);
 void dm_cache_finish(struct dm_cache *cache);
 
 #endif

@@ -36,6 +36,13 @@ static void folder_close(struct dm_disk *disk, int file)
     (void)close(file);
 }
 
+/* False: the file system always goes through the page cache. */
+static bool set_direct(int fd, bool direct)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && fcntl(fd, F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
+}
+
 static int folder_pwrite(struct dm_disk *disk, int file, struct dm_slice bytes, uint64_t offset)
 {
     (void)disk;
@@ -45,6 +52,9 @@ static int folder_pwrite(struct dm_disk *disk, int file, struct dm_slice bytes, 
         ssize_t wrote = pwrite(file, from, left, (off_t)offset);
         if (wrote < 0 && errno == EINTR) {
             continue;
+        }
+        if (wrote < 0 && errno == EINVAL && set_direct(file, false)) {
+            continue; /* this file system wants other sizes: through the cache, then */
         }
         if (wrote <= 0) {
             return wrote < 0 ? -errno : -EIO;
@@ -99,13 +109,6 @@ static ssize_t write_zeros(int fd, uint64_t size, uint64_t offset)
     return wrote < 0 ? -errno : wrote;
 }
 
-/* False: the file system always goes through the page cache. */
-static bool set_direct(int fd, bool direct)
-{
-    int flags = fcntl(fd, F_GETFL);
-    return flags >= 0 && fcntl(fd, F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
-}
-
 /* Zeros are written once and read never: in the cache they would cost a copy, and its
  * memory to what is read. */
 static int folder_zero(struct dm_disk *disk, int file, uint64_t size, uint64_t offset)
@@ -136,10 +139,11 @@ static int folder_zero(struct dm_disk *disk, int file, uint64_t size, uint64_t o
     return folder_fdatasync(disk, file); /* at once: a batch's sync must not find it all waiting */
 }
 
-static void folder_forget(struct dm_disk *disk, int file, uint64_t size, uint64_t offset)
+/* Where the file system cannot do it, all goes through the cache, as ever. */
+static void folder_expect_pages(struct dm_disk *disk, int file)
 {
     (void)disk;
-    (void)posix_fadvise(file, (off_t)offset, (off_t)size, POSIX_FADV_DONTNEED);
+    (void)set_direct(file, true);
 }
 
 static int64_t folder_size(struct dm_disk *disk, int file)
@@ -211,8 +215,8 @@ static const struct dm_disk_ops folder_ops = {
     .pwrite = folder_pwrite,
     .pread = folder_pread,
     .zero = folder_zero,
+    .expect_pages = folder_expect_pages,
     .fdatasync = folder_fdatasync,
-    .forget = folder_forget,
     .size = folder_size,
     .allocate = folder_allocate,
     .rename = folder_rename,

@@ -13,7 +13,7 @@ struct dm_disk {
     const struct dm_disk_ops *ops;
 };
 
-/* A write that begins and ends with a page never has to read the rest of it first. */
+/* What every disk and file system can write by itself. */
 #define DM_DISK_PAGE 4096UL
 
 struct dm_disk_ops {
@@ -27,9 +27,10 @@ struct dm_disk_ops {
     /* Zeros, without filling the page cache where the machine can do that. In whole pages.
      * On their way to the disk when it returns: a sync later is short, but needed. */
     int (*zero)(struct dm_disk *disk, int file, uint64_t size, uint64_t offset);
+    /* A promise: what is written to this file from now on is whole pages, from memory that is
+     * aligned to one. So they need not go through the page cache. */
+    void (*expect_pages)(struct dm_disk *disk, int file);
     int (*fdatasync)(struct dm_disk *disk, int file);
-    /* A hint: this part, synced before, is not going to be read soon. */
-    void (*forget)(struct dm_disk *disk, int file, uint64_t size, uint64_t offset);
     int64_t (*size)(struct dm_disk *disk, int file);
     /* Reserves blocks, so that later writes below `size` do not fail for lack of space. */
     int (*allocate)(struct dm_disk *disk, int file, uint64_t size);

@@ -22,9 +22,31 @@
 
 /* ---- batches --------------------------------------------------------------- */
 
+static uint8_t *new_pages(size_t size)
+{
+    uint8_t *pages = aligned_alloc(DM_DISK_PAGE, size);
+    DM_ASSERT(pages != NULL);
+    return pages;
+}
+
+static uint8_t *batch_start(const struct dm_batch *batch)
+{
+    return batch->pages + batch->lead;
+}
+
+/* Where in its first page a batch begins that is made now, unless a new segment does. */
+static size_t next_lead(const struct dm_file_journal *j)
+{
+    uint64_t end = j->in_flight != NULL ? j->in_flight_end.offset : j->durable.offset;
+    if (j->tail != NULL) {
+        end = j->tail->lead + j->tail->size;
+    }
+    return (size_t)(end % DM_DISK_PAGE);
+}
+
 static void free_batch(struct dm_batch *batch)
 {
-    free(batch->data);
+    free(batch->pages);
     free(batch->marks);
     free(batch);
 }
@@ -47,9 +69,10 @@ static struct dm_batch *new_batch(struct dm_file_journal *j)
     } else {
         batch = dm_xcalloc(1, sizeof *batch);
         batch->capacity = BATCH_CAPACITY_MIN;
-        batch->data = dm_xmalloc(batch->capacity);
+        batch->pages = new_pages(batch->capacity);
     }
     batch->next = NULL;
+    batch->lead = next_lead(j);
     batch->size = DM_BATCH_HEADER_SIZE;
     batch->entries = batch->events = 0;
     batch->mark_count = 0;
@@ -69,17 +92,20 @@ static void retire_batch(struct dm_file_journal *j, struct dm_batch *batch)
     j->unused_count++;
 }
 
-/* Room for `size` bytes, and the end behind them. */
+/* Room for `size` bytes more, wherever the batch begins, and the end behind them. */
 static void reserve(struct dm_batch *batch, size_t size)
 {
-    size_t needed = batch->size + size + END_SIZE_MAX;
+    size_t needed = DM_DISK_PAGE + batch->size + size + END_SIZE_MAX;
     if (needed <= batch->capacity) {
         return;
     }
     while (batch->capacity < needed) {
         batch->capacity *= 2;
     }
-    batch->data = dm_xrealloc(batch->data, batch->capacity);
+    uint8_t *pages = new_pages(batch->capacity);
+    memcpy(pages, batch->pages, batch->lead + batch->size);
+    free(batch->pages);
+    batch->pages = pages;
 }
 
 static void mark(struct dm_batch *batch, uint64_t next_lsn, uint64_t next_seq)
@@ -124,7 +150,7 @@ static uint64_t file_append(struct dm_journal *journal, struct dm_slice payload,
         struct dm_batch *batch = batch_with_room(j, size);
         reserve(batch, size);
         mark(batch, lsn, j->last_seq + 1);
-        dm_entry_write(batch->data + batch->size, lsn, seq, payload);
+        dm_entry_write(batch_start(batch) + batch->size, lsn, seq, payload);
         batch->size += size;
         batch->entries++;
         batch->events += seq != 0;
@@ -163,6 +189,25 @@ static size_t end_size(uint64_t offset, uint64_t segment_size)
     return (size_t)((end < segment_size ? end : segment_size) - offset);
 }
 
+/* The batch goes to `offset` after all; what its first page has before it comes along. */
+static void lead_in(const struct dm_file_journal *j, struct dm_batch *batch, uint64_t offset)
+{
+    size_t lead = (size_t)(offset % DM_DISK_PAGE);
+    if (lead != batch->lead) {
+        memmove(batch->pages + lead, batch_start(batch), batch->size);
+        batch->lead = lead;
+    }
+    memcpy(batch->pages, j->page, lead);
+}
+
+/* Keeps what the next batch's first page has before it. */
+static void lead_out(struct dm_file_journal *j, const struct dm_batch *batch)
+{
+    size_t end = batch->lead + batch->size;
+    size_t rest = end % DM_DISK_PAGE;
+    memcpy(j->page, batch->pages + end - rest, rest);
+}
+
 static void hand_over(struct dm_file_journal *j)
 {
     struct dm_batch *batch = j->head;
@@ -185,15 +230,17 @@ static void hand_over(struct dm_file_journal *j)
         .events = batch->events,
         .bytes = (uint32_t)(batch->size - DM_BATCH_HEADER_SIZE),
     };
-    dm_batch_header_write(batch->data, &header, segment.salt, at.offset);
+    lead_in(j, batch, at.offset);
+    dm_batch_header_write(batch_start(batch), &header, segment.salt, at.offset);
     size_t end = end_size(at.offset + batch->size, segment.size);
-    memset(batch->data + batch->size, 0, end);
+    memset(batch_start(batch) + batch->size, 0, end);
     struct dm_job job = {
         .segment = segment,
-        .offset = at.offset,
+        .offset = at.offset - batch->lead,
         .batch = at.batch,
-        .bytes = dm_slice(batch->data, batch->size + end),
+        .bytes = dm_slice(batch->pages, batch->lead + batch->size + end),
     };
+    lead_out(j, batch);
     j->in_flight = batch;
     j->in_flight_segment = segment;
     j->in_flight_end = at;
@@ -237,6 +284,8 @@ void dm_file_absorb(struct dm_file_journal *j)
         segment = dm_segments_add(&j->segments, &j->in_flight_segment);
     }
     j->durable = j->in_flight_end;
+    dm_cache_put(&j->cache, segment->header.number, j->durable.offset - batch->size,
+                 dm_slice(batch_start(batch), batch->size));
     index_batch(segment, batch, j->durable.offset - batch->size, number);
     j->pending -= batch->size - DM_BATCH_HEADER_SIZE;
     j->batches++;
@@ -446,7 +495,7 @@ enum dm_code dm_journal_open_file(struct dm_journal **journal,
     j->segments.disk = checked.disk;
     uint64_t room = checked.segment_size - DM_SEGMENT_HEADER_SIZE;
     /* With the end behind it, so that its memory stays a power of two. */
-    size_t most = (size_t)DM_JOURNAL_BATCH_MAX - END_SIZE_MAX;
+    size_t most = (size_t)DM_JOURNAL_BATCH_MAX - END_SIZE_MAX - DM_DISK_PAGE;
     j->batch_size_max = room < most ? (size_t)room : most;
     dm_writer_init(&j->writer, &checked);
     code = dm_file_recover(j, error);

@@ -10,11 +10,14 @@
  * (open, replay) and cursor.c. All of it belongs to the loop's thread; the writer has
  * its own struct. */
 
-/* A batch being gathered or written: room for its header, then entries. */
+/* A batch being gathered or written: room for its header, then entries. It lies in its
+ * memory as it will in its pages on disk, behind what the first of them has already. */
 struct dm_batch {
     struct dm_batch *next;
-    uint8_t *data;
-    size_t size, capacity;
+    uint8_t *pages; /* aligned to DM_DISK_PAGE */
+    size_t lead;    /* bytes of the first page that are not the batch's */
+    size_t size;    /* of the batch */
+    size_t capacity;
     uint64_t first_lsn, first_seq;
     uint32_t entries, events;
     struct dm_place *marks; /* inside, offsets from its start: for the index */
@@ -32,7 +35,8 @@ struct dm_file_journal {
     struct dm_batch *in_flight;
     struct dm_place in_flight_end;
     struct dm_segment_header in_flight_segment;
-    struct dm_batch *unused; /* a list, for their memory */
+    uint8_t page[DM_DISK_PAGE]; /* the last one handed over, as far as a batch fills it */
+    struct dm_batch *unused;    /* a list, for their memory */
     size_t unused_count;
     size_t batch_size_max;
     size_t pending;

@@ -530,6 +530,19 @@ static enum dm_code settle_tail(struct dm_file_journal *j, struct window *w,
     return failed == 0 ? DM_OK : cannot(error, "settle", name, failed);
 }
 
+/* The next batch is written with the page that it begins in. */
+static enum dm_code begin_page(struct dm_file_journal *j, struct dm_error *error)
+{
+    struct dm_disk *disk = j->options.disk;
+    size_t lead = (size_t)(j->durable.offset % DM_DISK_PAGE);
+    int64_t got = disk->ops->pread(disk, j->writer.file, j->page, lead, j->durable.offset - lead);
+    if (got != (int64_t)lead) {
+        return cannot_read(error, j->durable.segment, got < 0 ? (int)got : -EIO);
+    }
+    disk->ops->expect_pages(disk, j->writer.file);
+    return DM_OK;
+}
+
 static enum dm_code recover_last(struct dm_file_journal *j, struct dm_error *error)
 {
     struct dm_segment *segment = dm_segments_last(&j->segments);
@@ -551,6 +564,9 @@ static enum dm_code recover_last(struct dm_file_journal *j, struct dm_error *err
     j->writer.file = file;
     j->writer.segment = segment->header.number;
     j->writer.offset = tail.end.offset;
+    if (code == DM_OK) {
+        code = begin_page(j, error);
+    }
     return code;
 }
 

@@ -22,8 +22,6 @@
  * to keep pace with them. */
 #define SLICE_SIZE_MIN 524288UL
 #define SLICE_SIZE_MAX DM_ZEROS_SIZE
-#define CACHED_SEGMENTS 4
-#define FORGET_SIZE 1048576UL
 #define RETRY_MS 1000
 #define IDLE_MS 10
 
@@ -239,37 +237,6 @@ static bool name_next(struct dm_writer *w, const struct dm_segment_header *heade
     return true;
 }
 
-/* ---- the page cache ----------------------------------------------------------- */
-
-/* The newest segments stay in the page cache for those who follow the log; what is older
- * is left to the disk, or the log would in time take the machine's memory from the view.
- * As much is forgotten as is written, in the same places, a little at a time. */
-
-static void forget_upto(struct dm_writer *w, uint64_t offset)
-{
-    if (w->trail >= 0) {
-        w->disk->ops->forget(w->disk, w->trail, offset - w->forgotten, w->forgotten);
-    }
-    w->forgotten = offset;
-}
-
-/* After a new segment was entered. */
-static void follow(struct dm_writer *w)
-{
-    if (w->trail >= 0) {
-        forget_upto(w, w->segment_size);
-        w->disk->ops->close(w->disk, w->trail);
-        w->trail = -1;
-    }
-    w->forgotten = 0;
-    if (w->segment > CACHED_SEGMENTS) {
-        char name[DM_SEGMENT_NAME_SIZE];
-        dm_segment_name(name, w->segment - CACHED_SEGMENTS);
-        int file = w->disk->ops->open(w->disk, name, false);
-        w->trail = file >= 0 ? file : -1; /* retired already, or no descriptor: no matter */
-    }
-}
-
 static bool enter_segment(struct dm_writer *w, const struct dm_segment_header *header)
 {
     if (w->file >= 0 && w->segment == header->number) {
@@ -286,7 +253,7 @@ static bool enter_segment(struct dm_writer *w, const struct dm_segment_header *h
     w->segment = header->number;
     w->offset = DM_SEGMENT_HEADER_SIZE;
     w->prepare_failed = false;
-    follow(w);
+    w->disk->ops->expect_pages(w->disk, w->file);
     return true;
 }
 
@@ -326,9 +293,6 @@ static bool run_job(struct dm_writer *w)
     uint64_t batch = job->batch;
     w->offset = job->offset + job->bytes.size;
     w->batch_size = job->bytes.size;
-    if (w->offset >= w->forgotten + FORGET_SIZE) {
-        forget_upto(w, w->offset);
-    }
     if (dm_writer_state(w) == DM_JOURNAL_FULL) {
         set_state(w, DM_JOURNAL_OK);
         dm_log(DM_LOG_INFO, "journal has space again");
@@ -529,7 +493,6 @@ void dm_writer_init(struct dm_writer *w, const struct dm_journal_options *option
         .file = -1,
         .next_file = -1,
         .preparing = -1,
-        .trail = -1,
         .next_number = 1,
     };
     w->zeros = dm_xcalloc(1, DM_ZEROS_SIZE);
@@ -543,7 +506,7 @@ void dm_writer_init(struct dm_writer *w, const struct dm_journal_options *option
 
 void dm_writer_finish(struct dm_writer *w)
 {
-    const int files[] = {w->file, w->next_file, w->preparing, w->trail};
+    const int files[] = {w->file, w->next_file, w->preparing};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         if (files[i] >= 0) {
             w->disk->ops->close(w->disk, files[i]);

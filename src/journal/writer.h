@@ -18,8 +18,8 @@
 
 struct dm_job {
     struct dm_segment_header segment; /* where it goes; created when it is a new one */
-    uint64_t offset;
-    uint64_t batch; /* number */
+    uint64_t offset;                  /* of a page, and the bytes are whole pages */
+    uint64_t batch;                   /* number */
     struct dm_slice bytes;
 };
 
@@ -66,8 +66,6 @@ struct dm_writer {
     uint64_t preparing_number, prepared;
     bool prepare_failed; /* pause */
     uint8_t *zeros;      /* DM_ZEROS_SIZE; never changed */
-    int trail;           /* an older segment, going out of the page cache; -1: none */
-    uint64_t forgotten;  /* of it, up to here */
 };
 
 void dm_writer_init(struct dm_writer *writer, const struct dm_journal_options *options);

@@ -136,8 +136,11 @@ static void before_write(struct file *file, int fd, uint64_t offset, uint64_t si
             struct page *page = calloc(1, sizeof *page);
             DM_ASSERT(page != NULL);
             page->number = number;
-            ssize_t got = pread(fd, page->synced, PAGE, (off_t)(number * PAGE));
+            _Alignas(PAGE)
+                uint8_t bytes[PAGE] = {0}; /* the file may be open for whole pages only */
+            ssize_t got = pread(fd, bytes, PAGE, (off_t)(number * PAGE));
             DM_ASSERT(got >= 0);
+            memcpy(page->synced, bytes, PAGE);
             page->next = file->dirty;
             file->dirty = page;
         }

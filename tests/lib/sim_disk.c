@@ -44,6 +44,7 @@ struct fault {
 
 struct handle {
     struct node *node;
+    bool pages; /* writes are of whole ones */
     char name[NAME_SIZE];
 };
 
@@ -315,6 +316,7 @@ static int sim_open(struct dm_disk *disk, const char *name, bool create)
     for (int i = 0; i < HANDLES_MAX; i++) {
         if (sim->handles[i].node == NULL) {
             sim->handles[i].node = node;
+            sim->handles[i].pages = false;
             copy_text(sim->handles[i].name, name);
             return i;
         }
@@ -335,6 +337,8 @@ static int sim_pwrite(struct dm_disk *disk, int file, struct dm_slice bytes, uin
         return -EIO;
     }
     uint64_t end = offset + bytes.size;
+    DM_ASSERT(!handle->pages || (offset % DM_DISK_PAGE == 0 && end % DM_DISK_PAGE == 0 &&
+                                 (uintptr_t)bytes.data % DM_DISK_PAGE == 0));
     if (!has_space(sim, handle->node, end)) {
         return -ENOSPC;
     }
@@ -384,11 +388,10 @@ static int sim_fdatasync(struct dm_disk *disk, int file)
     return 0;
 }
 
-/* What is not synced is not forgotten, and what is can be read again. */
-static void sim_forget(struct dm_disk *disk, int file, uint64_t size, uint64_t offset)
+/* From now on unaligned writes are mistakes of the caller. */
+static void sim_expect_pages(struct dm_disk *disk, int file)
 {
-    (void)handle_of(sim_of(disk), file);
-    (void)size, (void)offset;
+    handle_of(sim_of(disk), file)->pages = true;
 }
 
 static int64_t sim_size(struct dm_disk *disk, int file)
@@ -485,8 +488,8 @@ static const struct dm_disk_ops sim_ops = {
     .pwrite = sim_pwrite,
     .pread = sim_pread,
     .zero = sim_zero,
+    .expect_pages = sim_expect_pages,
     .fdatasync = sim_fdatasync,
-    .forget = sim_forget,
     .size = sim_size,
     .allocate = sim_allocate,
     .rename = sim_rename,

@@ -67,9 +67,9 @@ static int narrow_zero(struct dm_disk *disk, int file, uint64_t size, uint64_t o
     return real_of(disk)->ops->zero(real_of(disk), file, size, offset);
 }
 
-static void narrow_forget(struct dm_disk *disk, int file, uint64_t size, uint64_t offset)
+static void narrow_expect_pages(struct dm_disk *disk, int file)
 {
-    real_of(disk)->ops->forget(real_of(disk), file, size, offset);
+    real_of(disk)->ops->expect_pages(real_of(disk), file);
 }
 
 static int narrow_fdatasync(struct dm_disk *disk, int file)
@@ -153,8 +153,8 @@ static int set_up(void **state)
         .pwrite = narrow_pwrite,
         .pread = narrow_pread,
         .zero = narrow_zero,
+        .expect_pages = narrow_expect_pages,
         .fdatasync = narrow_fdatasync,
-        .forget = narrow_forget,
         .size = narrow_size,
         .allocate = narrow_allocate,
         .rename = narrow_rename,
