@@ -59,6 +59,7 @@ struct dm_sim_disk {
     uint64_t stop_at;
     bool stopped;
     struct fault write_fault, sync_fault;
+    uint64_t reads;
 };
 
 uint64_t dm_test_random(uint64_t *state)
@@ -365,6 +366,7 @@ static int64_t sim_pread(struct dm_disk *disk, int file, void *to, size_t size, 
 {
     struct dm_sim_disk *sim = sim_of(disk);
     const struct node *node = handle_of(sim, file)->node;
+    sim->reads++;
     if (sim->stopped) {
         return -EIO;
     }
@@ -555,6 +557,11 @@ void dm_sim_disk_kill(struct dm_sim_disk *sim)
 void dm_sim_disk_stop_at(struct dm_sim_disk *sim, uint64_t calls)
 {
     sim->stop_at = calls;
+}
+
+uint64_t dm_sim_disk_reads(const struct dm_sim_disk *sim)
+{
+    return sim->reads;
 }
 
 bool dm_sim_disk_stopped(const struct dm_sim_disk *sim)

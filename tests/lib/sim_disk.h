@@ -26,6 +26,9 @@ void dm_sim_disk_kill(struct dm_sim_disk *sim);
 void dm_sim_disk_stop_at(struct dm_sim_disk *sim, uint64_t calls);
 bool dm_sim_disk_stopped(const struct dm_sim_disk *sim);
 
+/* Calls of pread until now. */
+uint64_t dm_sim_disk_reads(const struct dm_sim_disk *sim);
+
 /* Bytes of all files together; 0: no limit. Past it, ENOSPC. */
 void dm_sim_disk_set_capacity(struct dm_sim_disk *sim, uint64_t bytes);
 uint64_t dm_sim_disk_used(const struct dm_sim_disk *sim);

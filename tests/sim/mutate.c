@@ -122,12 +122,31 @@ static void expect(struct sim *sim, unsigned account, unsigned contact, int bot_
     world_show(sim, needed, out->barrier);
 }
 
+/* What the next calls are about is looked up ahead, right or wrong: it may be others, more of
+ * them, in another order, or the same one twice. */
+static void look_ahead(struct sim *sim, unsigned account, unsigned contact)
+{
+    struct dm_contact_name names[4];
+    uint64_t random = sim->clock.monotonic_ns ^ (uint64_t)contact << 32 ^ sim->model->count;
+    size_t count = (size_t)pick(&random, 5);
+    for (size_t i = 0; i < count; i++) {
+        bool same = chance(&random, 60);
+        names[i] = (struct dm_contact_name){
+            .account_id =
+                account_slice(same || chance(&random, 70) ? account : pick_account(&random)),
+            .contact_id = contact_slice(sim, same ? contact : pick_contact(&random)),
+        };
+    }
+    dm_engine_prefetch(sim->engine, names, count);
+}
+
 static void mutate(struct sim *sim, unsigned account, unsigned contact, int bot_name,
                    struct dm_op *op)
 {
     struct dm_outcome out = {0};
     struct dm_error error = {0};
     struct dm_op sent = *op;
+    look_ahead(sim, account, contact);
     enum dm_code code = dm_engine_mutate(
         sim->engine, account_slice(account), contact_slice(sim, contact),
         dm_slice_str(bot_name < 0 ? "" : bot_names[bot_name]), &sent, &out, &error);

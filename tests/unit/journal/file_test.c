@@ -684,6 +684,45 @@ static void nothing_is_spent_without_budget(void **state)
     dm_cursor_close(NULL);
 }
 
+/* What has just been written need not be read from the disk by those who follow. */
+static void who_follows_closely_reads_from_memory(void **state)
+{
+    struct bench *b = *state;
+    uint64_t seq = 0;
+    append(b, 1);
+    drain(b);
+    struct dm_cursor *cursor = dm_journal_cursor(b->journal, 0);
+    assert_null(journal_model_follow(&b->model, cursor, &seq, 1 << 20));
+    uint64_t reads = dm_sim_disk_reads(b->sim);
+    for (int i = 0; !dm_sim_disk_exists(b->sim, "0000000000000004.seg"); i++) {
+        append(b, 1 + i % 3);
+        drain(b);
+        assert_null(journal_model_follow(&b->model, cursor, &seq, 1 << 20));
+    }
+    assert_int_equal(seq, b->model.last_seq);
+    /* The start of each segment is read once. */
+    assert_in_range(dm_sim_disk_reads(b->sim) - reads, 0, 3);
+    dm_cursor_close(cursor);
+}
+
+/* A follower that stops for a while, for longer than is kept for it, is served as well. */
+static void who_follows_with_pauses_misses_nothing(void **state)
+{
+    struct bench *b = *state;
+    uint64_t seq = 0;
+    struct dm_cursor *cursor = dm_journal_cursor(b->journal, 0);
+    for (int i = 1; i < 400; i++) {
+        append(b, 1 + i % 3);
+        drain(b);
+        if (i % 7 < 3 && i / 100 % 2 == 0) {
+            assert_null(journal_model_follow(&b->model, cursor, &seq, 300));
+        }
+    }
+    assert_null(journal_model_follow(&b->model, cursor, &seq, 300));
+    assert_int_equal(seq, b->model.last_seq);
+    dm_cursor_close(cursor);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -719,6 +758,8 @@ int main(void)
         CASE(a_cursor_at_the_end_outlives_the_drop_of_its_segment),
         CASE(a_known_place_is_found_quickly),
         CASE(nothing_is_spent_without_budget),
+        CASE(who_follows_closely_reads_from_memory),
+        CASE(who_follows_with_pauses_misses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

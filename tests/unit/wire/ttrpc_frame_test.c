@@ -95,6 +95,64 @@ static void the_bytes_of_other_encoders_are_read(void **state)
     assert_true(dm_slice_equal(answered.message, dm_slice_str("no")));
 }
 
+static void assert_same(struct dm_slice a, struct dm_slice b)
+{
+    assert_int_equal(a.size, b.size);
+    assert_true(a.size == 0 || a.data == b.data);
+}
+
+/* Field `key` with this text. */
+static void put(struct dm_buf *buf, uint8_t key, const char *text)
+{
+    uint8_t head[] = {key, (uint8_t)strlen(text)};
+    assert_true(dm_buf_append(buf, head, sizeof head));
+    assert_true(dm_buf_append(buf, text, strlen(text)));
+}
+
+static void names_known_already_change_nothing_in_what_is_read(void **state)
+{
+    (void)state;
+    enum { SERVICE = 0x0a, METHOD = 0x12, PAYLOAD = 0x1a, OTHER = 0x2a };
+    static const struct {
+        uint8_t key;
+        const char *text;
+    } fields[] = {
+        {SERVICE, "a.B"},
+        {METHOD, "Do"},
+        {PAYLOAD, "x"},
+        {METHOD, "Due"},
+        {SERVICE, "a.Bee"},
+        {SERVICE, ""},
+        {PAYLOAD, "longer"},
+        {OTHER, "unknown"},
+        {METHOD, "A method whose name is so long that nobody wants to remember it at all"},
+    };
+    uint32_t random = 1;
+    struct dm_ttrpc_names names = {0};
+    for (int round = 0; round < 20000; round++) {
+        struct dm_buf buf = {0};
+        /* Mostly the usual three fields, then others, in any order. */
+        bool usual = random % 3 != 0;
+        for (unsigned i = 0; i < (usual ? 2 : 0) + random % 4; i++) {
+            random = random * 1664525 + 1013904223;
+            size_t which = usual && i < 2 ? i : (random >> 16) % (sizeof fields / sizeof *fields);
+            put(&buf, fields[which].key, fields[which].text);
+        }
+        random = random * 1664525 + 1013904223;
+        struct dm_slice body = dm_buf_slice(&buf);
+        body.size -= body.size > 0 && (random >> 20) % 16 == 0 ? 1 : 0; /* cut */
+        struct dm_ttrpc_request wanted, found;
+        bool readable = dm_ttrpc_request_read(body, &wanted);
+        assert_int_equal(dm_ttrpc_request_reread(body, &names, &found), readable);
+        if (readable) {
+            assert_same(found.service, wanted.service);
+            assert_same(found.method, wanted.method);
+            assert_same(found.payload, wanted.payload);
+        }
+        dm_buf_finish(&buf);
+    }
+}
+
 static void damaged_envelopes_are_refused(void **state)
 {
     (void)state;
@@ -125,6 +183,7 @@ int main(void)
         cmocka_unit_test(a_request_reads_as_it_was_written),
         cmocka_unit_test(a_response_reads_as_it_was_written),
         cmocka_unit_test(the_bytes_of_other_encoders_are_read),
+        cmocka_unit_test(names_known_already_change_nothing_in_what_is_read),
         cmocka_unit_test(damaged_envelopes_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

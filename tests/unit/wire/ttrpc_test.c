@@ -432,6 +432,44 @@ static void answers_come_in_any_order_and_once(void **state)
     }
 }
 
+static uint32_t next_random(uint32_t *seed)
+{
+    *seed = *seed * 1664525U + 1013904223U;
+    return *seed >> 8;
+}
+
+/* Ids that want the same places of the table: an old call that stays open, and then many
+ * whose ids come round to it, answered in any order. */
+static void calls_that_want_the_same_place_are_all_answered_once(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t seed = 7;
+    f->answer = false;
+    uint32_t open[40], count = 0, next = 1, answered = 0, asked = 0;
+    while (answered < 5000) {
+        while (count < 39) {
+            request(f, next, 0, "");
+            open[count++] = next;
+            next += 2 * (1 + next_random(&seed) % 3 * 32);
+            asked++;
+        }
+        feed_in(f);
+        assert_int_equal(f->session->calls, count);
+        forget(f);
+        for (uint32_t left = next_random(&seed) % 38; count > left; answered++) {
+            uint32_t which = next_random(&seed) % count;
+            char line[32];
+            dm_session_reply(f->session, open[which], dm_slice_str("x"));
+            dm_session_reply(f->session, open[which], dm_slice_str("twice"));
+            (void)snprintf(line, sizeof line, "%u resp ok:x\n", open[which]);
+            assert_string_equal(finish(f), line);
+            f->trace = (struct trace){.size = 0};
+            open[which] = open[--count];
+        }
+    }
+    assert_int_equal(f->session->calls, asked - answered);
+}
+
 static void calls_past_the_limit_are_refused(void **state)
 {
     struct fixture *f = *state;
@@ -544,12 +582,6 @@ static void a_reply_of_an_id_beyond_32_bits_is_ignored(void **state)
     assert_string_equal(finish(f), "");
 }
 
-static uint32_t next_random(uint32_t *seed)
-{
-    *seed = *seed * 1664525U + 1013904223U;
-    return *seed >> 8;
-}
-
 /* Frames with wrong bits in them, in pieces of any size, answered now or later: what comes
  * out is whole frames, and calls are counted right. */
 static void garbage_breaks_nothing(void **state)
@@ -609,6 +641,7 @@ int main(void)
         WITH(past_sixteen_mebibytes_the_connection_closes),
         WITH(a_timeout_of_zero_or_less_is_none),
         WITH(answers_come_in_any_order_and_once),
+        WITH(calls_that_want_the_same_place_are_all_answered_once),
         WITH(calls_past_the_limit_are_refused),
         WITH(a_stream_is_data_and_an_end),
         WITH(input_of_a_bidirectional_call_follows_it),
