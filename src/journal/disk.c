@@ -96,13 +96,13 @@ static int folder_fdatasync(struct dm_disk *disk, int file)
 /* As many zeros as one call writes. -errno or how many it wrote. */
 static ssize_t write_zeros(int fd, uint64_t size, uint64_t offset)
 {
-    static const _Alignas(DM_DISK_PAGE) uint8_t zeros[65536];
+    static _Alignas(DM_DISK_PAGE) uint8_t zeros[65536]; /* an iovec has no const; never written */
     enum { PARTS = 16 };
     struct iovec parts[PARTS];
     int count = 0;
     for (; count < PARTS && size > 0; count++) {
         size_t part = size < sizeof zeros ? (size_t)size : sizeof zeros;
-        parts[count] = (struct iovec){.iov_base = (void *)(uintptr_t)zeros, .iov_len = part};
+        parts[count] = (struct iovec){.iov_base = zeros, .iov_len = part};
         size -= part;
     }
     ssize_t wrote = pwritev(fd, parts, count, (off_t)offset);
