@@ -36,11 +36,13 @@ static void folder_close(struct dm_disk *disk, int file)
     (void)close(file);
 }
 
-/* False: the file system always goes through the page cache. */
+/* Changes whether writes go past the page cache. False: they cannot (the file system), or
+ * went so before. */
 static bool set_direct(int fd, bool direct)
 {
     int flags = fcntl(fd, F_GETFL);
-    return flags >= 0 && fcntl(fd, F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
+    return flags >= 0 && ((flags & O_DIRECT) != 0) != direct &&
+           fcntl(fd, F_SETFL, flags ^ O_DIRECT) == 0;
 }
 
 static int folder_pwrite(struct dm_disk *disk, int file, struct dm_slice bytes, uint64_t offset)
@@ -117,8 +119,8 @@ static int folder_zero(struct dm_disk *disk, int file, uint64_t size, uint64_t o
     ssize_t wrote = 0;
     while (size > 0 && wrote >= 0) {
         wrote = write_zeros(file, size, offset);
-        if (wrote == -EINVAL && direct) { /* the file system wants other sizes */
-            direct = !set_direct(file, false);
+        if (wrote == -EINVAL && direct && set_direct(file, false)) {
+            direct = false; /* the file system wants other sizes */
             wrote = 0;
         } else if (wrote == -EINTR) {
             wrote = 0;
@@ -129,12 +131,11 @@ static int folder_zero(struct dm_disk *disk, int file, uint64_t size, uint64_t o
             offset += (uint64_t)wrote;
         }
     }
-    if (wrote < 0) {
-        (void)(direct && set_direct(file, false));
-        return (int)wrote;
+    if (direct && !set_direct(file, false) && wrote >= 0) {
+        return -EIO;
     }
-    if (direct) {
-        return set_direct(file, false) ? 0 : -EIO;
+    if (wrote < 0 || direct) {
+        return wrote < 0 ? (int)wrote : 0;
     }
     return folder_fdatasync(disk, file); /* at once: a batch's sync must not find it all waiting */
 }

@@ -494,7 +494,7 @@ enum dm_code dm_journal_open_file(struct dm_journal **journal,
     j->options = checked;
     j->segments.disk = checked.disk;
     uint64_t room = checked.segment_size - DM_SEGMENT_HEADER_SIZE;
-    /* With the end behind it, so that its memory stays a power of two. */
+    /* With its first page and the end behind it, so that its memory stays a power of two. */
     size_t most = (size_t)DM_JOURNAL_BATCH_MAX - END_SIZE_MAX - DM_DISK_PAGE;
     j->batch_size_max = room < most ? (size_t)room : most;
     dm_writer_init(&j->writer, &checked);

@@ -109,6 +109,9 @@ static void what_cannot_be_written_directly_goes_through_the_cache(void **state)
     p->disk->ops->expect_pages(p->disk, file);
     assert_int_equal(p->disk->ops->pwrite(p->disk, file, dm_slice("uneven", 6), 3), 0);
     assert_holds(p, 3, "uneven", 6);
+    /* What cannot be written at all is not tried for ever. */
+    p->disk->ops->expect_pages(p->disk, file);
+    assert_int_equal(p->disk->ops->pwrite(p->disk, file, dm_slice("x", 1), 1ULL << 63), -EINVAL);
     p->disk->ops->close(p->disk, file);
 }
 
