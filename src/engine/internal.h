@@ -100,11 +100,9 @@ uint64_t dm_engine_load(struct dm_engine *engine, struct dm_slice key);
 /* Where the names lead; NULL: there is no such account. Good until the next call. */
 const struct dm_contact_ref *dm_engine_refer(struct dm_engine *engine, struct dm_slice account_id,
                                              struct dm_slice contact_id);
-/* Its contact into engine->key and engine->record; returns as dm_engine_load_of. */
+/* Its contact into engine->key and engine->record; returns the lsn of the newest entry that
+ * tells what it reads as: of what is not there, that is also the account's newest delete. */
 uint64_t dm_engine_load_ref(struct dm_engine *engine, const struct dm_contact_ref *ref);
-/* The contact of engine->key, likewise; returns the lsn of the newest entry that tells what
- * it reads as: of what is not there, that is also the account's newest delete. */
-uint64_t dm_engine_load_of(struct dm_engine *engine, const struct dm_account *account);
 /* A stored record as it is shown. */
 void dm_contact_show(const struct dm_engine *engine, const struct dm_account *account,
                      struct dm_slice contact_id, const struct dm_record *record, int64_t now_ms,

@@ -42,19 +42,6 @@ static uint64_t later(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Of what is not there, the account's newest delete may tell. */
-static uint64_t told_by(const struct dm_engine *engine, const struct dm_account *account,
-                        uint64_t lsn)
-{
-    return engine->record.status == DM_STATUS_NONE ? later(lsn, account->floor_lsn) : lsn;
-}
-
-uint64_t dm_engine_load_of(struct dm_engine *engine, const struct dm_account *account)
-{
-    uint64_t lsn = dm_engine_load(engine, dm_key_slice(&engine->key));
-    return told_by(engine, account, lsn);
-}
-
 static struct dm_hashed_key hashed_key(const struct dm_contact_ref *ref)
 {
     struct dm_slice key = dm_key_slice(&ref->key);
@@ -69,7 +56,7 @@ uint64_t dm_engine_load_ref(struct dm_engine *engine, const struct dm_contact_re
     engine->hashed.key = dm_key_slice(&engine->key);
     engine->cache_hash = ref->cache_hash;
     uint64_t lsn = load(engine);
-    return told_by(engine, ref->account, lsn);
+    return engine->record.status == DM_STATUS_NONE ? later(lsn, ref->account->floor_lsn) : lsn;
 }
 
 static void ref_make(struct dm_engine *engine, struct dm_contact_ref *ref,
@@ -253,16 +240,15 @@ void dm_engine_get(struct dm_engine *engine, struct dm_slice account_id, struct 
                    struct dm_contact *out, uint64_t *barrier)
 {
     int64_t now_ms = dm_clock_wall_ms(&engine->clock);
-    const struct dm_account *account = dm_accounts_find(&engine->accounts, account_id);
-    if (account == NULL) {
+    const struct dm_contact_ref *ref = dm_engine_refer(engine, account_id, contact_id);
+    if (ref == NULL) {
         show_unknown(account_id, contact_id, now_ms, out);
         *barrier = 0;
         return;
     }
-    dm_key_make(&engine->key, account->number, contact_id);
-    uint64_t lsn = dm_engine_load_of(engine, account);
-    dm_contact_show(engine, account, contact_id, &engine->record, now_ms, out);
-    *barrier = dm_engine_barrier(engine, later(lsn, account->policy_lsn));
+    uint64_t lsn = dm_engine_load_ref(engine, ref);
+    dm_contact_show(engine, ref->account, contact_id, &engine->record, now_ms, out);
+    *barrier = dm_engine_barrier(engine, later(lsn, ref->account->policy_lsn));
 }
 
 void dm_engine_policy(struct dm_engine *engine, struct dm_slice account_id, struct dm_slice bot_id,

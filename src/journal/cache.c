@@ -95,46 +95,25 @@ int dm_cache_read(struct dm_cache *cache, struct dm_segments *segments, struct d
     return 0;
 }
 
-/* The block in which somebody who follows will look for `offset`. NULL: nobody does. */
-static struct dm_cache_block *followed(struct dm_cache *cache, uint64_t segment, uint64_t offset)
-{
-    uint64_t index = offset / DM_CACHE_BLOCK_SIZE;
-    uint32_t at = (uint32_t)(offset % DM_CACHE_BLOCK_SIZE);
-    struct dm_cache_block *block = find_here(cache, segment, index);
-    if (block != NULL) {
-        return block->follow > 0 && block->valid == at ? block : NULL;
-    }
-    struct dm_cache_block *before =
-        at == 0 && index > 0 ? find_here(cache, segment, index - 1) : NULL;
-    if (before == NULL || before->follow == 0 || before->valid != DM_CACHE_BLOCK_SIZE) {
-        return NULL;
-    }
-    uint32_t follow = before->follow;
-    block = make_room(cache, segment, index);
-    block->follow = follow;
-    return block;
-}
-
 void dm_cache_put(struct dm_cache *cache, uint64_t segment, uint64_t offset, struct dm_slice bytes)
 {
     const uint8_t *from = bytes.data;
-    struct dm_cache_block *block = followed(cache, segment, offset);
-    if (block == NULL) {
+    struct dm_cache_block *block = find_here(cache, segment, offset / DM_CACHE_BLOCK_SIZE);
+    if (block == NULL || block->follow == 0 || block->valid != offset % DM_CACHE_BLOCK_SIZE) {
         return;
     }
-    uint32_t follow = block->follow - 1;
-    for (size_t left = bytes.size;;) {
+    uint32_t follow = --block->follow;
+    for (size_t left = bytes.size; left > 0;) {
         size_t room = DM_CACHE_BLOCK_SIZE - block->valid;
         size_t part = room < left ? room : left;
         memcpy(block->bytes + block->valid, from, part);
         block->valid += (uint32_t)part;
-        block->follow = follow;
         from += part;
         left -= part;
-        if (left == 0) {
-            return;
+        if (part == room) {
+            block = make_room(cache, segment, block->index + 1);
+            block->follow = follow;
         }
-        block = make_room(cache, segment, block->index + 1);
     }
 }
 

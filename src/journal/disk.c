@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 /* A folder of the real file system; handles are descriptors. */
@@ -95,49 +94,22 @@ static int folder_fdatasync(struct dm_disk *disk, int file)
     return fdatasync(file) == 0 ? 0 : -errno;
 }
 
-/* As many zeros as one call writes. -errno or how many it wrote. */
-static ssize_t write_zeros(int fd, uint64_t size, uint64_t offset)
-{
-    static _Alignas(DM_DISK_PAGE) uint8_t zeros[65536]; /* an iovec has no const; never written */
-    enum { PARTS = 16 };
-    struct iovec parts[PARTS];
-    int count = 0;
-    for (; count < PARTS && size > 0; count++) {
-        size_t part = size < sizeof zeros ? (size_t)size : sizeof zeros;
-        parts[count] = (struct iovec){.iov_base = zeros, .iov_len = part};
-        size -= part;
-    }
-    ssize_t wrote = pwritev(fd, parts, count, (off_t)offset);
-    return wrote < 0 ? -errno : wrote;
-}
-
 /* Zeros are written once and read never: in the cache they would cost a copy, and its
  * memory to what is read. */
 static int folder_zero(struct dm_disk *disk, int file, uint64_t size, uint64_t offset)
 {
-    bool direct = set_direct(file, true);
-    ssize_t wrote = 0;
-    while (size > 0 && wrote >= 0) {
-        wrote = write_zeros(file, size, offset);
-        if (wrote == -EINVAL && direct && set_direct(file, false)) {
-            direct = false; /* the file system wants other sizes */
-            wrote = 0;
-        } else if (wrote == -EINTR) {
-            wrote = 0;
-        } else if (wrote == 0) {
-            wrote = -EIO;
-        } else if (wrote > 0) {
-            size -= (uint64_t)wrote;
-            offset += (uint64_t)wrote;
-        }
+    static _Alignas(DM_DISK_PAGE) uint8_t zeros[1 << 20]; /* never written: no memory */
+    int failed = 0;
+    (void)set_direct(file, true);
+    while (failed == 0 && size > 0) {
+        size_t part = size < sizeof zeros ? (size_t)size : sizeof zeros;
+        failed = folder_pwrite(disk, file, dm_slice(zeros, part), offset);
+        size -= part;
+        offset += part;
     }
-    if (direct && !set_direct(file, false) && wrote >= 0) {
-        return -EIO;
-    }
-    if (wrote < 0 || direct) {
-        return wrote < 0 ? (int)wrote : 0;
-    }
-    return folder_fdatasync(disk, file); /* at once: a batch's sync must not find it all waiting */
+    bool direct = set_direct(file, false);
+    /* What is in the cache is synced at once: a batch's sync must not find it all waiting. */
+    return failed != 0 || direct ? failed : folder_fdatasync(disk, file);
 }
 
 /* Where the file system cannot do it, all goes through the cache, as ever. */

@@ -18,7 +18,6 @@
  * went down: nobody was told that it is durable, and it is cut. */
 
 #define WINDOW_SIZE 1048576UL
-_Static_assert(WINDOW_SIZE <= DM_ZEROS_SIZE, "a window is compared with the zeros");
 
 /* ---- reading a file front to back ------------------------------------------- */
 
@@ -469,26 +468,24 @@ static void log_torn(struct window *w, const struct dm_segment *segment, const s
 }
 
 /* Zeroes what a batch may have left behind the end. */
-static int clear_rest(struct window *w, struct dm_writer *writer, uint64_t from)
+static int clear_rest(struct window *w, uint64_t from)
 {
     uint64_t end = from + (uint64_t)DM_JOURNAL_BATCH_MAX + DM_BATCH_HEADER_SIZE;
     end = end < w->limit ? end : w->limit;
-    for (uint64_t offset = from; offset < end;) {
+    uint8_t *zeros = dm_xcalloc(1, WINDOW_SIZE);
+    int failed = 0;
+    for (uint64_t offset = from; failed == 0 && offset < end;) {
         size_t size = end - offset < WINDOW_SIZE ? (size_t)(end - offset) : WINDOW_SIZE;
         const uint8_t *bytes = look(w, offset, size);
         if (bytes == NULL) {
-            return w->failed;
-        }
-        int failed = 0;
-        if (memcmp(bytes, writer->zeros, size) != 0) {
-            failed = w->disk->ops->pwrite(w->disk, w->file, dm_slice(writer->zeros, size), offset);
-        }
-        if (failed != 0) {
-            return failed;
+            failed = w->failed;
+        } else if (memcmp(bytes, zeros, size) != 0) {
+            failed = w->disk->ops->pwrite(w->disk, w->file, dm_slice(zeros, size), offset);
         }
         offset += size;
     }
-    return 0;
+    free(zeros);
+    return failed;
 }
 
 /* The last batch may be in the machine's cache only (after a killed process), or, after
@@ -510,14 +507,13 @@ static int rewrite_last(struct window *w, const struct tail *tail)
     return failed;
 }
 
-static enum dm_code settle_tail(struct dm_file_journal *j, struct window *w,
-                                const struct dm_segment *segment, const struct tail *tail,
-                                struct dm_error *error)
+static enum dm_code settle_tail(struct window *w, const struct dm_segment *segment,
+                                const struct tail *tail, struct dm_error *error)
 {
     char name[DM_SEGMENT_NAME_SIZE];
     dm_segment_name(name, segment->header.number);
     log_torn(w, segment, tail);
-    int failed = clear_rest(w, &j->writer, tail->end.offset);
+    int failed = clear_rest(w, tail->end.offset);
     if (failed == 0) {
         failed = rewrite_last(w, tail);
     }
@@ -557,7 +553,7 @@ static enum dm_code recover_last(struct dm_file_journal *j, struct dm_error *err
     window_init(&w, j->options.disk, file, segment->header.size);
     enum dm_code code = scan_tail(&w, segment, &tail, error);
     if (code == DM_OK) {
-        code = settle_tail(j, &w, segment, &tail, error);
+        code = settle_tail(&w, segment, &tail, error);
     }
     window_finish(&w);
     j->durable = tail.end;

@@ -21,7 +21,7 @@
 /* Of a file being prepared: what a batch may have to wait for. Larger where batches are,
  * to keep pace with them. */
 #define SLICE_SIZE_MIN 524288UL
-#define SLICE_SIZE_MAX DM_ZEROS_SIZE
+#define SLICE_SIZE_MAX 1048576UL
 #define RETRY_MS 1000
 #define IDLE_MS 10
 
@@ -495,7 +495,6 @@ void dm_writer_init(struct dm_writer *w, const struct dm_journal_options *option
         .preparing = -1,
         .next_number = 1,
     };
-    w->zeros = dm_xcalloc(1, DM_ZEROS_SIZE);
     (void)pthread_mutex_init(&w->mutex, NULL);
     pthread_condattr_t attributes;
     (void)pthread_condattr_init(&attributes);
@@ -515,5 +514,4 @@ void dm_writer_finish(struct dm_writer *w)
     (void)pthread_cond_destroy(&w->wake);
     (void)pthread_mutex_destroy(&w->mutex);
     free(w->retired);
-    free(w->zeros);
 }

@@ -28,7 +28,6 @@ struct dm_retired {
 };
 
 #define DM_SPARES_MAX 3
-#define DM_ZEROS_SIZE 1048576UL
 
 struct dm_writer {
     struct dm_disk *disk;
@@ -65,7 +64,6 @@ struct dm_writer {
     int preparing; /* file being zeroed; -1: none */
     uint64_t preparing_number, prepared;
     bool prepare_failed; /* pause */
-    uint8_t *zeros;      /* DM_ZEROS_SIZE; never changed */
 };
 
 void dm_writer_init(struct dm_writer *writer, const struct dm_journal_options *options);

@@ -147,9 +147,7 @@ static void answer_http(struct conn *c, const struct dm_session_event *event)
 static size_t look_ahead(struct conn *c)
 {
     struct dm_slice payloads[LOOK_AHEAD];
-    if (c->loop->options.calls_clock != NULL) {
-        dm_clock_hold(c->loop->options.calls_clock);
-    }
+    dm_clock_hold(&c->loop->calls_clock);
     size_t count = dm_session_peek(c->session, payloads, LOOK_AHEAD);
     if (count > 1) {
         dm_rpc_prefetch(c->loop->rpc, payloads, count);
@@ -186,9 +184,7 @@ static void pull(struct conn *c)
             break;
         }
     }
-    if (c->loop->options.calls_clock != NULL) {
-        dm_clock_let_go(c->loop->options.calls_clock);
-    }
+    dm_clock_let_go(&c->loop->calls_clock);
     c->answered = false; /* what was answered meanwhile, the session has seen */
 }
 

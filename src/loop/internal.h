@@ -22,6 +22,7 @@ struct listener {
 
 struct dm_loop {
     struct dm_loop_options options;
+    struct dm_held_clock calls_clock;
     struct dm_session_limits limits;
     struct dm_engine *engine;
     struct dm_rpc *rpc;

@@ -310,6 +310,7 @@ enum dm_code dm_loop_create(struct dm_loop **out, const struct dm_loop_options *
 {
     struct dm_loop *loop = dm_xcalloc(1, sizeof *loop);
     loop->options = *options;
+    loop->calls_clock.base = options->clock;
     loop->limits.cors_origins = options->cors_origins;
     loop->limits.known_service = dm_rpc_known_service;
     loop->limits.client_streaming = dm_rpc_client_streaming;
@@ -328,6 +329,11 @@ enum dm_code dm_loop_create(struct dm_loop **out, const struct dm_loop_options *
     loop->stats.connections_max = connections_max(wanted != 0 ? wanted : DM_CONNECTIONS_MAX);
     *out = loop;
     return DM_OK;
+}
+
+struct dm_clock dm_loop_calls_clock(struct dm_loop *loop)
+{
+    return dm_clock_held(&loop->calls_clock);
 }
 
 void dm_loop_attach(struct dm_loop *loop, struct dm_engine *engine, struct dm_rpc *rpc)

@@ -33,8 +33,7 @@ struct dm_http_answer {
 
 struct dm_loop_options {
     struct dm_clock clock;
-    struct dm_held_clock *calls_clock; /* borrowed, held during a batch of calls; or NULL */
-    int64_t drain_timeout_ms;          /* how long a shutdown waits for open calls */
+    int64_t drain_timeout_ms;        /* how long a shutdown waits for open calls */
     uint32_t connections_max;        /* 0: DM_CONNECTIONS_MAX; lowered to what descriptors allow */
     const char *const *cors_origins; /* NULL-terminated, borrowed; or NULL: none */
     /* Fills *answer; NULL: every such path is 404. */
@@ -45,6 +44,9 @@ struct dm_loop_options {
 
 enum dm_code dm_loop_create(struct dm_loop **loop, const struct dm_loop_options *options,
                             struct dm_error *error);
+/* For engine and rpc: the loop's, whose wall time stands during a batch of calls. Goes with
+ * the loop. */
+struct dm_clock dm_loop_calls_clock(struct dm_loop *loop);
 /* After dm_loop_run; what was attached may be gone by then. NULL: no effect. */
 void dm_loop_destroy(struct dm_loop *loop);
 

@@ -20,7 +20,6 @@
 struct server {
     const struct dm_options *options;
     struct dm_clock clock;
-    struct dm_held_clock calls_clock; /* of engine and rpc */
     struct dm_folder folder;
     struct dm_loop *loop;
     struct dm_store *store;
@@ -91,7 +90,6 @@ static enum dm_code open_loop(struct server *server, struct dm_error *error)
     const struct dm_options *options = server->options;
     const struct dm_loop_options loop_options = {
         .clock = server->clock,
-        .calls_clock = &server->calls_clock,
         .drain_timeout_ms = options->drain_timeout_ms,
         .connections_max = (uint32_t)options->connections_max,
         .cors_origins = options->cors_origins.count == 0
@@ -147,7 +145,7 @@ static enum dm_code open_engine(struct server *server, struct dm_error *error)
     const struct dm_engine_options engine_options = {
         .journal = server->journal,
         .store = server->store,
-        .clock = dm_clock_held(&server->calls_clock),
+        .clock = dm_loop_calls_clock(server->loop),
         .horizon_ms = options->horizon_ms,
         .overlay_max = (uint32_t)options->overlay_max,
         .apply_after_ms = options->apply_after_ms,
@@ -162,7 +160,7 @@ static enum dm_code open_engine(struct server *server, struct dm_error *error)
     dm_log(DM_LOG_INFO, "engine recovered",
            DM_LOG_NUMBER("last_seq", dm_engine_last_seq(server->engine)),
            DM_LOG_NUMBER("took_ms", step_ms(server)));
-    server->rpc = dm_rpc_create(server->engine, dm_clock_held(&server->calls_clock));
+    server->rpc = dm_rpc_create(server->engine, dm_loop_calls_clock(server->loop));
     return server->rpc != NULL ? DM_OK : dm_fail(error, DM_UNAVAILABLE, "no memory for calls");
 }
 
@@ -214,10 +212,7 @@ static void close_all(struct server *server)
 
 int dm_server_run(const struct dm_options *options)
 {
-    struct server server = {.options = options,
-                            .clock = dm_clock_system(),
-                            .calls_clock = {.base = dm_clock_system()},
-                            .folder = {.lock = -1}};
+    struct server server = {.options = options, .clock = dm_clock_system(), .folder = {.lock = -1}};
     struct dm_error error = {0};
     dm_log_configure(options->log_level, options->log_format);
     (void)signal(SIGPIPE, SIG_IGN); /* a client that is gone is an error of its write */

@@ -93,13 +93,11 @@ static struct call *find_call(const struct ttrpc *t, uint64_t id)
 
 static void place_call(struct ttrpc *t, struct call call)
 {
-    uint32_t at = place_of(t, call.id);
-    if (t->table[at].id != 0) {
-        t->displaced++;
-        while (t->table[at].id != 0) {
-            at = (at + 1) & (t->table_size - 1);
-        }
+    uint32_t home = place_of(t, call.id), at = home;
+    while (t->table[at].id != 0) {
+        at = (at + 1) & (t->table_size - 1);
     }
+    t->displaced += at != home;
     t->table[at] = call;
 }
 

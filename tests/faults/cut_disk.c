@@ -136,8 +136,8 @@ static void before_write(struct file *file, int fd, uint64_t offset, uint64_t si
             struct page *page = calloc(1, sizeof *page);
             DM_ASSERT(page != NULL);
             page->number = number;
-            _Alignas(PAGE)
-                uint8_t bytes[PAGE] = {0}; /* the file may be open for whole pages only */
+            /* The file may be open for whole pages only. */
+            _Alignas(PAGE) uint8_t bytes[PAGE] = {0};
             ssize_t got = pread(fd, bytes, PAGE, (off_t)(number * PAGE));
             DM_ASSERT(got >= 0);
             memcpy(page->synced, bytes, PAGE);
