@@ -85,8 +85,8 @@ enum dm_code dm_journal_replay(struct dm_journal *journal, uint64_t after_lsn,
                                bool (*each)(void *context, const struct dm_entry *entry),
                                void *context, struct dm_error *error);
 
-/* Syncs what has gathered (unless FAILED), ends the thread, frees everything. Cursors
- * must be closed before. */
+/* Syncs what has gathered and drops what was trimmed (unless FAILED), ends the thread,
+ * frees everything. Cursors must be closed before. */
 void dm_journal_close(struct dm_journal *journal);
 
 /* ---- the file journal ---------------------------------------------------- */

@@ -524,6 +524,18 @@ static void trimming_by_age_drops_what_is_old(void **state)
     assert_all_there(b);
 }
 
+static void closing_drops_what_was_trimmed(void **state)
+{
+    struct bench *b = *state;
+    fill_until_segment(b, 10);
+    dm_journal_trim(b->journal, dm_journal_durable(b->journal));
+    uint64_t oldest = dm_journal_oldest_seq(b->journal);
+    assert_true(oldest > 1);
+    reopen(b);
+    assert_int_equal(dm_journal_oldest_seq(b->journal), oldest);
+    assert_all_there(b);
+}
+
 static void dropped_files_are_recycled_within_bounds(void **state)
 {
     struct bench *b = *state;
@@ -750,6 +762,7 @@ int main(void)
         CASE(a_failure_to_prepare_is_not_final),
         CASE(trimming_by_bytes_keeps_what_is_not_applied),
         CASE(trimming_by_age_drops_what_is_old),
+        CASE(closing_drops_what_was_trimmed),
         CASE(dropped_files_are_recycled_within_bounds),
         CASE(files_on_their_way_are_cleared_at_open),
         CASE(a_cursor_waits_at_the_end_and_goes_on),
