@@ -123,6 +123,11 @@ uint64_t dm_engine_durable(struct dm_engine *engine)
     return dm_journal_durable(engine->journal);
 }
 
+int dm_engine_event(struct dm_engine *engine)
+{
+    return dm_journal_event(engine->journal);
+}
+
 bool dm_engine_apply_work(struct dm_engine *engine)
 {
     return dm_applier_work(engine->applier);

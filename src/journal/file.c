@@ -275,6 +275,7 @@ void dm_file_absorb(struct dm_file_journal *j)
     if (batch == NULL) {
         return;
     }
+    dm_writer_poll(&j->writer, false);
     uint64_t number = j->in_flight_end.batch - 1;
     if (atomic_load_explicit(&j->writer.done, memory_order_acquire) != number) {
         return;
@@ -315,7 +316,9 @@ static bool file_work(struct dm_journal *journal)
     struct dm_file_journal *j = dm_file_journal_of(journal);
     DM_ASSERT(!j->writer.running);
     hand_over_if_idle(j);
-    bool did = dm_writer_step(&j->writer, true);
+    bool did = j->writer.begun;
+    dm_writer_poll(&j->writer, true);
+    did = dm_writer_step(&j->writer, true) || did;
     dm_file_absorb(j);
     return did;
 }
@@ -411,6 +414,12 @@ static void file_stats(struct dm_journal *journal, struct dm_journal_stats *stat
     (void)pthread_mutex_unlock(&j->writer.mutex);
 }
 
+static int file_event(struct dm_journal *journal)
+{
+    struct dm_disk *disk = dm_file_journal_of(journal)->options.disk;
+    return disk->ops->event(disk);
+}
+
 /* ---- opening and closing -------------------------------------------------------------- */
 
 static void finish(struct dm_file_journal *j)
@@ -433,6 +442,7 @@ static void file_close(struct dm_journal *journal)
     do {
         hand_over_if_idle(j);
         before = j->durable.next_lsn;
+        dm_writer_poll(&j->writer, true);
         (void)dm_writer_step(&j->writer, false); /* without a job, too: what was trimmed goes */
         dm_file_absorb(j);
     } while (j->durable.next_lsn != before);
@@ -454,6 +464,7 @@ static const struct dm_journal_ops file_ops = {
     .pending = file_pending,
     .state = file_state,
     .stats = file_stats,
+    .event = file_event,
     .trim = file_trim,
     .cursor = dm_file_cursor,
     .cursor_seek = dm_file_cursor_seek,

@@ -47,6 +47,11 @@ void dm_journal_stats(struct dm_journal *journal, struct dm_journal_stats *stats
     journal->ops->stats(journal, stats);
 }
 
+int dm_journal_event(struct dm_journal *journal)
+{
+    return journal->ops->event(journal);
+}
+
 void dm_journal_trim(struct dm_journal *journal, uint64_t applied_lsn)
 {
     journal->ops->trim(journal, applied_lsn);

@@ -65,6 +65,10 @@ size_t dm_journal_pending(struct dm_journal *journal); /* bytes */
 enum dm_journal_state dm_journal_state(struct dm_journal *journal, struct dm_error *error);
 void dm_journal_stats(struct dm_journal *journal, struct dm_journal_stats *stats);
 
+/* An eventfd that becomes readable when more is durable: who waits for it reads it, then asks
+ * dm_journal_durable. -1: there is none. Besides it, the options' `notify` tells. */
+int dm_journal_event(struct dm_journal *journal);
+
 /* Drops the oldest segments while all they hold is at or below `applied_lsn` and they
  * are past the retention (bytes or age). Their files are recycled. */
 void dm_journal_trim(struct dm_journal *journal, uint64_t applied_lsn);
@@ -131,6 +135,7 @@ struct dm_journal_ops {
     size_t (*pending)(struct dm_journal *);
     enum dm_journal_state (*state)(struct dm_journal *, struct dm_error *);
     void (*stats)(struct dm_journal *, struct dm_journal_stats *);
+    int (*event)(struct dm_journal *);
     void (*trim)(struct dm_journal *, uint64_t);
     struct dm_cursor *(*cursor)(struct dm_journal *, uint64_t);
     void (*cursor_seek)(struct dm_cursor *, uint64_t);

@@ -133,6 +133,12 @@ static void memory_stats(struct dm_journal *journal, struct dm_journal_stats *st
     stats->batches = m->batches;
 }
 
+static int memory_event(struct dm_journal *journal)
+{
+    (void)journal;
+    return -1;
+}
+
 /* Retention has no end here: nothing is ever past it. */
 static void memory_trim(struct dm_journal *journal, uint64_t applied_lsn)
 {
@@ -225,6 +231,7 @@ static const struct dm_journal_ops memory_ops = {
     .pending = memory_pending,
     .state = memory_state,
     .stats = memory_stats,
+    .event = memory_event,
     .trim = memory_trim,
     .cursor = memory_cursor,
     .cursor_seek = memory_cursor_seek,

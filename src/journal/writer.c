@@ -11,9 +11,10 @@
 #include <time.h>
 
 /* When all goes well: a job is handed over, its batch is written and synced, `done`
- * moves, the owner is notified. At the end of a segment, the job names a new one: a
- * spare file gets its header, is synced, renamed and the folder synced, before the
- * batch goes into it.
+ * moves, the owner is notified. The disk does it by itself, and its event wakes the owner;
+ * what it cannot begin, or gives back, goes to the thread, which may wait. At the end of a
+ * segment, the job names a new one: a spare file gets its header, is synced, renamed and the
+ * folder synced, before the batch goes into it.
  *
  * No space is not final: the job stays and is tried again. Any other failure to write,
  * and every failed sync, is: nobody knows what is on disk then, only a restart reads it. */
@@ -117,7 +118,7 @@ static int create_file(struct dm_writer *w, const char *name)
 static int zero_slice(struct dm_writer *w)
 {
     uint64_t left = w->segment_size - w->prepared;
-    size_t size = 2 * w->batch_size;
+    size_t size = 2 * atomic_load_explicit(&w->batch_size, memory_order_relaxed);
     size = size < SLICE_SIZE_MIN ? SLICE_SIZE_MIN : size;
     size = size > SLICE_SIZE_MAX ? SLICE_SIZE_MAX : size;
     size = size > left ? (size_t)left : size;
@@ -175,7 +176,7 @@ static bool wants_spare(const struct dm_writer *w)
 /* Ready when the segment in use is half full. */
 static bool behind(const struct dm_writer *w)
 {
-    return w->prepared < 2 * w->offset;
+    return w->prepared < 2 * atomic_load_explicit(&w->offset, memory_order_relaxed);
 }
 
 /* Sets next_file and next_name, from the best that is there. */
@@ -251,7 +252,7 @@ static bool enter_segment(struct dm_writer *w, const struct dm_segment_header *h
     w->file = w->next_file;
     w->next_file = -1;
     w->segment = header->number;
-    w->offset = DM_SEGMENT_HEADER_SIZE;
+    atomic_store_explicit(&w->offset, DM_SEGMENT_HEADER_SIZE, memory_order_relaxed);
     w->prepare_failed = false;
     w->disk->ops->expect_pages(w->disk, w->file);
     return true;
@@ -282,28 +283,73 @@ static bool write_batch(struct dm_writer *w, const struct dm_job *job)
     return true;
 }
 
-static bool run_job(struct dm_writer *w)
+/* Its batch is durable. The next may be handed over from the last line on. */
+static void end_job(struct dm_writer *w, uint64_t began_ns)
 {
     const struct dm_job *job = &w->job;
-    uint64_t began = dm_clock_monotonic_ns(&w->clock);
-    if (!enter_segment(w, &job->segment) || !write_batch(w, job)) {
-        return false;
-    }
-    uint64_t took_us = (dm_clock_monotonic_ns(&w->clock) - began) / 1000;
     uint64_t batch = job->batch;
-    w->offset = job->offset + job->bytes.size;
-    w->batch_size = job->bytes.size;
-    if (dm_writer_state(w) == DM_JOURNAL_FULL) {
-        set_state(w, DM_JOURNAL_OK);
-        dm_log(DM_LOG_INFO, "journal has space again");
-    }
+    uint64_t took_us = (dm_clock_monotonic_ns(&w->clock) - began_ns) / 1000;
+    atomic_store_explicit(&w->offset, job->offset + job->bytes.size, memory_order_relaxed);
+    atomic_store_explicit(&w->batch_size, job->bytes.size, memory_order_relaxed);
     (void)pthread_mutex_lock(&w->mutex);
     w->has_job = false;
     dm_histogram_add(&w->sync_us, took_us);
     (void)pthread_mutex_unlock(&w->mutex);
     atomic_store_explicit(&w->done, batch, memory_order_release);
+}
+
+static bool run_job(struct dm_writer *w)
+{
+    uint64_t began_ns = dm_clock_monotonic_ns(&w->clock);
+    if (!enter_segment(w, &w->job.segment) || !write_batch(w, &w->job)) {
+        return false;
+    }
+    if (dm_writer_state(w) == DM_JOURNAL_FULL) {
+        set_state(w, DM_JOURNAL_OK);
+        dm_log(DM_LOG_INFO, "journal has space again");
+    }
+    end_job(w, began_ns);
     notify(w);
     return true;
+}
+
+/* To the thread, or to who steps. */
+static void pass_job(struct dm_writer *w)
+{
+    (void)pthread_mutex_lock(&w->mutex);
+    w->has_job = true;
+    (void)pthread_mutex_unlock(&w->mutex);
+    (void)pthread_cond_signal(&w->wake); /* not before: it would wake only to wait for the mutex */
+}
+
+void dm_writer_hand(struct dm_writer *w, const struct dm_job *job)
+{
+    DM_ASSERT(!w->begun);
+    w->job = *job;
+    w->began_ns = dm_clock_monotonic_ns(&w->clock);
+    w->begun = w->segment == job->segment.number &&
+               w->disk->ops->begin(w->disk, w->file, job->bytes, job->offset) == 0;
+    if (!w->begun) {
+        pass_job(w);
+    }
+}
+
+void dm_writer_poll(struct dm_writer *w, bool wait)
+{
+    int failed = w->begun ? w->disk->ops->finish(w->disk, wait) : -EINPROGRESS;
+    if (failed == -EINPROGRESS) {
+        return;
+    }
+    w->begun = false;
+    if (failed == 0) {
+        end_job(w, w->began_ns);
+    } else if (failed == -EAGAIN || may_pass(failed)) {
+        pass_job(w);
+    } else {
+        char name[DM_SEGMENT_NAME_SIZE];
+        dm_segment_name(name, w->job.segment.number);
+        (void)trouble(w, DM_JOURNAL_FAILED, "write and sync", name, failed);
+    }
 }
 
 /* ---- retired segments --------------------------------------------------------- */
@@ -404,7 +450,8 @@ static void rest(struct dm_writer *w)
         return;
     }
     bool paused = w->prepare_failed;
-    if (!wait_ms(w, paused ? RETRY_MS : IDLE_MS) || has_work(w) || w->stop) {
+    bool pressed = !paused && behind(w);
+    if ((!pressed && !wait_ms(w, paused ? RETRY_MS : IDLE_MS)) || has_work(w) || w->stop) {
         return;
     }
     if (paused) {
@@ -457,16 +504,6 @@ void dm_writer_stop(struct dm_writer *w)
     (void)pthread_mutex_unlock(&w->mutex);
     (void)pthread_join(w->thread, NULL);
     w->running = false;
-}
-
-void dm_writer_hand(struct dm_writer *w, const struct dm_job *job)
-{
-    (void)pthread_mutex_lock(&w->mutex);
-    DM_ASSERT(!w->has_job);
-    w->job = *job;
-    w->has_job = true;
-    (void)pthread_mutex_unlock(&w->mutex);
-    (void)pthread_cond_signal(&w->wake); /* not before: it would wake only to wait for the mutex */
 }
 
 void dm_writer_retire(struct dm_writer *w, uint64_t number, uint64_t size)

@@ -9,9 +9,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* The writing side: one job at a time is handed over; it is written and synced, in the
- * thread or, without one, by dm_writer_step. Between jobs it prepares the segment file
- * that comes next and recycles those that were retired.
+/* The writing side: one job at a time is handed over, to be written and synced. Where the
+ * disk can do that by itself it is only begun, and dm_writer_poll sees its end; else, and
+ * when it opens a segment, it is done in the thread or, without one, by dm_writer_step.
+ * Beside the jobs, thread or step prepare the segment file that comes next and recycle those
+ * that were retired.
  *
  * Files beside the segments: "prepare-N" is being allocated and zeroed, and worth
  * nothing after a restart; "spare-N" is a file of full size, ready to become a segment. */
@@ -52,10 +54,17 @@ struct dm_writer {
     _Atomic uint64_t done; /* newest batch that is durable */
     _Atomic int state;     /* enum dm_journal_state */
 
-    /* of whoever steps */
+    /* of the owner */
+    bool begun; /* `job` is on its way without the thread, which does not look at it */
+    uint64_t began_ns;
+
+    /* of the job: the owner's or the thread's, whose turn it is */
     int file; /* of the newest segment; -1: none yet */
-    uint64_t segment, offset;
-    size_t batch_size; /* of the last batch */
+    uint64_t segment;
+    _Atomic uint64_t offset;   /* the end of the last batch */
+    _Atomic size_t batch_size; /* of it */
+
+    /* of whoever steps */
     uint64_t spares[DM_SPARES_MAX];
     size_t spare_count;
     uint64_t next_number; /* for the name of the next file */
@@ -68,11 +77,14 @@ struct dm_writer {
 
 void dm_writer_init(struct dm_writer *writer, const struct dm_journal_options *options);
 bool dm_writer_start(struct dm_writer *writer);
-void dm_writer_stop(struct dm_writer *writer); /* when it runs; a job may be left over */
+/* Ends the thread, if there is one. A job that it had not begun is left over. */
+void dm_writer_stop(struct dm_writer *writer);
 void dm_writer_finish(struct dm_writer *writer);
 
 /* Only when the job before is done. Bytes stay the caller's, and in place until then. */
 void dm_writer_hand(struct dm_writer *writer, const struct dm_job *job);
+/* Takes note of a job that was begun and has ended. `wait`: until it has. */
+void dm_writer_poll(struct dm_writer *writer, bool wait);
 /* The segment is needed no more. In order, oldest first. */
 void dm_writer_retire(struct dm_writer *writer, uint64_t number, uint64_t size);
 

@@ -33,7 +33,7 @@ struct dm_loop {
     uv_timer_t timer; /* how long an iteration may block */
     uv_async_t doorbell;
     uv_signal_t sigterm, sigint;
-    uv_poll_t clock_poll;
+    uv_poll_t clock_poll, durable_poll;
     int clock_fd; /* -1: none */
 
     struct listener *listeners[LISTENERS_MAX];

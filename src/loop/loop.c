@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -26,19 +27,22 @@ uint64_t loop_now_ns(const struct dm_loop *loop)
     return dm_clock_monotonic_ns(&loop->options.clock);
 }
 
-void loop_turn_begins(struct dm_loop *loop)
-{
-    if (loop->turn_start_ns == 0) {
-        loop->turn_start_ns = loop_now_ns(loop);
-    }
-}
-
-/* ---- the turn ------------------------------------------------------------------------- */
-
 static void on_idle(uv_idle_t *idle)
 {
     (void)idle; /* being active is all: poll does not block */
 }
+
+void loop_turn_begins(struct dm_loop *loop)
+{
+    if (loop->turn_start_ns == 0) {
+        loop->turn_start_ns = loop_now_ns(loop);
+        /* Some callbacks come before poll: libuv tells there of a write that it could end at
+         * once. Then poll must not wait for anything else. */
+        (void)uv_idle_start(&loop->idle, on_idle);
+    }
+}
+
+/* ---- the turn ------------------------------------------------------------------------- */
 
 static void on_timer(uv_timer_t *timer)
 {
@@ -180,6 +184,27 @@ static void on_doorbell(uv_async_t *doorbell)
     struct dm_loop *loop = doorbell->data;
     loop_turn_begins(loop);
     loop->rung = true;
+}
+
+static void on_durable(uv_poll_t *poll, int status, int events)
+{
+    struct dm_loop *loop = poll->data;
+    eventfd_t count;
+    (void)status, (void)events;
+    loop_turn_begins(loop);
+    (void)eventfd_read(dm_engine_event(loop->engine), &count);
+    loop->rung = true;
+}
+
+static void watch_durable(struct dm_loop *loop)
+{
+    int event = dm_engine_event(loop->engine);
+    if (event >= 0) {
+        int status = uv_poll_init(&loop->uv, &loop->durable_poll, event);
+        DM_ASSERT(status == 0);
+        loop->durable_poll.data = loop;
+        (void)uv_poll_start(&loop->durable_poll, UV_READABLE, on_durable);
+    }
 }
 
 void dm_loop_ring(void *loop)
@@ -340,6 +365,7 @@ void dm_loop_attach(struct dm_loop *loop, struct dm_engine *engine, struct dm_rp
 {
     loop->engine = engine;
     loop->rpc = rpc;
+    watch_durable(loop);
 }
 
 /* Runs what closing leaves to do; the doorbell stays, for threads that still ring. */
@@ -350,6 +376,9 @@ static void close_sockets(struct dm_loop *loop)
     (void)uv_check_stop(&loop->check);
     (void)uv_idle_stop(&loop->idle);
     (void)uv_timer_stop(&loop->timer);
+    if (loop->durable_poll.data != NULL) {
+        (void)uv_poll_stop(&loop->durable_poll);
+    }
     while (!dm_list_empty(&loop->conns)) {
         (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
     }

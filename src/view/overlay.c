@@ -24,7 +24,9 @@ enum {
     ARENA_SIZE_MIN = 1 << 20,
     SORT_BY_INSERTION = 12,
     CACHE_LINE = 64,
-    LIKELY_LINES = 3, /* of an entry: a record with few answers */
+    LIKELY_LINES = 3,          /* of an entry: a record with few answers */
+    GIVEN_BACK_STEP = 2 << 20, /* bytes: no huge page is taken apart */
+    GIVEN_BACK_SHARE = 8,
 };
 #define ARENA_SIZE_MAX ((size_t)UINT32_MAX * UNIT)
 
@@ -58,8 +60,8 @@ struct dm_generation {
     uint64_t id;
     uint64_t upto_lsn;
     uint32_t count;
-    uint32_t used;    /* of the arena, in units */
-    uint32_t touched; /* how far it was ever used since its pages were last given back */
+    uint32_t used;  /* of the arena, in units */
+    size_t touched; /* bytes of the arena that may have pages from earlier use */
     struct dm_region arena;
     struct dm_index index;     /* of each contact's newest entry */
     struct dm_region accounts; /* u32 heads by account number */
@@ -202,14 +204,24 @@ void dm_generation_destroy(struct dm_generation *generation)
     free(generation);
 }
 
-/* Gives back what lies beyond `keep` units of the arena. */
-static void shrink(struct dm_generation *generation, uint32_t keep)
+static size_t in_steps(size_t size)
 {
-    if (generation->touched > keep) {
-        dm_region_release(&generation->arena, (size_t)keep * UNIT,
-                          (size_t)(generation->touched - keep) * UNIT);
-        generation->touched = keep;
+    return (size + GIVEN_BACK_STEP - 1) / GIVEN_BACK_STEP * GIVEN_BACK_STEP;
+}
+
+/* What was needed now will be again. What was needed before, some burst, goes back to the
+ * system a share at a time: bursts come in rows, and a fresh page costs as much as ten calls. */
+static void shrink(struct dm_generation *generation)
+{
+    size_t needed = in_steps((size_t)generation->used * UNIT);
+    size_t share = in_steps(generation->touched / GIVEN_BACK_SHARE);
+    size_t kept = generation->touched > share ? generation->touched - share : 0;
+    kept = kept > needed ? kept : needed;
+    kept = kept < generation->arena.size ? kept : generation->arena.size;
+    if (generation->touched > kept) {
+        dm_region_release(&generation->arena, kept, generation->touched - kept);
     }
+    generation->touched = kept;
 }
 
 void dm_generation_recycle(struct dm_generation *generation)
@@ -217,10 +229,7 @@ void dm_generation_recycle(struct dm_generation *generation)
     if (generation == NULL) {
         return;
     }
-    /* What this one needed, the next will: more than that is left from some burst. */
-    uint32_t needed = generation->used;
-    generation->touched = needed > generation->touched ? needed : generation->touched;
-    shrink(generation, needed);
+    shrink(generation);
     generation->used = 1;
     generation->count = 0;
     generation->side_count = 0;

@@ -48,6 +48,15 @@ struct handle {
     char name[NAME_SIZE];
 };
 
+/* A write on its way. */
+struct begun {
+    int file; /* -1: none */
+    struct dm_slice bytes;
+    uint64_t offset;
+    uint64_t looks; /* until it has ended */
+    int failed;     /* how it ends, if not well */
+};
+
 struct dm_sim_disk {
     struct dm_disk port;
     struct node *nodes;
@@ -60,6 +69,8 @@ struct dm_sim_disk {
     bool stopped;
     struct fault write_fault, sync_fault;
     uint64_t reads;
+    uint64_t begins; /* seed of what becomes of begun writes; 0: none is begun */
+    struct begun begun;
 };
 
 uint64_t dm_test_random(uint64_t *state)
@@ -198,14 +209,19 @@ static void keep_sector(struct node *node, uint64_t sector)
     memcpy(node->synced + sector * SECTOR, node->now + sector * SECTOR, SECTOR);
 }
 
-static void sync_node(struct node *node)
+static void sync_sectors(struct node *node, uint64_t from, uint64_t to)
 {
-    for (uint64_t sector = node->dirty_from; sector < node->dirty_to; sector++) {
+    for (uint64_t sector = from; sector < to; sector++) {
         if (node->dirty[sector] != 0) {
             keep_sector(node, sector);
             node->dirty[sector] = 0;
         }
     }
+}
+
+static void sync_node(struct node *node)
+{
+    sync_sectors(node, node->dirty_from, node->dirty_to);
     node->dirty_from = node->dirty_to = 0;
     node->synced_size = node->size;
 }
@@ -390,6 +406,53 @@ static int sim_fdatasync(struct dm_disk *disk, int file)
     return 0;
 }
 
+/* What was begun is in the cache at once, and may survive from then on. */
+static int sim_begin(struct dm_disk *disk, int file, struct dm_slice bytes, uint64_t offset)
+{
+    struct dm_sim_disk *sim = sim_of(disk);
+    DM_ASSERT(sim->begun.file < 0 && handle_of(sim, file)->pages);
+    if (sim->begins == 0 || dm_test_random(&sim->begins) % 8 == 0) {
+        return -EAGAIN;
+    }
+    sim->begun = (struct begun){
+        .file = file,
+        .bytes = bytes,
+        .offset = offset,
+        .looks = dm_test_random(&sim->begins) % 4,
+        .failed = sim_pwrite(disk, file, bytes, offset),
+    };
+    if (sim->begun.failed == 0 && dm_test_random(&sim->begins) % 16 == 0) {
+        sim->begun.failed = -EAGAIN;
+    }
+    return 0;
+}
+
+static int sim_finish(struct dm_disk *disk, bool wait)
+{
+    struct dm_sim_disk *sim = sim_of(disk);
+    struct begun begun = sim->begun;
+    DM_ASSERT(begun.file >= 0);
+    if (begun.looks > 0 && !wait) {
+        sim->begun.looks--;
+        return -EINPROGRESS;
+    }
+    sim->begun.file = -1;
+    const struct handle *handle = handle_of(sim, begun.file);
+    if (begun.failed != 0 || gone(sim) || hits(&sim->sync_fault, handle->name)) {
+        return begun.failed != 0 ? begun.failed : -EIO;
+    }
+    /* Whoever changes the bytes meanwhile would have them half written. */
+    DM_ASSERT(memcmp(handle->node->now + begun.offset, begun.bytes.data, begun.bytes.size) == 0);
+    sync_sectors(handle->node, begun.offset / SECTOR, (begun.offset + begun.bytes.size) / SECTOR);
+    return 0;
+}
+
+static int sim_event(struct dm_disk *disk)
+{
+    (void)disk;
+    return -1; /* nobody waits: there is no thread */
+}
+
 /* From now on unaligned writes are mistakes of the caller. */
 static void sim_expect_pages(struct dm_disk *disk, int file)
 {
@@ -492,6 +555,9 @@ static const struct dm_disk_ops sim_ops = {
     .zero = sim_zero,
     .expect_pages = sim_expect_pages,
     .fdatasync = sim_fdatasync,
+    .begin = sim_begin,
+    .finish = sim_finish,
+    .event = sim_event,
     .size = sim_size,
     .allocate = sim_allocate,
     .rename = sim_rename,
@@ -505,6 +571,7 @@ struct dm_sim_disk *dm_sim_disk_create(void)
 {
     struct dm_sim_disk *sim = dm_xcalloc(1, sizeof *sim);
     sim->port.ops = &sim_ops;
+    sim->begun.file = -1;
     return sim;
 }
 
@@ -549,6 +616,7 @@ void dm_sim_disk_crash(struct dm_sim_disk *sim, uint64_t seed)
 void dm_sim_disk_kill(struct dm_sim_disk *sim)
 {
     memset(sim->handles, 0, sizeof sim->handles);
+    sim->begun.file = -1;
     sim->stopped = false;
     sim->stop_at = 0;
     sim->write_fault.left = sim->sync_fault.left = 0;
@@ -562,6 +630,11 @@ void dm_sim_disk_stop_at(struct dm_sim_disk *sim, uint64_t calls)
 uint64_t dm_sim_disk_reads(const struct dm_sim_disk *sim)
 {
     return sim->reads;
+}
+
+void dm_sim_disk_begins(struct dm_sim_disk *sim, uint64_t seed)
+{
+    sim->begins = seed;
 }
 
 bool dm_sim_disk_stopped(const struct dm_sim_disk *sim)

@@ -26,6 +26,10 @@ void dm_sim_disk_kill(struct dm_sim_disk *sim);
 void dm_sim_disk_stop_at(struct dm_sim_disk *sim, uint64_t calls);
 bool dm_sim_disk_stopped(const struct dm_sim_disk *sim);
 
+/* From now on writes can be begun, most of them; they take a while, and some are given
+ * back. 0: none (so at first). */
+void dm_sim_disk_begins(struct dm_sim_disk *sim, uint64_t seed);
+
 /* Calls of pread until now. */
 uint64_t dm_sim_disk_reads(const struct dm_sim_disk *sim);
 

@@ -53,6 +53,7 @@ static void world_init(struct world *w, uint64_t seed)
         .retention_ms = 3600000,
         .manual = true,
     };
+    dm_sim_disk_begins(w->sim, seed % 2 == 0 ? seed : 0);
     journal_model_init(&w->model, seed, 40000);
 }
 
@@ -83,8 +84,13 @@ static void follow(struct world *w, uint64_t seed)
         w->cursor_seq = dm_journal_oldest_seq(w->journal) - 1;
         dm_cursor_seek(w->cursor, w->cursor_seq);
     }
-    expect(journal_model_follow(&w->model, w->cursor, &w->cursor_seq, 1 + below(w, 5000)), seed);
-    assert_int_equal(w->cursor_seq, dm_journal_durable_seq(w->journal));
+    uint64_t durable_seq = dm_journal_durable_seq(w->journal); /* each look may find more */
+    size_t budget = 1 + below(w, 5000);
+    const char *wrong = journal_model_follow(&w->model, w->cursor, &w->cursor_seq, budget);
+    if (!dm_sim_disk_stopped(w->sim)) { /* it may be in the middle of this */
+        expect(wrong, seed);
+        assert_true(w->cursor_seq >= durable_seq);
+    }
 }
 
 static void trim(struct world *w)

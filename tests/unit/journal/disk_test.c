@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -99,6 +100,47 @@ static void pages_are_seen_by_readers_at_once(void **state)
     p->disk->ops->close(p->disk, file);
 }
 
+static void await_end(struct dm_disk *disk)
+{
+    struct pollfd wanted = {.fd = disk->ops->event(disk), .events = POLLIN};
+    assert_int_equal(poll(&wanted, 1, -1), 1);
+}
+
+static void what_is_begun_ends_by_itself(void **state)
+{
+    struct place *p = *state;
+    struct dm_disk *disk = p->disk;
+    int file = disk->ops->open(disk, "f", true);
+    assert_true(file >= 0 && disk->ops->event(disk) >= 0);
+    assert_int_equal(disk->ops->zero(disk, file, 64 * DM_DISK_PAGE, 0), 0);
+    assert_int_equal(disk->ops->fdatasync(disk, file), 0);
+    uint8_t *pages = pages_of(2, 0);
+    struct dm_slice both = dm_slice(pages, 2 * DM_DISK_PAGE);
+    /* Through the cache it would be written here and now. */
+    assert_int_equal(disk->ops->begin(disk, file, both, 0), -EAGAIN);
+    disk->ops->expect_pages(disk, file);
+    unsigned ended = 0;
+    for (uint8_t i = 1; i < 60; i++) {
+        memset(pages, i, 2 * DM_DISK_PAGE);
+        assert_int_equal(disk->ops->begin(disk, file, both, i * DM_DISK_PAGE), 0);
+        if (i % 2 == 0) {
+            await_end(disk);
+        }
+        int failed = disk->ops->finish(disk, i % 2 != 0);
+        if (failed ==
+            -EAGAIN) { /* it may not wait for the file system, which commits now and then */
+            assert_int_equal(disk->ops->pwrite(disk, file, both, i * DM_DISK_PAGE), 0);
+        } else {
+            assert_int_equal(failed, 0);
+            ended++;
+        }
+        assert_holds(p, i * DM_DISK_PAGE, pages, 2 * DM_DISK_PAGE);
+    }
+    assert_true(ended > 0);
+    disk->ops->close(disk, file);
+    free(pages);
+}
+
 /* A file system may want something else than what we call a page: then it gets what it can
  * do. Here it is we who break the promise. */
 static void what_cannot_be_written_directly_goes_through_the_cache(void **state)
@@ -122,6 +164,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(zeros_replace_what_was_there),
         CASE(pages_are_seen_by_readers_at_once),
+        CASE(what_is_begun_ends_by_itself),
         CASE(what_cannot_be_written_directly_goes_through_the_cache),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

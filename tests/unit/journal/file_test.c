@@ -63,6 +63,14 @@ static int set_up(void **state)
     return 0;
 }
 
+/* With a disk that writes by itself, too. */
+static int set_up_begun(void **state)
+{
+    (void)set_up(state);
+    dm_sim_disk_begins(((struct bench *)*state)->sim, 1);
+    return 0;
+}
+
 static int tear_down(void **state)
 {
     struct bench *b = *state;
@@ -736,43 +744,45 @@ static void who_follows_with_pauses_misses_nothing(void **state)
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define BEGUN(name) ((struct CMUnitTest){#name ", begun", name, set_up_begun, tear_down, NULL})
+#define BOTH(name) CASE(name), BEGUN(name)
 
 int main(void)
 {
     dm_log_configure(DM_LOG_ERROR + 1, DM_LOG_FORMAT_LOGFMT);
     const struct CMUnitTest tests[] = {
-        CASE(a_new_journal_is_empty),
+        BOTH(a_new_journal_is_empty),
         CASE(an_entry_is_durable_only_after_write_and_sync),
-        CASE(what_was_not_flushed_is_not_written),
-        CASE(what_gathers_meanwhile_becomes_the_next_batch),
-        CASE(closing_makes_all_durable),
-        CASE(numbers_go_on_over_reopening),
-        CASE(a_segment_of_another_size_is_read_on),
-        CASE(a_wrong_segment_size_is_refused),
-        CASE(replay_refuses_what_the_log_has_not),
-        CASE(damage_before_the_tail_is_refused_naming_file_and_offset),
-        CASE(a_damaged_or_missing_segment_is_refused),
-        CASE(damage_in_an_old_segment_is_found_when_it_is_read),
-        CASE(no_flipped_bit_is_ever_read_as_good),
-        CASE(a_payload_that_looks_like_a_batch_is_none),
-        CASE(no_space_waits_and_recovers_by_itself),
-        CASE(a_trim_makes_space),
-        CASE(a_failed_sync_is_final),
-        CASE(a_failed_write_is_final),
-        CASE(a_failure_to_prepare_is_not_final),
-        CASE(trimming_by_bytes_keeps_what_is_not_applied),
-        CASE(trimming_by_age_drops_what_is_old),
-        CASE(closing_drops_what_was_trimmed),
-        CASE(dropped_files_are_recycled_within_bounds),
-        CASE(files_on_their_way_are_cleared_at_open),
-        CASE(a_cursor_waits_at_the_end_and_goes_on),
-        CASE(a_cursor_ahead_of_the_log_waits_for_it),
-        CASE(a_cursor_passed_by_retention_is_gone),
-        CASE(a_cursor_at_the_end_outlives_the_drop_of_its_segment),
-        CASE(a_known_place_is_found_quickly),
-        CASE(nothing_is_spent_without_budget),
-        CASE(who_follows_closely_reads_from_memory),
-        CASE(who_follows_with_pauses_misses_nothing),
+        BOTH(what_was_not_flushed_is_not_written),
+        BOTH(what_gathers_meanwhile_becomes_the_next_batch),
+        BOTH(closing_makes_all_durable),
+        BOTH(numbers_go_on_over_reopening),
+        BOTH(a_segment_of_another_size_is_read_on),
+        BOTH(a_wrong_segment_size_is_refused),
+        BOTH(replay_refuses_what_the_log_has_not),
+        BOTH(damage_before_the_tail_is_refused_naming_file_and_offset),
+        BOTH(a_damaged_or_missing_segment_is_refused),
+        BOTH(damage_in_an_old_segment_is_found_when_it_is_read),
+        BOTH(no_flipped_bit_is_ever_read_as_good),
+        BOTH(a_payload_that_looks_like_a_batch_is_none),
+        BOTH(no_space_waits_and_recovers_by_itself),
+        BOTH(a_trim_makes_space),
+        BOTH(a_failed_sync_is_final),
+        BOTH(a_failed_write_is_final),
+        BOTH(a_failure_to_prepare_is_not_final),
+        BOTH(trimming_by_bytes_keeps_what_is_not_applied),
+        BOTH(trimming_by_age_drops_what_is_old),
+        BOTH(closing_drops_what_was_trimmed),
+        BOTH(dropped_files_are_recycled_within_bounds),
+        BOTH(files_on_their_way_are_cleared_at_open),
+        BOTH(a_cursor_waits_at_the_end_and_goes_on),
+        BOTH(a_cursor_ahead_of_the_log_waits_for_it),
+        BOTH(a_cursor_passed_by_retention_is_gone),
+        BOTH(a_cursor_at_the_end_outlives_the_drop_of_its_segment),
+        BOTH(a_known_place_is_found_quickly),
+        BOTH(nothing_is_spent_without_budget),
+        BOTH(who_follows_closely_reads_from_memory),
+        BOTH(who_follows_with_pauses_misses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,10 +7,11 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <pthread.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -32,9 +33,7 @@ struct stage {
     struct dm_journal_options options;
     struct dm_journal *journal;
     struct journal_model model;
-    pthread_mutex_t mutex;
-    pthread_cond_t bell;
-    unsigned rung;
+    int bell; /* rung by the journal's thread */
 };
 
 static struct dm_disk *real_of(struct dm_disk *disk)
@@ -77,6 +76,21 @@ static int narrow_fdatasync(struct dm_disk *disk, int file)
     return real_of(disk)->ops->fdatasync(real_of(disk), file);
 }
 
+static int narrow_begin(struct dm_disk *disk, int file, struct dm_slice bytes, uint64_t offset)
+{
+    return real_of(disk)->ops->begin(real_of(disk), file, bytes, offset);
+}
+
+static int narrow_finish(struct dm_disk *disk, bool wait)
+{
+    return real_of(disk)->ops->finish(real_of(disk), wait);
+}
+
+static int narrow_event(struct dm_disk *disk)
+{
+    return real_of(disk)->ops->event(real_of(disk));
+}
+
 static int64_t narrow_size(struct dm_disk *disk, int file)
 {
     return real_of(disk)->ops->size(real_of(disk), file);
@@ -113,22 +127,18 @@ static int narrow_list(struct dm_disk *disk, void (*each)(void *context, const c
 
 static void ring(void *context)
 {
-    struct stage *s = context;
-    (void)pthread_mutex_lock(&s->mutex);
-    s->rung++;
-    (void)pthread_cond_signal(&s->bell);
-    (void)pthread_mutex_unlock(&s->mutex);
+    assert_int_equal(eventfd_write(((struct stage *)context)->bell, 1), 0);
 }
 
-/* Until the bell has rung since `seen`, which is brought up to date. */
-static void wait_for_bell(struct stage *s, unsigned *seen)
+/* Until more is durable or the state has changed, as the loop waits for it. */
+static void wait_for_journal(struct stage *s)
 {
-    (void)pthread_mutex_lock(&s->mutex);
-    while (s->rung == *seen) {
-        (void)pthread_cond_wait(&s->bell, &s->mutex);
-    }
-    *seen = s->rung;
-    (void)pthread_mutex_unlock(&s->mutex);
+    struct pollfd wanted[] = {{.fd = s->bell, .events = POLLIN},
+                              {.fd = dm_journal_event(s->journal), .events = POLLIN}};
+    eventfd_t count;
+    assert_true(poll(wanted, 2, -1) > 0);
+    (void)eventfd_read(wanted[0].fd, &count);
+    (void)eventfd_read(wanted[1].fd, &count);
 }
 
 static void open_journal(struct stage *s)
@@ -155,6 +165,9 @@ static int set_up(void **state)
         .zero = narrow_zero,
         .expect_pages = narrow_expect_pages,
         .fdatasync = narrow_fdatasync,
+        .begin = narrow_begin,
+        .finish = narrow_finish,
+        .event = narrow_event,
         .size = narrow_size,
         .allocate = narrow_allocate,
         .rename = narrow_rename,
@@ -163,8 +176,8 @@ static int set_up(void **state)
         .list = narrow_list,
     };
     s->disk.base.ops = &s->disk.ops;
-    (void)pthread_mutex_init(&s->mutex, NULL);
-    (void)pthread_cond_init(&s->bell, NULL);
+    s->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    assert_true(s->bell >= 0);
     s->options = (struct dm_journal_options){
         .disk = &s->disk.base,
         .clock = dm_clock_system(),
@@ -194,8 +207,7 @@ static int tear_down(void **state)
     real->ops->destroy(real);
     assert_int_equal(rmdir(s->path), 0);
     journal_model_finish(&s->model);
-    (void)pthread_cond_destroy(&s->bell);
-    (void)pthread_mutex_destroy(&s->mutex);
+    (void)close(s->bell);
     free(s);
     return 0;
 }
@@ -223,10 +235,9 @@ static void loop_and_writer_work_side_by_side(void **state)
     for (int turn = 0; turn < 1500; turn++) {
         one_turn(s, cursor, &seq, &random);
     }
-    unsigned seen = 0;
     while (dm_journal_durable(s->journal) < s->model.last_lsn) {
         dm_journal_flush(s->journal);
-        wait_for_bell(s, &seen);
+        wait_for_journal(s);
     }
     assert_null(journal_model_follow(&s->model, cursor, &seq, 3000));
     assert_int_equal(seq, s->model.last_seq);
@@ -255,21 +266,20 @@ static void closing_with_much_gathered_makes_it_durable(void **state)
 static void a_full_disk_is_waited_for(void **state)
 {
     struct stage *s = *state;
-    unsigned seen = 0;
     atomic_store(&s->disk.full, true);
     while (dm_journal_state(s->journal, NULL) == DM_JOURNAL_OK) {
         for (int i = 0; i < 50; i++) {
             journal_model_append(&s->model, s->journal);
         }
         dm_journal_flush(s->journal);
-        wait_for_bell(s, &seen);
+        wait_for_journal(s);
     }
     assert_int_equal(dm_journal_state(s->journal, NULL), DM_JOURNAL_FULL);
     assert_true(dm_journal_durable(s->journal) < s->model.last_lsn);
     atomic_store(&s->disk.full, false);
     while (dm_journal_durable(s->journal) < s->model.last_lsn) {
         dm_journal_flush(s->journal);
-        wait_for_bell(s, &seen);
+        wait_for_journal(s);
     }
     assert_int_equal(dm_journal_state(s->journal, NULL), DM_JOURNAL_OK);
     assert_null(journal_model_check_events(&s->model, s->journal, 0, 100000));

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -500,6 +502,61 @@ static void a_recycled_generation_comes_back_empty(void **state)
     dm_overlay_destroy(overlay);
 }
 
+/* Does the page of this address have memory of its own? */
+static bool resident(const uint8_t *at)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    unsigned char in_core = 0;
+    return mincore((void *)((uintptr_t)at / page * page), page, &in_core) == 0 && (in_core & 1);
+}
+
+/* Puts that many contacts, all new to this generation; where the last of them lies. */
+static const uint8_t *put_many(struct dm_overlay *overlay, int count)
+{
+    static const uint8_t record[400] = {1};
+    struct dm_slice value = {0};
+    uint64_t lsn;
+    for (int i = 0; i < count; i++) {
+        struct dm_key key;
+        char name[16];
+        (void)snprintf(name, sizeof name, "%d", i);
+        dm_key_make(&key, 1, dm_slice_str(name));
+        struct dm_hashed_key hashed = dm_overlay_key(dm_key_slice(&key));
+        assert_true(dm_overlay_put(overlay, hashed, dm_slice(record, sizeof record), 1));
+        assert_true(dm_overlay_get(overlay, hashed, &value, &lsn));
+    }
+    return value.data;
+}
+
+static void recycle_current(struct dm_overlay *overlay)
+{
+    assert_non_null(dm_overlay_freeze(overlay, 1));
+    dm_generation_recycle(dm_overlay_drop(overlay));
+}
+
+static void the_memory_of_a_burst_stays_for_the_next_and_goes_back_by_and_by(void **state)
+{
+    (void)state;
+    struct dm_overlay *overlay = dm_overlay_create(100000);
+    const uint8_t *last = put_many(overlay, 60000);
+    const uint8_t *early = last - (20 << 20), *late = last - (8 << 20);
+    recycle_current(overlay); /* to be the current one again after another */
+    for (int i = 0; i < 3; i++) {
+        (void)put_many(overlay, 1);
+        recycle_current(overlay);
+    }
+    assert_true(resident(early));
+    assert_true(resident(late));
+    assert_false(resident(last));
+    for (int i = 0; i < 60; i++) {
+        (void)put_many(overlay, 1);
+        recycle_current(overlay);
+    }
+    assert_false(resident(late));
+    assert_false(resident(early));
+    dm_overlay_destroy(overlay);
+}
+
 static void put(struct dm_overlay *overlay, const char *contact, const char *value)
 {
     struct dm_key key;
@@ -559,6 +616,7 @@ int main(void)
         cmocka_unit_test(it_grows_to_many_contacts),
         cmocka_unit_test(sorting_gives_byte_order),
         cmocka_unit_test(a_recycled_generation_comes_back_empty),
+        cmocka_unit_test(the_memory_of_a_burst_stays_for_the_next_and_goes_back_by_and_by),
         cmocka_unit_test(the_generation_applied_last_stays_until_another_is),
         cmocka_unit_test(any_history_reads_and_walks_like_the_model),
     };
