@@ -115,7 +115,7 @@ static int folder_begin(struct dm_disk *disk, int file, struct dm_slice bytes, u
     }
     struct iocb *begun = &folder->begun;
     /* The library's type has no const; nothing is written there. */
-    io_prep_pwrite(begun, file, (void *)(uintptr_t)bytes.data, bytes.size, (long long)offset);
+    io_prep_pwrite(begun, file, (void *)bytes.data, bytes.size, (long long)offset);
     begun->aio_rw_flags = RWF_DSYNC | RWF_NOWAIT;
     io_set_eventfd(begun, folder->event);
     return io_submit(folder->aio, 1, &begun) == 1 ? 0 : -EAGAIN;
