@@ -7,10 +7,11 @@
 #include "base/clock.h"
 #include "journal/journal.h"
 
-#include <pthread.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,9 +20,6 @@ enum { BATCHES = 300, APPENDS = 2000000, APPENDS_A_TURN = 2000, PAYLOAD_MAX = 40
 struct bench {
     struct dm_journal *journal;
     struct dm_clock clock;
-    pthread_mutex_t mutex;
-    pthread_cond_t bell;
-    unsigned rung, seen;
     uint64_t seq;
     uint8_t payload[PAYLOAD_MAX];
     size_t payload_size;
@@ -33,23 +31,12 @@ static void die(const char *what)
     exit(1); /* NOLINT(concurrency-mt-unsafe) */
 }
 
-static void ring(void *context)
+static void wait_for_journal(const struct bench *bench)
 {
-    struct bench *bench = context;
-    (void)pthread_mutex_lock(&bench->mutex);
-    bench->rung++;
-    (void)pthread_cond_signal(&bench->bell);
-    (void)pthread_mutex_unlock(&bench->mutex);
-}
-
-static void wait_for_bell(struct bench *bench)
-{
-    (void)pthread_mutex_lock(&bench->mutex);
-    while (bench->rung == bench->seen) {
-        (void)pthread_cond_wait(&bench->bell, &bench->mutex);
-    }
-    bench->seen = bench->rung;
-    (void)pthread_mutex_unlock(&bench->mutex);
+    struct pollfd wanted = {.fd = dm_journal_event(bench->journal), .events = POLLIN};
+    eventfd_t count;
+    (void)poll(&wanted, 1, -1);
+    (void)eventfd_read(wanted.fd, &count);
 }
 
 static uint64_t now_ns(const struct bench *bench)
@@ -70,7 +57,7 @@ static void wait_until_durable(struct bench *bench)
 {
     while (dm_journal_durable(bench->journal) < dm_journal_last(bench->journal)) {
         dm_journal_flush(bench->journal);
-        wait_for_bell(bench);
+        wait_for_journal(bench);
     }
 }
 
@@ -107,7 +94,7 @@ static void bench_stream(struct bench *bench)
         appending_ns += now_ns(bench) - turn;
         while (dm_journal_pending(bench->journal) > (8U << 20)) {
             dm_journal_flush(bench->journal);
-            wait_for_bell(bench);
+            wait_for_journal(bench);
         }
     }
     wait_until_durable(bench);
@@ -186,11 +173,8 @@ int main(int argc, char **argv)
     if (disk == NULL) {
         die("cannot open the folder");
     }
-    (void)pthread_mutex_init(&bench.mutex, NULL);
-    (void)pthread_cond_init(&bench.bell, NULL);
     memset(bench.payload, 'x', sizeof bench.payload);
-    struct dm_journal_options options = {
-        .disk = disk, .clock = bench.clock, .notify = ring, .notify_context = &bench};
+    struct dm_journal_options options = {.disk = disk, .clock = bench.clock};
     struct dm_error error;
     if (dm_journal_open_file(&bench.journal, &options, &error) != DM_OK) {
         die(error.message);

@@ -56,8 +56,8 @@ int dm_engine_turn(struct dm_engine *engine);
 void dm_engine_flush(struct dm_engine *engine);
 
 uint64_t dm_engine_durable(struct dm_engine *engine);
-/* An eventfd that becomes readable when that has moved: who waits for it reads it, and calls
- * dm_engine_turn. -1: there is none. Besides it, `notify` tells. */
+/* An eventfd that becomes readable when that has moved, or nothing can be written any more:
+ * who waits for it reads it, and calls dm_engine_turn. -1: nothing moves by itself. */
 int dm_engine_event(struct dm_engine *engine);
 /* OK; UNAVAILABLE when nothing can be written (the sentence says why). */
 enum dm_code dm_engine_writable(struct dm_engine *engine, struct dm_error *error);

@@ -8,7 +8,6 @@
 #include <libaio.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -22,8 +21,7 @@
 struct folder {
     struct dm_disk base;
     int fd;
-    io_context_t aio;
-    int event;         /* -1: no asynchronous I/O */
+    io_context_t aio;  /* NULL: the machine has none to give */
     struct iocb begun; /* what is under way */
 };
 
@@ -106,10 +104,11 @@ static int folder_fdatasync(struct dm_disk *disk, int file)
 
 /* Only what goes past the page cache: else it would all happen in this call. Nor may it
  * wait for the file system, whose own journal is being committed, say. */
-static int folder_begin(struct dm_disk *disk, int file, struct dm_slice bytes, uint64_t offset)
+static int folder_begin(struct dm_disk *disk, int file, struct dm_slice bytes, uint64_t offset,
+                        int event)
 {
     struct folder *folder = folder_of(disk);
-    int flags = folder->event < 0 ? 0 : fcntl(file, F_GETFL);
+    int flags = folder->aio == NULL ? 0 : fcntl(file, F_GETFL);
     if (flags < 0 || (flags & O_DIRECT) == 0) {
         return -EAGAIN;
     }
@@ -117,7 +116,7 @@ static int folder_begin(struct dm_disk *disk, int file, struct dm_slice bytes, u
     /* The library's type has no const; nothing is written there. */
     io_prep_pwrite(begun, file, (void *)bytes.data, bytes.size, (long long)offset);
     begun->aio_rw_flags = RWF_DSYNC | RWF_NOWAIT;
-    io_set_eventfd(begun, folder->event);
+    io_set_eventfd(begun, event);
     return io_submit(folder->aio, 1, &begun) == 1 ? 0 : -EAGAIN;
 }
 
@@ -133,8 +132,6 @@ static int folder_finish(struct dm_disk *disk, bool wait)
     if (got <= 0) {
         return got == 0 ? -EINPROGRESS : got;
     }
-    eventfd_t count;
-    (void)eventfd_read(folder->event, &count); /* nobody need wake for it any more */
     long wrote = (long)end.res;
     if (wrote == -EINVAL || wrote == -EOPNOTSUPP) {
         return -EAGAIN; /* other sizes, or without these flags: pwrite finds a way */
@@ -143,31 +140,6 @@ static int folder_finish(struct dm_disk *disk, bool wait)
         return (int)wrote;
     }
     return (size_t)wrote == folder->begun.u.c.nbytes ? 0 : -EAGAIN;
-}
-
-static int folder_event(struct dm_disk *disk)
-{
-    return folder_of(disk)->event;
-}
-
-static void open_aio(struct folder *folder)
-{
-    folder->event = -1;
-    if (io_setup(1, &folder->aio) != 0) {
-        return;
-    }
-    folder->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (folder->event < 0) {
-        (void)io_destroy(folder->aio);
-    }
-}
-
-static void close_aio(struct folder *folder)
-{
-    if (folder->event >= 0) {
-        (void)io_destroy(folder->aio);
-        (void)close(folder->event);
-    }
 }
 
 /* Zeros are written once and read never: in the cache they would cost a copy, and its
@@ -254,7 +226,9 @@ static int folder_list(struct dm_disk *disk, void (*each)(void *context, const c
 
 static void folder_destroy(struct dm_disk *disk)
 {
-    close_aio(folder_of(disk));
+    if (folder_of(disk)->aio != NULL) {
+        (void)io_destroy(folder_of(disk)->aio);
+    }
     (void)close(folder_of(disk)->fd);
     free(folder_of(disk));
 }
@@ -269,7 +243,6 @@ static const struct dm_disk_ops folder_ops = {
     .fdatasync = folder_fdatasync,
     .begin = folder_begin,
     .finish = folder_finish,
-    .event = folder_event,
     .size = folder_size,
     .allocate = folder_allocate,
     .rename = folder_rename,
@@ -293,6 +266,8 @@ struct dm_disk *dm_disk_folder(const char *path)
     }
     struct folder *folder = dm_xcalloc(1, sizeof *folder);
     *folder = (struct folder){.base = {.ops = &folder_ops}, .fd = fd};
-    open_aio(folder);
+    if (io_setup(1, &folder->aio) != 0) {
+        folder->aio = NULL;
+    }
     return &folder->base;
 }

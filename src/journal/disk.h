@@ -33,14 +33,11 @@ struct dm_disk_ops {
     int (*fdatasync)(struct dm_disk *disk, int file);
     /* Begins to write pages and to make them durable, and waits for nothing: 0, or -EAGAIN:
      * not now, or never here. One at a time; the bytes stay as they are until `finish` has
-     * told the end of it. */
-    int (*begin)(struct dm_disk *disk, int file, struct dm_slice bytes, uint64_t offset);
+     * told the end of it, which is also written to `event`, an eventfd, just afterwards. */
+    int (*begin)(struct dm_disk *disk, int file, struct dm_slice bytes, uint64_t offset, int event);
     /* 0: all is durable. -EINPROGRESS: not yet (`wait`: this never comes). -EAGAIN: it may be
      * there or not: pwrite and fdatasync the same. Else -errno. */
     int (*finish)(struct dm_disk *disk, bool wait);
-    /* An eventfd that becomes readable when what was begun has ended, at times just after
-     * `finish` told it: who waits for it reads it. -1: nothing is ever begun here. */
-    int (*event)(struct dm_disk *disk);
     int64_t (*size)(struct dm_disk *disk, int file);
     /* Reserves blocks, so that later writes below `size` do not fail for lack of space. */
     int (*allocate)(struct dm_disk *disk, int file, uint64_t size);

@@ -416,8 +416,7 @@ static void file_stats(struct dm_journal *journal, struct dm_journal_stats *stat
 
 static int file_event(struct dm_journal *journal)
 {
-    struct dm_disk *disk = dm_file_journal_of(journal)->options.disk;
-    return disk->ops->event(disk);
+    return dm_file_journal_of(journal)->writer.event;
 }
 
 /* ---- opening and closing -------------------------------------------------------------- */
@@ -507,7 +506,9 @@ enum dm_code dm_journal_open_file(struct dm_journal **journal,
     size_t most = (size_t)DM_JOURNAL_BATCH_MAX - END_SIZE_MAX - DM_DISK_PAGE;
     j->batch_size_max = room < most ? (size_t)room : most;
     dm_writer_init(&j->writer, &checked);
-    code = dm_file_recover(j, error);
+    code = j->writer.event >= 0 ? dm_file_recover(j, error)
+                                : dm_fail(error, DM_RESOURCE_EXHAUSTED,
+                                          "the journal cannot have a descriptor for its event");
     if (code == DM_OK && !checked.manual && !dm_writer_start(&j->writer)) {
         code = dm_fail(error, DM_RESOURCE_EXHAUSTED, "the journal cannot start its thread");
     }

@@ -65,8 +65,8 @@ size_t dm_journal_pending(struct dm_journal *journal); /* bytes */
 enum dm_journal_state dm_journal_state(struct dm_journal *journal, struct dm_error *error);
 void dm_journal_stats(struct dm_journal *journal, struct dm_journal_stats *stats);
 
-/* An eventfd that becomes readable when more is durable: who waits for it reads it, then asks
- * dm_journal_durable. -1: there is none. Besides it, the options' `notify` tells. */
+/* An eventfd that becomes readable when more is durable or the state has changed: who waits
+ * for it reads it, then asks. -1: nothing happens by itself here. */
 int dm_journal_event(struct dm_journal *journal);
 
 /* Drops the oldest segments while all they hold is at or below `applied_lsn` and they
@@ -101,10 +101,7 @@ struct dm_journal_options {
     uint64_t segment_size;   /* 0: DM_SEGMENT_SIZE */
     int64_t retention_bytes; /* 0: DM_RETENTION_BYTES */
     int64_t retention_ms;    /* 0: DM_RETENTION_MS */
-    /* Called from the writer thread when more is durable or the state changed. */
-    void (*notify)(void *context);
-    void *notify_context;
-    bool manual; /* no thread: the owner calls dm_journal_work (tests, simulation) */
+    bool manual;             /* no thread: the owner calls dm_journal_work (tests, simulation) */
 };
 
 /* Opens or creates. A torn tail (an incomplete last batch) is cut, with a log line.

@@ -8,10 +8,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 /* When all goes well: a job is handed over, its batch is written and synced, `done`
- * moves, the owner is notified. The disk does it by itself, and its event wakes the owner;
+ * moves, the event tells the owner. The disk does it by itself, and writes to the event;
  * what it cannot begin, or gives back, goes to the thread, which may wait. At the end of a
  * segment, the job names a new one: a spare file gets its header, is synced, renamed and the
  * folder synced, before the batch goes into it.
@@ -52,9 +54,7 @@ static void set_state(struct dm_writer *w, enum dm_journal_state state)
 
 static void notify(struct dm_writer *w)
 {
-    if (w->notify != NULL) {
-        w->notify(w->notify_context);
-    }
+    (void)eventfd_write(w->event, 1);
 }
 
 /* Always false. */
@@ -328,9 +328,18 @@ void dm_writer_hand(struct dm_writer *w, const struct dm_job *job)
     w->job = *job;
     w->began_ns = dm_clock_monotonic_ns(&w->clock);
     w->begun = w->segment == job->segment.number &&
-               w->disk->ops->begin(w->disk, w->file, job->bytes, job->offset) == 0;
+               w->disk->ops->begin(w->disk, w->file, job->bytes, job->offset, w->event) == 0;
     if (!w->begun) {
         pass_job(w);
+    }
+}
+
+/* The owner knows already. What else may have rung is a change of state. */
+static void unring(struct dm_writer *w)
+{
+    eventfd_t count;
+    if (eventfd_read(w->event, &count) == 0 && dm_writer_state(w) != DM_JOURNAL_OK) {
+        notify(w);
     }
 }
 
@@ -343,6 +352,7 @@ void dm_writer_poll(struct dm_writer *w, bool wait)
     w->begun = false;
     if (failed == 0) {
         end_job(w, w->began_ns);
+        unring(w);
     } else if (failed == -EAGAIN || may_pass(failed)) {
         pass_job(w);
     } else {
@@ -525,8 +535,7 @@ void dm_writer_init(struct dm_writer *w, const struct dm_journal_options *option
         .disk = options->disk,
         .clock = options->clock,
         .segment_size = options->segment_size,
-        .notify = options->notify,
-        .notify_context = options->notify_context,
+        .event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
         .file = -1,
         .next_file = -1,
         .preparing = -1,
@@ -547,6 +556,9 @@ void dm_writer_finish(struct dm_writer *w)
         if (files[i] >= 0) {
             w->disk->ops->close(w->disk, files[i]);
         }
+    }
+    if (w->event >= 0) {
+        (void)close(w->event);
     }
     (void)pthread_cond_destroy(&w->wake);
     (void)pthread_mutex_destroy(&w->mutex);

@@ -35,8 +35,7 @@ struct dm_writer {
     struct dm_disk *disk;
     struct dm_clock clock;
     uint64_t segment_size;
-    void (*notify)(void *context);
-    void *notify_context;
+    int event; /* an eventfd; what it tells: dm_journal_event. -1: there was none to be had */
 
     pthread_t thread;
     pthread_mutex_t mutex;

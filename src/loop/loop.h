@@ -50,8 +50,8 @@ struct dm_clock dm_loop_calls_clock(struct dm_loop *loop);
 /* After dm_loop_run; what was attached may be gone by then. NULL: no effect. */
 void dm_loop_destroy(struct dm_loop *loop);
 
-/* From any thread: more is durable, or a sweep is done; take a turn soon. `loop` is a
- * struct dm_loop; void, so that it fits the notify of journal and engine. */
+/* From any thread: a sweep is done; take a turn soon. `loop` is a struct dm_loop; void, so
+ * that it fits the engine's notify. */
 void dm_loop_ring(void *loop);
 
 /* Borrowed until dm_loop_run has returned. */

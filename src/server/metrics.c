@@ -108,7 +108,7 @@ static void put_journal(struct dm_buf *out, const struct dm_engine_stats *stats)
     gauge(out, "journal_oldest_seq", journal->oldest_seq, "Oldest event that is kept.");
     counter(out, "journal_appended_bytes_total", journal->appended_bytes,
             "Bytes appended since start.");
-    head(out, "journal_sync_seconds", "histogram", "Time of one sync.");
+    head(out, "journal_sync_seconds", "histogram", "Time until a batch was durable.");
     histogram(out, "journal_sync_seconds", "", &journal->sync_us, 1e6, bounds_us);
     head(out, "journal_batch_entries", "histogram", "Entries that one sync made durable.");
     histogram(out, "journal_batch_entries", "", &journal->batch_entries, 1, bounds_count);

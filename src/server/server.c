@@ -126,8 +126,6 @@ static enum dm_code open_journal(struct server *server, struct dm_error *error)
         .segment_size = (uint64_t)server->options->segment_bytes,
         .retention_bytes = server->options->retention_bytes,
         .retention_ms = server->options->retention_ms,
-        .notify = dm_loop_ring,
-        .notify_context = server->loop,
     };
     enum dm_code code = dm_journal_open_file(&server->journal, &options, error);
     if (code == DM_OK) {
@@ -188,7 +186,7 @@ static enum dm_code open_all(struct server *server, struct dm_error *error)
     return code;
 }
 
-/* The loop goes last: until the threads of engine and journal end, they ring its bell. */
+/* The loop goes last: until the engine's thread ends, it rings its bell. */
 static void close_all(struct server *server)
 {
     if (server->rpc != NULL) {

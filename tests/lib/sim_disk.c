@@ -407,8 +407,10 @@ static int sim_fdatasync(struct dm_disk *disk, int file)
 }
 
 /* What was begun is in the cache at once, and may survive from then on. */
-static int sim_begin(struct dm_disk *disk, int file, struct dm_slice bytes, uint64_t offset)
+static int sim_begin(struct dm_disk *disk, int file, struct dm_slice bytes, uint64_t offset,
+                     int event)
 {
+    (void)event; /* nobody waits for it: there is no thread */
     struct dm_sim_disk *sim = sim_of(disk);
     DM_ASSERT(sim->begun.file < 0 && handle_of(sim, file)->pages);
     if (sim->begins == 0 || dm_test_random(&sim->begins) % 8 == 0) {
@@ -445,12 +447,6 @@ static int sim_finish(struct dm_disk *disk, bool wait)
     DM_ASSERT(memcmp(handle->node->now + begun.offset, begun.bytes.data, begun.bytes.size) == 0);
     sync_sectors(handle->node, begun.offset / SECTOR, (begun.offset + begun.bytes.size) / SECTOR);
     return 0;
-}
-
-static int sim_event(struct dm_disk *disk)
-{
-    (void)disk;
-    return -1; /* nobody waits: there is no thread */
 }
 
 /* From now on unaligned writes are mistakes of the caller. */
@@ -557,7 +553,6 @@ static const struct dm_disk_ops sim_ops = {
     .fdatasync = sim_fdatasync,
     .begin = sim_begin,
     .finish = sim_finish,
-    .event = sim_event,
     .size = sim_size,
     .allocate = sim_allocate,
     .rename = sim_rename,

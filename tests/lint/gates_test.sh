@@ -54,7 +54,7 @@ fi
 
 refuses "clang-format (run: clang-format -i)" src/base/a.c <<<'int  a;'
 refuses "an include with '..'" src/base/a.h <<<'#include "../core/step.h"'
-for header in uv.h lmdb.h nghttp2/nghttp2.h llhttp.h; do
+for header in uv.h lmdb.h libaio.h nghttp2/nghttp2.h llhttp.h; do
     refuses "<${header//./\\.}> is included where it must not be" src/core/a.h <<<"#include <$header>"
 done
 function_of 70 | refuses "a function of 70 lines or more" src/base/a.c

@@ -7,9 +7,11 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "journal/disk.h"
@@ -100,45 +102,52 @@ static void pages_are_seen_by_readers_at_once(void **state)
     p->disk->ops->close(p->disk, file);
 }
 
-static void await_end(struct dm_disk *disk)
+/* One page, by `begin`. False: it was given back, and is written the other way. */
+static bool begin_page(struct dm_disk *disk, int file, struct dm_slice page, uint64_t offset,
+                       bool wait)
 {
-    struct pollfd wanted = {.fd = disk->ops->event(disk), .events = POLLIN};
-    assert_int_equal(poll(&wanted, 1, -1), 1);
+    struct pollfd wanted = {.fd = eventfd(0, EFD_CLOEXEC), .events = POLLIN};
+    int failed = disk->ops->begin(disk, file, page, offset, wanted.fd);
+    if (failed == 0) {
+        assert_true(wait || poll(&wanted, 1, -1) == 1);
+        failed = disk->ops->finish(disk, wait);
+    }
+    (void)close(wanted.fd);
+    if (failed != 0) {
+        assert_int_equal(failed, -EAGAIN);
+        assert_int_equal(disk->ops->pwrite(disk, file, page, offset), 0);
+    }
+    return failed == 0;
 }
 
 static void what_is_begun_ends_by_itself(void **state)
 {
     struct place *p = *state;
     struct dm_disk *disk = p->disk;
+    enum { PAGES = 60 };
+    uint8_t *pages = pages_of(PAGES, 0);
     int file = disk->ops->open(disk, "f", true);
-    assert_true(file >= 0 && disk->ops->event(disk) >= 0);
-    assert_int_equal(disk->ops->zero(disk, file, 64 * DM_DISK_PAGE, 0), 0);
+    assert_true(file >= 0);
+    assert_int_equal(disk->ops->zero(disk, file, PAGES * DM_DISK_PAGE, 0), 0);
     assert_int_equal(disk->ops->fdatasync(disk, file), 0);
-    uint8_t *pages = pages_of(2, 0);
-    struct dm_slice both = dm_slice(pages, 2 * DM_DISK_PAGE);
     /* Through the cache it would be written here and now. */
-    assert_int_equal(disk->ops->begin(disk, file, both, 0), -EAGAIN);
+    struct dm_slice first = dm_slice(pages, DM_DISK_PAGE);
+    assert_int_equal(disk->ops->begin(disk, file, first, 0, -1), -EAGAIN);
     disk->ops->expect_pages(disk, file);
     unsigned ended = 0;
-    for (uint8_t i = 1; i < 60; i++) {
-        memset(pages, i, 2 * DM_DISK_PAGE);
-        assert_int_equal(disk->ops->begin(disk, file, both, i * DM_DISK_PAGE), 0);
-        if (i % 2 == 0) {
-            await_end(disk);
-        }
-        int failed = disk->ops->finish(disk, i % 2 != 0);
-        if (failed ==
-            -EAGAIN) { /* it may not wait for the file system, which commits now and then */
-            assert_int_equal(disk->ops->pwrite(disk, file, both, i * DM_DISK_PAGE), 0);
-        } else {
-            assert_int_equal(failed, 0);
-            ended++;
-        }
-        assert_holds(p, i * DM_DISK_PAGE, pages, 2 * DM_DISK_PAGE);
+    for (uint8_t i = 0; i < PAGES; i++) {
+        uint8_t *page = pages + i * DM_DISK_PAGE;
+        memset(page, i + 1, DM_DISK_PAGE);
+        ended += begin_page(disk, file, dm_slice(page, DM_DISK_PAGE), i * DM_DISK_PAGE, i % 2 == 0);
     }
-    assert_true(ended > 0);
+    assert_holds(p, 0, pages, PAGES * DM_DISK_PAGE);
+    bool direct = (fcntl(file, F_GETFL) & O_DIRECT) != 0;
     disk->ops->close(disk, file);
     free(pages);
+    if (!direct) {
+        skip(); /* not on this file system: all of it went the other way */
+    }
+    assert_true(ended > 0);
 }
 
 /* A file system may want something else than what we call a page: then it gets what it can
