@@ -65,8 +65,9 @@ size_t dm_journal_pending(struct dm_journal *journal); /* bytes */
 enum dm_journal_state dm_journal_state(struct dm_journal *journal, struct dm_error *error);
 void dm_journal_stats(struct dm_journal *journal, struct dm_journal_stats *stats);
 
-/* An eventfd that becomes readable when more is durable or the state has changed: who waits
- * for it reads it, then asks. -1: nothing happens by itself here. */
+/* An eventfd that becomes readable when more is durable or the state has changed, even if
+ * that was seen by some call before: who waits for it reads it, then asks. -1: nothing
+ * happens by itself here. */
 int dm_journal_event(struct dm_journal *journal);
 
 /* Drops the oldest segments while all they hold is at or below `applied_lsn` and they

@@ -334,15 +334,6 @@ void dm_writer_hand(struct dm_writer *w, const struct dm_job *job)
     }
 }
 
-/* The owner knows already. What else may have rung is a change of state. */
-static void unring(struct dm_writer *w)
-{
-    eventfd_t count;
-    if (eventfd_read(w->event, &count) == 0 && dm_writer_state(w) != DM_JOURNAL_OK) {
-        notify(w);
-    }
-}
-
 void dm_writer_poll(struct dm_writer *w, bool wait)
 {
     int failed = w->begun ? w->disk->ops->finish(w->disk, wait) : -EINPROGRESS;
@@ -352,7 +343,6 @@ void dm_writer_poll(struct dm_writer *w, bool wait)
     w->begun = false;
     if (failed == 0) {
         end_job(w, w->began_ns);
-        unring(w);
     } else if (failed == -EAGAIN || may_pass(failed)) {
         pass_job(w);
     } else {

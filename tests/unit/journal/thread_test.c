@@ -245,6 +245,19 @@ static void closing_with_much_gathered_makes_it_durable(void **state)
     assert_null(journal_model_check_replay(&s->model, s->journal, 0));
 }
 
+/* The owner may look in the middle of its turn, when it is too late for what it does before. */
+static void what_was_seen_already_is_told_of_as_well(void **state)
+{
+    struct stage *s = *state;
+    for (int i = 0; i < 200; i++) {
+        journal_model_append(&s->model, s->journal);
+        dm_journal_flush(s->journal);
+        while (dm_journal_durable(s->journal) < s->model.last_lsn) {
+        }
+        wait_for_journal(s);
+    }
+}
+
 static void a_full_disk_is_waited_for(void **state)
 {
     struct stage *s = *state;
@@ -284,6 +297,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(loop_and_writer_work_side_by_side),
         CASE(closing_with_much_gathered_makes_it_durable),
+        CASE(what_was_seen_already_is_told_of_as_well),
         CASE(a_full_disk_is_waited_for),
         CASE(a_folder_has_one_owner),
     };
