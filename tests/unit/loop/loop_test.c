@@ -202,10 +202,10 @@ static bool flood(struct dm_rpc *rpc, const struct fake_call *call)
 int dm_rpc_turn(struct dm_rpc *rpc)
 {
     uint32_t kept = 0;
+    bool hold = !atomic_load(&rpc->let_go); /* once: all of a turn go, or none, in their order */
     for (uint32_t i = 0; i < rpc->count; i++) {
         struct fake_call call = rpc->calls[i];
-        if (call.kind == FAKE_FLOOD ? flood(rpc, &call)
-                                    : call.kind == FAKE_HOLD && !atomic_load(&rpc->let_go)) {
+        if (call.kind == FAKE_FLOOD ? flood(rpc, &call) : call.kind == FAKE_HOLD && hold) {
             rpc->calls[kept++] = call;
         } else if (call.kind != FAKE_FLOOD) {
             call.sink->ops->reply(call.sink, call.id, dm_slice_str("done"));
