@@ -90,6 +90,7 @@ static void follow(struct world *w, uint64_t seed)
     if (!dm_sim_disk_stopped(w->sim)) { /* it may be in the middle of this */
         expect(wrong, seed);
         assert_true(w->cursor_seq >= durable_seq);
+        assert_true(w->cursor_seq <= dm_journal_durable_seq(w->journal));
     }
 }
 
