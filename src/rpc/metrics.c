@@ -1,11 +1,13 @@
 #include "rpc/call.h"
 
+#include <string.h>
+
 /* Calls by method, protocol and code; latency by method. */
 
 uint8_t dm_metrics_protocol(struct dm_rpc *rpc, const char *protocol)
 {
     for (uint8_t i = 0; i < rpc->protocol_count; i++) {
-        if (rpc->protocols[i] == protocol) {
+        if (rpc->protocols[i] == protocol || strcmp(rpc->protocols[i], protocol) == 0) {
             return i;
         }
     }
@@ -49,12 +51,14 @@ void dm_rpc_metrics(const struct dm_rpc *rpc,
     }
 }
 
-const struct dm_histogram *dm_rpc_latency(const struct dm_rpc *rpc, uint32_t method,
-                                          const char **name)
+struct dm_rpc_latency dm_rpc_latency(const struct dm_rpc *rpc, uint32_t method)
 {
     if (method >= dm_method_count) {
-        return NULL;
+        return (struct dm_rpc_latency){.values = NULL};
     }
-    *name = dm_methods[method].name.data;
-    return &rpc->latency_us[method];
+    return (struct dm_rpc_latency){
+        .service = dm_methods[method].service.data,
+        .method = dm_methods[method].name.data,
+        .values = &rpc->latency_us[method],
+    };
 }

@@ -87,9 +87,14 @@ struct dm_rpc_cell {
 };
 void dm_rpc_metrics(const struct dm_rpc *rpc,
                     void (*each)(void *context, const struct dm_rpc_cell *cell), void *context);
-/* Time from dm_rpc_call to the answer, in microseconds, by method index; NULL past the last. */
-const struct dm_histogram *dm_rpc_latency(const struct dm_rpc *rpc, uint32_t method,
-                                          const char **name);
+/* Time from dm_rpc_call to the answer, in microseconds, by method index. Names of methods come
+ * more than once (BotStatus and Health both have a Check): service and method together tell one.
+ * values is NULL past the last. */
+struct dm_rpc_latency {
+    const char *service, *method;
+    const struct dm_histogram *values;
+};
+struct dm_rpc_latency dm_rpc_latency(const struct dm_rpc *rpc, uint32_t method);
 struct dm_rpc_watchers {
     uint32_t count;
     uint64_t slowest_behind; /* events */

@@ -79,13 +79,13 @@ static void put_rpc(struct dm_buf *out, const struct dm_rpc *rpc)
     head(out, "rpc_calls_total", "counter", "Calls that ended, by method, protocol and code.");
     dm_rpc_metrics(rpc, put_cell, out);
     head(out, "rpc_duration_seconds", "histogram", "Time from a request to its answer.");
-    const struct dm_histogram *latency;
-    const char *name = "";
-    for (uint32_t i = 0; (latency = dm_rpc_latency(rpc, i, &name)) != NULL; i++) {
+    struct dm_rpc_latency latency;
+    for (uint32_t i = 0; (latency = dm_rpc_latency(rpc, i)).values != NULL; i++) {
         char labels[LINE_SIZE / 2];
-        if (latency->count != 0) {
-            (void)snprintf(labels, sizeof labels, "method=\"%s\"", name);
-            histogram(out, "rpc_duration_seconds", labels, latency, 1e6, bounds_us);
+        if (latency.values->count != 0) {
+            (void)snprintf(labels, sizeof labels, "service=\"%s\",method=\"%s\"", latency.service,
+                           latency.method);
+            histogram(out, "rpc_duration_seconds", labels, latency.values, 1e6, bounds_us);
         }
     }
     gauge(out, "rpc_open_calls", dm_rpc_open_calls(rpc), "Calls not answered yet, streams too.");

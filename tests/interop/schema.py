@@ -15,7 +15,12 @@ class Schema:
             files.ParseFromString(source.read())
         for file in files.file:
             self.pool.Add(file)
+        self.files = files.file
         self.factory = message_factory.MessageFactory(self.pool)
+
+    def services(self):
+        """The full names of all services."""
+        return [f"{file.package}.{one.name}" for file in self.files for one in file.service]
 
     @staticmethod
     def full_name(method):

@@ -300,19 +300,19 @@ static void calls_are_counted_by_code_and_timed(void **state)
     dm_rpc_metrics(f->rpc, sum_cells, sums);
     assert_int_equal(sums[DM_OK], 1);
     assert_int_equal(sums[DM_INVALID_ARGUMENT], 1);
-    const char *name;
-    const struct dm_histogram *latency = NULL;
-    for (uint32_t i = 0; (latency = dm_rpc_latency(f->rpc, i, &name)) != NULL; i++) {
-        if (strcmp(name, "SetStatus") == 0) {
+    struct dm_rpc_latency latency;
+    for (uint32_t i = 0; (latency = dm_rpc_latency(f->rpc, i)).values != NULL; i++) {
+        if (strcmp(latency.method, "SetStatus") == 0) {
             break;
         }
     }
-    if (latency == NULL) {
+    if (latency.values == NULL) {
         fail_msg("SetStatus is not among the methods");
         return;
     }
-    assert_int_equal(latency->count, 2);
-    assert_int_equal(latency->max, 3000);
+    assert_string_equal(latency.service, "dormouse.v1.BotStatus");
+    assert_int_equal(latency.values->count, 2);
+    assert_int_equal(latency.values->max, 3000);
 }
 
 int main(void)
