@@ -199,6 +199,8 @@ static bool get_text(pb_istream_t *stream, struct dormouse_text *out)
     return pb_read(stream, NULL, size);
 }
 
+/* What is there already counts on where the message comes again without it, as protobuf merges
+ * messages: *out is both where to and where from. */
 static bool get_time(pb_istream_t *stream, int64_t per_second, int64_t *out)
 {
     struct dormouse_text text;
@@ -206,7 +208,10 @@ static bool get_time(pb_istream_t *stream, int64_t per_second, int64_t *out)
         return false;
     }
     pb_istream_t inner = pb_istream_from_buffer((const pb_byte_t *)text.data, text.size);
-    uint64_t parts[3] = {0};
+    uint64_t parts[] = {
+        [SECONDS_TAG] = (uint64_t)(*out / per_second),
+        [NANOS_TAG] = (uint64_t)(*out % per_second * (1000000000 / per_second)),
+    };
     while (inner.bytes_left > 0) {
         pb_wire_type_t type;
         uint32_t tag;
@@ -259,7 +264,44 @@ static size_t occurrences(const pb_istream_t *stream, uint32_t wanted)
     return count;
 }
 
-/* The array is allocated whole when its first element comes. */
+/* What stands in front of an array's elements in the arena. */
+union array_head {
+    size_t capacity; /* elements */
+    max_align_t align;
+};
+
+static size_t capacity_of(const char *elements)
+{
+    return elements == NULL ? 0 : ((const union array_head *)(const void *)elements - 1)->capacity;
+}
+
+/* A full array with room for `more` elements; NULL: no memory, or too many. At least doubled:
+ * a message that comes in a thousand pieces must not be copied a thousand times. */
+static char *grow(const char *elements, size_t count, size_t more, size_t size,
+                  struct dm_arena *arena)
+{
+    if (more == 0 || more > ELEMENTS_MAX - count) {
+        return NULL;
+    }
+    size_t capacity = count + more;
+    if (capacity < count * 2) {
+        capacity = count * 2 < ELEMENTS_MAX ? count * 2 : ELEMENTS_MAX;
+    }
+    union array_head *head = arena_alloc(arena, sizeof *head + capacity * size);
+    if (head == NULL) {
+        return NULL;
+    }
+    head->capacity = capacity;
+    char *moved = (char *)(head + 1);
+    if (count > 0) {
+        memcpy(moved, elements, count * size);
+    }
+    return moved;
+}
+
+/* The array is allocated whole when its first element comes. A message around it may come in
+ * several pieces, which protobuf merges: then each piece with elements finds those of the ones
+ * before, and the array is full when its own first element comes. */
 static bool get_element(pb_istream_t *stream, const struct dm_field *field, void *to,
                         struct dm_arena *arena)
 {
@@ -267,12 +309,8 @@ static bool get_element(pb_istream_t *stream, const struct dm_field *field, void
     size_t *count = at_mutable(to, field->count);
     size_t size =
         field->kind == DM_FIELD_TEXTS ? sizeof(struct dormouse_text) : field->message->size;
-    if (elements == NULL) {
-        size_t total = occurrences(stream, field->tag);
-        if (total == 0 || total > ELEMENTS_MAX) {
-            return false;
-        }
-        elements = arena_alloc(arena, total * size);
+    if (*count == capacity_of(elements)) {
+        elements = grow(elements, *count, occurrences(stream, field->tag), size, arena);
         if (elements == NULL) {
             return false;
         }

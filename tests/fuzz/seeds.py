@@ -227,6 +227,26 @@ def json_seeds(order):
     write("json", "escapes", bytes([order.index("Check") * 2]) + rb'{"accountId":"\ud83d\ude00\n\u0000","contactId":"\ud800"}')
 
 
+def client_seeds():
+    """The first byte is the message's place in client_fuzz.c."""
+    event = message((1, 7), (2, message((1, 1700000000), (2, 5000000))), (3, "acme"), (4, "ann"), (5, 1), (6, 2))
+    contact = message(*WHO, (3, 2), (4, 2), (6, message((1, 1700000000), (2, 5))), (8, 1), (9, 2))
+    result = message((1, "ann"), (2, 9), (3, "locked"), (4, contact))
+    for number, name, data in (
+        (0, "set-policy", message((1, POLICY), (2, 3))),
+        (0, "set-policy-twice", message((1, POLICY), (1, POLICY), (1, message((4, RULE), (4, RULE))))),
+        (1, "check", message((1, 1), (2, 1), (3, 1), (5, message((1, 1700000000))), (6, 0))),
+        (2, "commit-twice", message((1, 1), (3, contact), (3, contact))),
+        (6, "list", message((1, contact), (1, contact), (2, "more"))),
+        (8, "batch", message((1, result), (1, result))),
+        (11, "history", message((1, event), (1, event), (2, "more"))),
+        (12, "stats", message((1, 5), (6, message((1, 1700000000))), (7, message((2, 1000))))),
+        (14, "watch", message((1, event), (2, 7), (1, event))),
+        (16, "batch-set", message((1, "acme"), (2, "ann"), (2, ""), (3, SNOOZE), (3, LOCK))),
+    ):
+        write("client", name, bytes([number]) + data)
+
+
 def import_seeds():
     csv = (b"account_id,contact_id,status,snoozed_until,snooze_for,reason,actor,bot_id,locked\r\n"
            b"acme,ann,snoozed,2030-01-02T03:04:05Z,,set,\"b, \"\"ob\"\"\",bot,false\r\n"
@@ -263,6 +283,7 @@ def main():
     h2_seeds()
     calls_seeds(order)
     json_seeds(order)
+    client_seeds()
     import_seeds()
     journal_seeds()
 

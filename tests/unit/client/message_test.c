@@ -194,6 +194,68 @@ static void wrong_wire_types_are_refused(void **state)
         dm_message_decode(dm_slice(text_for_number, 3), &dm_contact_message, &contact, &arena));
 }
 
+static struct dm_buf pieces_of_a_policy(size_t pieces, size_t rules)
+{
+    struct dormouse_rule rule[3] = {{.on = 1, .action = 2}, {.on = 3, .lock = true}, {.on = 4}};
+    struct dormouse_set_policy request = {.policy.rules = rule, .policy.rules_count = rules};
+    struct dm_buf buf = {0};
+    for (size_t i = 0; i < pieces; i++) {
+        request.policy.revision = i;
+        rule[0].snooze_for_ms = (int64_t)i * 1000;
+        assert_true(dm_message_encode(&buf, &dm_set_policy_message, &request));
+    }
+    return buf;
+}
+
+/* A message inside another one may come in pieces: its arrays grow, its fields count as they
+ * came last. */
+static void pieces_of_a_message_become_one(void **state)
+{
+    (void)state;
+    static const size_t sizes[][2] = {{2, 1}, {2, 3}, {5, 2}, {1000, 1}, {21845, 3}};
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+        struct dm_buf buf = pieces_of_a_policy(sizes[s][0], sizes[s][1]);
+        struct dormouse_set_policy decoded;
+        struct dm_arena arena = {0};
+        assert_true(
+            dm_message_decode(dm_buf_slice(&buf), &dm_set_policy_message, &decoded, &arena));
+        assert_int_equal(decoded.policy.revision, sizes[s][0] - 1);
+        assert_int_equal(decoded.policy.rules_count, sizes[s][0] * sizes[s][1]);
+        for (size_t i = 0; i < sizes[s][0]; i++) {
+            const struct dormouse_rule *first = &decoded.policy.rules[i * sizes[s][1]];
+            assert_int_equal(first->on, 1);
+            assert_int_equal(first->snooze_for_ms, i * 1000);
+        }
+        dm_arena_finish(&arena);
+        dm_buf_finish(&buf);
+    }
+}
+
+static void more_pieces_than_any_answer_has_are_refused(void **state)
+{
+    (void)state;
+    struct dm_buf buf = pieces_of_a_policy(65537, 1);
+    struct dormouse_set_policy decoded;
+    struct dm_arena arena = {0};
+    assert_false(dm_message_decode(dm_buf_slice(&buf), &dm_set_policy_message, &decoded, &arena));
+    dm_arena_finish(&arena);
+    dm_buf_finish(&buf);
+}
+
+/* Seconds in one piece, nanoseconds in the next. */
+static void pieces_of_a_time_become_one(void **state)
+{
+    (void)state;
+    const uint8_t bytes[] = {0x32, 0x02, 0x08, 0x07, /* since: 7 s */
+                             0x32, 0x06, 0x10, 0x80, 0xca, 0xb5, 0xee, 0x01,
+                             /* 500,000,000 ns */};
+    struct dormouse_contact contact;
+    struct dm_arena arena = {0};
+    assert_true(
+        dm_message_decode(dm_slice(bytes, sizeof bytes), &dm_contact_message, &contact, &arena));
+    assert_int_equal(contact.since_ms, 7500);
+}
+
 /* Cut anywhere and with any one byte changed: an error or an answer, never more than that
  * (the sanitizers watch). */
 static void damaged_bytes_do_no_harm(void **state)
@@ -229,6 +291,9 @@ int main(void)
         cmocka_unit_test(lags_are_in_microseconds),
         cmocka_unit_test(unknown_fields_are_skipped),
         cmocka_unit_test(wrong_wire_types_are_refused),
+        cmocka_unit_test(pieces_of_a_message_become_one),
+        cmocka_unit_test(more_pieces_than_any_answer_has_are_refused),
+        cmocka_unit_test(pieces_of_a_time_become_one),
         cmocka_unit_test(damaged_bytes_do_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
