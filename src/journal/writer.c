@@ -1,6 +1,7 @@
 #include "journal/writer.h"
 
 #include "base/assert.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "journal/segment.h"
 
@@ -322,13 +323,34 @@ static void pass_job(struct dm_writer *w)
     (void)pthread_cond_signal(&w->wake); /* not before: it would wake only to wait for the mutex */
 }
 
+/* Where every batch comes back, it is not worth while to ask each time. */
+static void note_refusal(struct dm_writer *w)
+{
+    if (w->refusals < DM_JOURNAL_REFUSALS_MAX) {
+        w->refusals++;
+    }
+    w->unasked = w->refusals == DM_JOURNAL_REFUSALS_MAX ? DM_JOURNAL_REFUSED_BATCHES : 0;
+}
+
+static bool begin_job(struct dm_writer *w)
+{
+    if (w->unasked > 0) {
+        w->unasked--;
+        return false;
+    }
+    int failed = w->disk->ops->begin(w->disk, w->file, w->job.bytes, w->job.offset, w->event);
+    if (failed != 0) {
+        note_refusal(w);
+    }
+    return failed == 0;
+}
+
 void dm_writer_hand(struct dm_writer *w, const struct dm_job *job)
 {
     DM_ASSERT(!w->begun);
     w->job = *job;
     w->began_ns = dm_clock_monotonic_ns(&w->clock);
-    w->begun = w->segment == job->segment.number &&
-               w->disk->ops->begin(w->disk, w->file, job->bytes, job->offset, w->event) == 0;
+    w->begun = w->segment == job->segment.number && begin_job(w);
     if (!w->begun) {
         pass_job(w);
     }
@@ -342,8 +364,10 @@ void dm_writer_poll(struct dm_writer *w, bool wait)
     }
     w->begun = false;
     if (failed == 0) {
+        w->refusals = 0;
         end_job(w, w->began_ns);
     } else if (failed == -EAGAIN || may_pass(failed)) {
+        note_refusal(w);
         pass_job(w);
     } else {
         char name[DM_SEGMENT_NAME_SIZE];

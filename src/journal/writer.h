@@ -56,6 +56,8 @@ struct dm_writer {
     /* of the owner */
     bool begun; /* `job` is on its way without the thread, which does not look at it */
     uint64_t began_ns;
+    unsigned refusals; /* of the disk, in a row, to take a batch without waiting */
+    unsigned unasked;  /* batches that go to the thread before it is asked again */
 
     /* of the job: the owner's or the thread's, whose turn it is */
     int file; /* of the newest segment; -1: none yet */

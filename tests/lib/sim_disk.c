@@ -70,6 +70,8 @@ struct dm_sim_disk {
     struct fault write_fault, sync_fault;
     uint64_t reads;
     uint64_t begins; /* seed of what becomes of begun writes; 0: none is begun */
+    uint64_t begin_calls;
+    enum dm_sim_refusal refusal;
     struct begun begun;
 };
 
@@ -413,7 +415,9 @@ static int sim_begin(struct dm_disk *disk, int file, struct dm_slice bytes, uint
     (void)event; /* nobody waits for it: there is no thread */
     struct dm_sim_disk *sim = sim_of(disk);
     DM_ASSERT(sim->begun.file < 0 && handle_of(sim, file)->pages);
-    if (sim->begins == 0 || dm_test_random(&sim->begins) % 8 == 0) {
+    sim->begin_calls++;
+    if (sim->begins == 0 || sim->refusal == DM_SIM_REFUSES_AT_ONCE ||
+        dm_test_random(&sim->begins) % 8 == 0) {
         return -EAGAIN;
     }
     sim->begun = (struct begun){
@@ -423,7 +427,8 @@ static int sim_begin(struct dm_disk *disk, int file, struct dm_slice bytes, uint
         .looks = dm_test_random(&sim->begins) % 4,
         .failed = sim_pwrite(disk, file, bytes, offset),
     };
-    if (sim->begun.failed == 0 && dm_test_random(&sim->begins) % 16 == 0) {
+    if (sim->begun.failed == 0 &&
+        (sim->refusal == DM_SIM_REFUSES_LATER || dm_test_random(&sim->begins) % 16 == 0)) {
         sim->begun.failed = -EAGAIN;
     }
     return 0;
@@ -630,6 +635,16 @@ uint64_t dm_sim_disk_reads(const struct dm_sim_disk *sim)
 void dm_sim_disk_begins(struct dm_sim_disk *sim, uint64_t seed)
 {
     sim->begins = seed;
+}
+
+void dm_sim_disk_refuse(struct dm_sim_disk *sim, enum dm_sim_refusal refusal)
+{
+    sim->refusal = refusal;
+}
+
+uint64_t dm_sim_disk_begin_calls(const struct dm_sim_disk *sim)
+{
+    return sim->begin_calls;
 }
 
 bool dm_sim_disk_stopped(const struct dm_sim_disk *sim)

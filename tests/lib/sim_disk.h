@@ -29,6 +29,11 @@ bool dm_sim_disk_stopped(const struct dm_sim_disk *sim);
 /* From now on writes can be begun, most of them; they take a while, and some are given
  * back. 0: none (so at first). */
 void dm_sim_disk_begins(struct dm_sim_disk *sim, uint64_t seed);
+/* All that is begun is refused, at once or (`later`) when it has ended. */
+enum dm_sim_refusal { DM_SIM_REFUSES_NONE, DM_SIM_REFUSES_AT_ONCE, DM_SIM_REFUSES_LATER };
+void dm_sim_disk_refuse(struct dm_sim_disk *sim, enum dm_sim_refusal refusal);
+/* Calls of begin until now. */
+uint64_t dm_sim_disk_begin_calls(const struct dm_sim_disk *sim);
 
 /* Calls of pread until now. */
 uint64_t dm_sim_disk_reads(const struct dm_sim_disk *sim);
