@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,10 +20,30 @@ static char *join(const char *folder, const char *name)
     return path;
 }
 
+/* A name is there after a power cut only when the folder that holds it was synced since. Of
+ * a folder that was there before, too: the start that made it may have ended too early. */
+static enum dm_code sync_parent(const char *path, bool made, struct dm_error *error)
+{
+    char *parent = join(path, "..");
+    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int failed = fd < 0 || fsync(fd) != 0 ? errno : 0;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    free(parent);
+    /* Some file systems know no such thing; and what others made may be kept from us. */
+    if (failed == 0 || failed == EINVAL || failed == EROFS || (!made && fd < 0)) {
+        return DM_OK;
+    }
+    return dm_fail(error, DM_UNAVAILABLE, "cannot sync the folder that holds %s: %s", path,
+                   strerror(failed));
+}
+
 static enum dm_code make_folder(const char *path, struct dm_error *error)
 {
     struct stat entry;
-    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+    bool made = mkdir(path, 0700) == 0;
+    if (!made && errno != EEXIST) {
         return dm_fail(error, DM_UNAVAILABLE, "cannot create the data folder %s: %s", path,
                        strerror(errno));
     }
@@ -33,7 +54,7 @@ static enum dm_code make_folder(const char *path, struct dm_error *error)
         return dm_fail(error, DM_UNAVAILABLE, "the data folder %s cannot be written: %s", path,
                        strerror(errno));
     }
-    return DM_OK;
+    return sync_parent(path, made, error);
 }
 
 static enum dm_code held_by_other(int fd, const char *path, struct dm_error *error)
