@@ -2,7 +2,7 @@
 # does, and nothing where there is nothing to do.
 
 build_packages="build-essential cmake ninja-build pkg-config python3 python3-protobuf
-protobuf-compiler libuv1-dev liblmdb-dev libaio-dev libnanopb-dev nanopb libnghttp2-dev node-llhttp
+protobuf-compiler libprotobuf-dev libuv1-dev liblmdb-dev libaio-dev libnanopb-dev nanopb libnghttp2-dev node-llhttp
 libcmocka-dev libjansson-dev"
 
 # What the tests need on top: the sanitizers' and fuzzers' compiler, the lints, and the
