@@ -4,14 +4,12 @@ import csv
 import io
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import unittest
 
-DORMOUSED, DORMOUSE, GENERATOR = sys.argv[1:4]
+from cli_support import DORMOUSE, GENERATOR, CliCase, main
 
 CONTACT_KEYS = {
     "accountId", "contactId", "status", "reason", "actor", "since", "fence", "revision", "locked",
@@ -23,76 +21,7 @@ EVENT_KEYS = {
 }
 
 
-class Server:
-    def __init__(self):
-        self.folder = tempfile.mkdtemp(prefix="dormouse-cli-")
-        self.address = "unix:" + self.path("socket")
-        self.process = None
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
-    def write(self, name, text):
-        with open(self.path(name), "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-        return self.path(name)
-
-    def start(self):
-        self.process = subprocess.Popen(
-            [DORMOUSED, "--data", self.path("data"), "--listen", self.address,
-             "--segment-size", "8MiB"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        # Connecting waits until the server listens.
-        subprocess.run(
-            [DORMOUSE, "--server", self.address, "--timeout", "60s", "stats"], check=True,
-            stdout=subprocess.DEVNULL)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def remove(self):
-        self.kill()
-        shutil.rmtree(self.folder)
-
-
-class CliTest(unittest.TestCase):
-    def setUp(self):
-        self.server = Server()
-        self.addCleanup(self.server.remove)
-        self.server.start()
-
-    def command(self, *arguments, account="acme"):
-        return [DORMOUSE, "--server", self.server.address, "--account", account, *arguments]
-
-    def run_code(self, *arguments, account="acme", stdin=None):
-        done = subprocess.run(
-            self.command(*arguments, account=account), input=stdin, capture_output=True,
-            text=True, timeout=120, check=False)
-        self.assertNotIn("\x1b", done.stdout + done.stderr)
-        return done
-
-    def ok(self, *arguments, **named):
-        done = self.run_code(*arguments, **named)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout
-
-    def json(self, *arguments, **named):
-        return [json.loads(line) for line in self.ok("--json", *arguments, **named).splitlines()]
-
-    def popen(self, *arguments, **pipes):
-        process = subprocess.Popen(self.command(*arguments), text=True, **pipes)
-
-        def end():
-            process.kill()
-            process.communicate()
-
-        self.addCleanup(end)
-        return process
-
-    def last_seq(self):
-        return int(self.json("stats", "--all-accounts")[0]["lastSeq"])
-
+class CliTest(CliCase):
     # ---- codes and shapes
 
     def test_exit_codes_tell_what_went_wrong(self):
@@ -391,15 +320,6 @@ class CliTest(unittest.TestCase):
         events = self.json("watch", "--all-accounts", "--after", "2", "--limit", "2")
         self.assertEqual([event["accountId"] for event in events], ["other", "other"])
 
-    def test_a_reader_that_has_seen_enough_is_no_error(self):
-        rows = "contact_id,status\n" + "".join(f"c{i:05d},inactive\n" for i in range(5000))
-        self.ok("import", "-", stdin=rows)
-        process = self.popen("list", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        process.stdout.readline()
-        process.stdout.close()
-        told = process.stderr.read()
-        self.assertEqual((process.wait(60), told), (0, ""))
-
     def test_ids_cannot_paint_on_a_terminal(self):
         done = self.run_code("get", "a\x1b[31mb")
         self.assertEqual(done.returncode, 1)
@@ -424,4 +344,4 @@ class GeneratorTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=sys.argv[:1] + sys.argv[4:])
+    main()

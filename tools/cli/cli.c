@@ -3,6 +3,7 @@
 #include "cli/when.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <time.h>
@@ -117,17 +118,36 @@ int dm_cli_args_usage(const struct dm_cli *cli)
     return dm_cli_usage(cli, "%.*s", (int)why.size, (const char *)why.data);
 }
 
+static _Noreturn void end_by_sigpipe(void)
+{
+    (void)signal(SIGPIPE, SIG_DFL);
+    (void)raise(SIGPIPE);
+    _exit(128 + SIGPIPE); /* it is blocked */
+}
+
+void dm_cli_output_failed(struct dm_cli *cli)
+{
+    int error = errno;
+    if (!cli->changes && error == EPIPE) {
+        end_by_sigpipe();
+    }
+    if (!cli->output_lost) {
+        (void)fprintf(stderr, "dormouse: cannot write the output: %s%s\n", strerror(error),
+                      cli->changes ? "; the command goes on without it" : "");
+    }
+    if (!cli->changes) {
+        _exit(DM_EXIT_REFUSED);
+    }
+    cli->output_lost = true;
+}
+
 void dm_cli_flush(struct dm_cli *cli)
 {
-    if (dm_out_flush(&cli->out, stdout) && fflush(stdout) == 0) {
-        return;
+    if (cli->output_lost) {
+        dm_buf_reset(&cli->out.buf, SIZE_MAX);
+    } else if (!dm_out_flush(&cli->out, stdout) || fflush(stdout) != 0) {
+        dm_cli_output_failed(cli);
     }
-    /* Whoever reads has seen enough (as with `| head`): no error. */
-    if (errno == EPIPE) {
-        _exit(DM_EXIT_OK);
-    }
-    (void)fprintf(stderr, "dormouse: cannot write the output: %s\n", strerror(errno));
-    _exit(DM_EXIT_REFUSED);
 }
 
 void dm_cli_line(struct dm_cli *cli)

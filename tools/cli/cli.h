@@ -12,6 +12,7 @@ enum {
     DM_EXIT_REFUSED = 1,
     DM_EXIT_USAGE = 2,
     DM_EXIT_UNREACHABLE = 3,
+    DM_EXIT_OUTPUT_LOST = 4, /* all was done, but not all could be told */
     DM_EXIT_SUGGEST = 10,
     DM_EXIT_SILENT = 20,
     DM_EXIT_INTERRUPTED = 130,
@@ -28,6 +29,8 @@ struct dm_cli {
     struct dormouse_client *client; /* of dm_cli_connect */
     int connect_code;               /* of dm_cli_connect, when it fails */
     struct dm_out out;              /* for stdout */
+    bool changes;                   /* as the command's; policy knows only when it runs */
+    bool output_lost;
 };
 
 struct dm_command {
@@ -40,6 +43,8 @@ struct dm_command {
     size_t words_min; /* besides the command itself */
     size_t words_max;
     bool needs_account;
+    bool changes; /* it changes something: then it goes on to its end whatever becomes of its output
+                   */
     int (*run)(struct dm_cli *cli); /* returns the exit code */
 };
 
@@ -86,8 +91,13 @@ int dm_cli_args_usage(const struct dm_cli *cli);
 
 /* Ends the line in cli->out and flushes it. */
 void dm_cli_line(struct dm_cli *cli);
-/* cli->out to stdout; ends the program when that is closed or full. */
+/* cli->out to stdout. When that cannot be written: see dm_cli_output_failed. */
 void dm_cli_flush(struct dm_cli *cli);
+/* What the command has to tell cannot be written, for errno's reason. A command that only reads
+ * ends here: by SIGPIPE where nobody reads any more, as Unix tools do, else with a sentence. One
+ * that changes something must not stop half-way: it goes on without output, says so once, and
+ * the program ends with DM_EXIT_OUTPUT_LOST. */
+void dm_cli_output_failed(struct dm_cli *cli);
 
 /* A value of an option or a word as one of `words`. false: stderr was told. */
 bool dm_cli_parse_word(const struct dm_cli *cli, const char *where, const struct dm_words *words,

@@ -354,7 +354,7 @@ static void summary(struct dm_cli *cli, struct importing *importing)
     dm_out_format(&line, ", in %" PRId64 ".%" PRId64 " s (", spent_ms / 1000, spent_ms / 100 % 10);
     dm_out_count(&line, dm_progress_rate(&importing->progress, now_ms, importing->rows));
     dm_out_str(&line, "/s)\n");
-    (void)dm_out_flush(&line, stderr);
+    cli->output_lost = !dm_out_flush(&line, stderr) || cli->output_lost;
     dm_out_finish(&line);
 }
 

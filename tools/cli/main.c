@@ -94,7 +94,10 @@ static int help_all(void)
                  "  dormouse check +491701234567\n"
                  "  dormouse watch --json\n"
                  "\n`dormouse COMMAND --help` tells about one command.\n"
-                 "exit codes: 0 done, 1 refused, 2 usage, 3 the server cannot be reached\n");
+                 "exit codes: 0 done, 1 refused, 2 usage, 3 the server cannot be reached,\n"
+                 "4 done, but the output could not be written: a command that changes something\n"
+                 "never stops half-way because nobody reads its output (| head). One that only\n"
+                 "reads then ends by SIGPIPE, which a shell shows as 141.\n");
     return DM_EXIT_OK;
 }
 
@@ -172,6 +175,7 @@ static int run_command(struct dm_cli *cli)
     if (command->needs_account && cli->account.size == 0) {
         return dm_cli_usage(cli, "whose contact? Give --account ID or set DORMOUSE_ACCOUNT");
     }
+    cli->changes = command->changes;
     return command->run(cli);
 }
 
@@ -215,5 +219,8 @@ int main(int argc, char **argv)
     dormouse_client_free(cli.client);
     dm_args_finish(&cli.args);
     dm_out_finish(&cli.out);
-    return fflush(stdout) == 0 || code != DM_EXIT_OK ? code : DM_EXIT_REFUSED;
+    if (!cli.output_lost && fflush(stdout) != 0) {
+        dm_cli_output_failed(&cli);
+    }
+    return cli.output_lost && code == DM_EXIT_OK ? DM_EXIT_OUTPUT_LOST : code;
 }

@@ -257,6 +257,7 @@ static const struct dm_command commands[] = {
              "  dormouse bulk --set active --if-reason message_limit --actor anna\n",
      DM_OPTIONS(bulk_options),
      .needs_account = true,
+     .changes = true,
      .run = bulk},
     {.name = "stats",
      .usage = "[--account ID | --all-accounts]",

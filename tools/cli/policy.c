@@ -220,6 +220,7 @@ static int policy(struct dm_cli *cli)
     if (!is_set && strcmp(verb, "get") != 0) {
         return dm_cli_usage(cli, "policy get, or policy set; not policy %.32s", verb);
     }
+    cli->changes = is_set;
     if (is_set && file != NULL) {
         return set_file(cli, file);
     }

@@ -56,17 +56,14 @@ static int export_rows(struct exporting *exporting, int32_t status)
     return dm_list_contacts(cli, &listing);
 }
 
-/* stdout's reader may have seen enough: no error. */
 static int export_stdout(struct exporting *exporting, int32_t status)
 {
     exporting->file = stdout;
     int code = export_rows(exporting, status);
-    exporting->ok = exporting->ok && fflush(stdout) == 0;
-    if (exporting->ok || errno == EPIPE || code != DM_EXIT_OK) {
-        return code;
+    if (!exporting->ok || fflush(stdout) != 0) {
+        dm_cli_output_failed(exporting->cli);
     }
-    (void)fprintf(stderr, "dormouse: cannot write the output: %s\n", strerror(errno));
-    return DM_EXIT_REFUSED;
+    return code;
 }
 
 static int export_file(struct exporting *exporting, int32_t status, const char *path)
@@ -134,6 +131,7 @@ static const struct dm_command commands[] = {
      DM_OPTIONS(import_options),
      .words_min = 1,
      .words_max = 1,
+     .changes = true,
      .run = dm_import},
     {.name = "export",
      .usage = "[--format csv|ndjson] [-o FILE] [--status STATUS]",
