@@ -1,6 +1,7 @@
+#include "core/change.h"
+
 #include "base/hash.h"
 #include "core/ident.h"
-#include "core/step.h"
 
 uint64_t dm_request_hash(enum dm_request_method method, struct dm_slice request_id)
 {

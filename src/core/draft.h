@@ -1,7 +1,7 @@
 #ifndef DM_CORE_DRAFT_H
 #define DM_CORE_DRAFT_H
 
-#include "core/step.h"
+#include "core/op.h"
 
 /* Inside core only: a transition while it is being made. It starts as a copy of the
  * contact, the operation and the rules work on the copy, and only if something is
@@ -42,19 +42,5 @@ void dm_text64_set(struct dm_text64 *text, struct dm_slice from);
  * is 0 unless SNOOZED. */
 void dm_draft_become(struct dm_draft *draft, uint8_t status, int64_t until_ms, int64_t since_ms,
                      struct dm_cause cause);
-
-/* Lets an automatic rule do what it may (rules.c). */
-void dm_rule_apply(struct dm_draft *draft, const struct dm_rule *rule, struct dm_cause cause);
-
-/* Expiry is judged when read: a snooze is over from its end on, woken or not. */
-static inline bool dm_snooze_expired(uint8_t status, int64_t until_ms, int64_t now_ms)
-{
-    return status == DM_STATUS_SNOOZED && until_ms <= now_ms;
-}
-
-bool dm_limit_reached(const struct dm_policy *policy, uint32_t bot_messages);
-
-/* What the bot may do with a contact in this state, as it is (not expired). */
-enum dm_decision dm_decide(const struct dm_policy *policy, uint8_t status, uint32_t bot_messages);
 
 #endif

@@ -1,5 +1,4 @@
-#include "core/draft.h"
-#include "core/step.h"
+#include "core/effective.h"
 
 /* The contact as it is, before the policy is asked: what was never written to is
  * ACTIVE, and an expired snooze already reads as its wake (see step.c, wake). */

@@ -1,5 +1,6 @@
+#include "core/rules.h"
+
 #include "base/assert.h"
-#include "core/draft.h"
 
 /* Automatic rules: what activities and the message limit do to a status. They
  * never weaken. An opt-out (locked) they leave alone; INACTIVE and a running snooze

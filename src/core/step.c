@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "core/draft.h"
 #include "core/ident.h"
+#include "core/rules.h"
 
 /* When all goes well: a due snooze's wake becomes the first transition; the
  * operation works on a draft of the contact as it is then; the draft becomes the
