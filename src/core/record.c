@@ -1,6 +1,7 @@
 #include "core/record.h"
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "core/codec.h"
 
 /* The bytes of a record, all little-endian:
@@ -11,10 +12,11 @@
  *            u8 answer count, u16 reserved (0)
  *   actor    its bytes
  *   answers  see answers.c
+ *   checksum u32, from version 3 on: CRC-32C of all before it
  *
  * Decoding fails on an unknown version, on a size that does not come out even,
  * and on any number that no record of ours can hold. */
-enum { VERSION = 2 };
+enum { VERSION = 3, VERSION_2 = 2 };
 enum { FLAG_LOCKED = 1 };
 
 void dm_record_clear(struct dm_record *record)
@@ -55,7 +57,9 @@ size_t dm_record_encode(const struct dm_record *record, uint8_t *out)
     dm_put16(&at, 0);
     put_text(&at, &record->actor);
     memcpy(at, answers->bytes, answers->size);
-    return (size_t)(at - out) + answers->size;
+    at += answers->size;
+    dm_put32(&at, dm_crc32c(0, out, (size_t)(at - out)));
+    return (size_t)(at - out);
 }
 
 bool dm_state_valid(uint8_t status, uint8_t reason, bool locked, int64_t until_ms)
@@ -85,13 +89,23 @@ bool dm_record_head(struct dm_record_head *head, struct dm_slice bytes)
     head->last_seq = dm_get64(&at);
     head->bot_messages = dm_get32(&at);
     head->missed_inbound = dm_get32(&at);
-    if ((version != VERSION && version != DM_RECORD_VERSION_1) || (flags & ~FLAG_LOCKED) != 0) {
+    if (version < DM_RECORD_VERSION_1 || version > VERSION || (flags & ~FLAG_LOCKED) != 0) {
         return false;
     }
     if (head->status == DM_STATUS_NONE) { /* what a delete leaves behind: its fence */
         return head->reason == DM_REASON_UNSPECIFIED && !head->locked && head->until_ms == 0;
     }
     return dm_state_valid(head->status, head->reason, head->locked, head->until_ms);
+}
+
+static uint8_t version_of(struct dm_slice bytes)
+{
+    return *(const uint8_t *)bytes.data;
+}
+
+static size_t checksum_size(struct dm_slice bytes)
+{
+    return version_of(bytes) == VERSION ? DM_RECORD_CHECKSUM_SIZE : 0;
 }
 
 bool dm_record_decode(struct dm_record *record, struct dm_slice bytes)
@@ -112,8 +126,11 @@ bool dm_record_decode(struct dm_record *record, struct dm_slice bytes)
     record->until_ms = head.until_ms;
     record->last_seq = head.last_seq;
 
-    const uint8_t *end = (const uint8_t *)bytes.data + bytes.size;
+    const uint8_t *end = (const uint8_t *)bytes.data + bytes.size - checksum_size(bytes);
     const uint8_t *at = (const uint8_t *)bytes.data + DM_RECORD_HEAD_SIZE - 4;
+    if (end < at + 4) {
+        return false;
+    }
     size_t actor_size = dm_get8(&at);
     uint8_t count = dm_get8(&at);
     if (dm_get16(&at) != 0 || count > DM_ANSWERS_MAX ||
@@ -121,8 +138,8 @@ bool dm_record_decode(struct dm_record *record, struct dm_slice bytes)
         return false;
     }
     struct dm_slice answers = dm_slice(at, (size_t)(end - at));
-    bool old = *(const uint8_t *)bytes.data == DM_RECORD_VERSION_1;
-    return old ? dm_answers_decode_1(&record->answers, count, answers)
+    return version_of(bytes) == DM_RECORD_VERSION_1
+               ? dm_answers_decode_1(&record->answers, count, answers)
                : dm_answers_decode(&record->answers, count, answers);
 }
 
@@ -134,4 +151,22 @@ struct dm_slice dm_record_actor(struct dm_slice bytes)
         return dm_slice(NULL, 0);
     }
     return dm_slice(in + DM_RECORD_HEAD_SIZE, size);
+}
+
+static bool makes_sense(struct dm_slice bytes)
+{
+    struct dm_record record;
+    return dm_record_decode(&record, bytes) && dm_answers_valid(&record.answers);
+}
+
+bool dm_record_intact(struct dm_slice bytes)
+{
+    if (bytes.size < DM_RECORD_HEAD_SIZE || version_of(bytes) > VERSION) {
+        return false;
+    }
+    if (version_of(bytes) <= VERSION_2) {
+        return makes_sense(bytes);
+    }
+    size_t size = bytes.size - DM_RECORD_CHECKSUM_SIZE;
+    return dm_load_le32((const uint8_t *)bytes.data + size) == dm_crc32c(0, bytes.data, size);
 }

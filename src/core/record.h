@@ -44,7 +44,7 @@ struct dm_answers {
 void dm_answers_add(struct dm_answers *answers, const struct dm_answer *answer);
 /* What this request (not 0) was answered; false: it is not remembered. */
 bool dm_answers_find(const struct dm_answers *answers, uint64_t request, struct dm_answer *answer);
-/* Does each of them make sense? Of bytes that may be damaged. */
+/* Does each of them make sense? Of bytes that came without a checksum. */
 bool dm_answers_valid(const struct dm_answers *answers);
 
 /* The state of one contact, decoded. A zeroed record is a contact never written
@@ -71,19 +71,26 @@ void dm_record_clear(struct dm_record *record);
 void dm_record_copy(struct dm_record *to, const struct dm_record *from);
 
 /* The encoded form, on disk and in the overlay: a fixed little-endian head, then
- * the actor, then the answers. Version 2; version 1, which had larger answers, is read,
- * too. A record with status NONE (what a delete leaves) can be encoded, too. */
+ * the actor, then the answers, then a checksum. Version 3; versions 1 (larger answers) and
+ * 2, which have no checksum, are read, too. A record with status NONE (what a delete leaves)
+ * can be encoded, too. */
 enum {
     DM_RECORD_HEAD_SIZE = 60,
-    DM_RECORD_SIZE_MAX = DM_RECORD_HEAD_SIZE + 64 + DM_ANSWERS_SIZE_MAX,
+    DM_RECORD_CHECKSUM_SIZE = 4,
+    DM_RECORD_SIZE_MAX = DM_RECORD_HEAD_SIZE + 64 + DM_ANSWERS_SIZE_MAX + DM_RECORD_CHECKSUM_SIZE,
 };
 
 /* Returns the size written to `out` (room for DM_RECORD_SIZE_MAX). */
 size_t dm_record_encode(const struct dm_record *record, uint8_t *out);
 
+/* Are the bytes what was encoded once? By their checksum (CRC-32C, of all before it); of a
+ * version without one, as far as its parts make sense, answers included. To be asked of
+ * everything that comes from a disk, before the calls below: they trust what they read, as
+ * far as it does not lead them out of the bytes. */
+bool dm_record_intact(struct dm_slice bytes);
+
 /* false when the bytes are no record of a known version: data loss, not input.
- * *record is then undefined. Of answers only their sizes are looked at: see
- * dm_answers_valid. */
+ * *record is then undefined. Of answers only their sizes are looked at. */
 bool dm_record_decode(struct dm_record *record, struct dm_slice bytes);
 
 /* What Check and the indexes need, read straight from the encoded head, which alone

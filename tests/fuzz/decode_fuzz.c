@@ -14,6 +14,7 @@ static void record(struct dm_slice bytes)
     uint8_t out[DM_RECORD_SIZE_MAX], again[DM_RECORD_SIZE_MAX];
     struct dm_record_head head;
     bool headed = dm_record_head(&head, bytes);
+    (void)dm_record_intact(bytes);
     if (headed) {
         (void)dm_record_actor(bytes);
     }
@@ -24,7 +25,7 @@ static void record(struct dm_slice bytes)
     size_t size = dm_record_encode(&first, out);
     bool good = dm_record_decode(&second, dm_slice(out, size));
     DM_ASSERT(good && dm_record_encode(&second, again) == size);
-    DM_ASSERT(memcmp(out, again, size) == 0);
+    DM_ASSERT(memcmp(out, again, size) == 0 && dm_record_intact(dm_slice(out, size)));
 }
 
 static void policy(struct dm_slice bytes)

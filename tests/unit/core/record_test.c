@@ -200,7 +200,7 @@ static void the_largest_record_has_the_size_that_is_promised(void **state)
     assert_int_equal(dm_record_encode(&record, bytes), DM_RECORD_SIZE_MAX);
 }
 
-/* Files of versions 1 and 2 must stay readable: these bytes never change. */
+/* Files of all versions must stay readable: these bytes never change. */
 static void version_1_is_read(void **state)
 {
     (void)state;
@@ -215,29 +215,70 @@ static void version_1_is_read(void **state)
         0,    0,    0,    0,    0,    15,   0,    0,    0,    16,   0,    0,    0,    17,   0,
         0,    0,    3,    10,   2,    3,    1,    2,    'a',  'a'};
     struct dm_record record = sample(1, 2), back;
+    assert_true(dm_record_intact(dm_slice(bytes, sizeof bytes)));
     assert_true(dm_record_decode(&back, dm_slice(bytes, sizeof bytes)));
     same_record(&back, &record);
     for (size_t cut = 0; cut < sizeof bytes; cut++) {
         assert_false(dm_record_decode(&back, dm_slice(bytes, cut)));
+        assert_false(dm_record_intact(dm_slice(bytes, cut)));
     }
 }
 
-static void version_2_has_these_bytes(void **state)
+static const uint8_t version_2[] = {
+    2,    2,    5,    0,    4,    3,    2,    1,    8,    7,  6,    5,    4,    3,
+    2,    1,    5,    0,    0,    0,    0,    0,    0,    0,  0xfa, 0xff, 0xff, 0xff,
+    0xff, 0xff, 0xff, 0xff, 0x00, 0x68, 0xe5, 0xcf, 0x8b, 1,  0,    0,    0xff, 0xff,
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2,    0,    0,    0,  3,    0,    0,    0,
+    2,    1,    0,    0,    'b',  'b',  20,   1,    0,    0,  0,    0,    0,    0,
+    0,    0x7b, 10,   11,   12,   13,   27,   0,    15,   16, 17,   'a',  'a'};
+
+static void version_2_is_read(void **state)
 {
     (void)state;
-    static const uint8_t expected[] = {
-        2,    2,    5,    0,    4,    3,    2,    1,    8,    7,  6,    5,    4,    3,
-        2,    1,    5,    0,    0,    0,    0,    0,    0,    0,  0xfa, 0xff, 0xff, 0xff,
-        0xff, 0xff, 0xff, 0xff, 0x00, 0x68, 0xe5, 0xcf, 0x8b, 1,  0,    0,    0xff, 0xff,
-        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2,    0,    0,    0,  3,    0,    0,    0,
-        2,    1,    0,    0,    'b',  'b',  20,   1,    0,    0,  0,    0,    0,    0,
-        0,    0x7b, 10,   11,   12,   13,   27,   0,    15,   16, 17,   'a',  'a'};
+    struct dm_record record = sample(1, 2), back;
+    assert_true(dm_record_intact(dm_slice(version_2, sizeof version_2)));
+    assert_true(dm_record_decode(&back, dm_slice(version_2, sizeof version_2)));
+    same_record(&back, &record);
+    for (size_t cut = 0; cut < sizeof version_2; cut++) {
+        assert_false(dm_record_decode(&back, dm_slice(version_2, cut)));
+        assert_false(dm_record_intact(dm_slice(version_2, cut)));
+    }
+}
+
+static void version_3_has_these_bytes(void **state)
+{
+    (void)state;
+    static const uint8_t checksum[] = {0x33, 0x9d, 0x5d, 0x04};
+    uint8_t expected[sizeof version_2 + sizeof checksum];
+    memcpy(expected, version_2, sizeof version_2);
+    memcpy(expected + sizeof version_2, checksum, sizeof checksum);
+    expected[0] = 3;
     struct dm_record record = sample(1, 2), back;
     uint8_t bytes[DM_RECORD_SIZE_MAX];
     assert_int_equal(dm_record_encode(&record, bytes), sizeof expected);
     assert_memory_equal(bytes, expected, sizeof expected);
+    assert_true(dm_record_intact(dm_slice(expected, sizeof expected)));
     assert_true(dm_record_decode(&back, dm_slice(expected, sizeof expected)));
     same_record(&back, &record);
+}
+
+static void no_flipped_bit_passes_for_intact(void **state)
+{
+    (void)state;
+    for (int answers = 0; answers <= DM_ANSWERS_MAX; answers += 4) {
+        struct dm_record record = sample(answers, (uint8_t)(answers * 8));
+        uint8_t bytes[DM_RECORD_SIZE_MAX];
+        size_t size = dm_record_encode(&record, bytes);
+        assert_true(dm_record_intact(dm_slice(bytes, size)));
+        for (size_t bit = 0; bit < size * 8; bit++) {
+            bytes[bit / 8] ^= (uint8_t)(1U << bit % 8);
+            assert_false(dm_record_intact(dm_slice(bytes, size)));
+            bytes[bit / 8] ^= (uint8_t)(1U << bit % 8);
+        }
+        for (size_t cut = 0; cut < size; cut++) {
+            assert_false(dm_record_intact(dm_slice(bytes, cut)));
+        }
+    }
 }
 
 static void what_a_delete_leaves_can_be_encoded(void **state)
@@ -287,7 +328,7 @@ static void impossible_numbers_are_no_record(void **state)
         uint8_t value;
     } bad[] = {
         {0, 0},              /* version */
-        {0, 3},              /* version */
+        {0, 4},              /* version */
         {1, 4},              /* status */
         {1, 1},              /* status: ACTIVE has no end */
         {2, 0},              /* reason: unspecified */
@@ -327,8 +368,8 @@ static void impossible_numbers_are_no_record(void **state)
     assert_true(decodes(bytes, size));
 }
 
-/* Whatever passes is a record that encodes to the same bytes again, but for one that came
- * out as a record of version 1. */
+/* Whatever passes is a record that encodes to the same bytes again, its checksum aside, but
+ * for one that came out as a record of an older version. */
 static void garbage_is_refused_or_means_what_it_says(void **state)
 {
     (void)state;
@@ -346,10 +387,11 @@ static void garbage_is_refused_or_means_what_it_says(void **state)
         if (round % 5 == 0) {
             size = (random >> 4) % (size + 1);
         }
-        if (decodes(bytes, size) && bytes[0] != 1) {
+        if (decodes(bytes, size) && bytes[0] == 3) {
             assert_true(dm_record_decode(&record, dm_slice(bytes, size)));
             assert_int_equal(dm_record_encode(&record, again), size);
-            assert_memory_equal(again, bytes, size);
+            assert_memory_equal(again, bytes, size - DM_RECORD_CHECKSUM_SIZE);
+            assert_true(dm_record_intact(dm_slice(again, size)));
             passed++;
         }
     }
@@ -364,7 +406,9 @@ int main(void)
         cmocka_unit_test(an_answer_is_found_by_its_request_until_eight_newer_ones_came),
         cmocka_unit_test(the_largest_and_the_smallest_of_numbers_come_back),
         cmocka_unit_test(version_1_is_read),
-        cmocka_unit_test(version_2_has_these_bytes),
+        cmocka_unit_test(version_2_is_read),
+        cmocka_unit_test(version_3_has_these_bytes),
+        cmocka_unit_test(no_flipped_bit_passes_for_intact),
         cmocka_unit_test(what_a_delete_leaves_can_be_encoded),
         cmocka_unit_test(cut_or_overlong_it_is_no_record),
         cmocka_unit_test(impossible_numbers_are_no_record),
