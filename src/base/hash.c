@@ -1,6 +1,9 @@
 #include "base/hash.h"
 
+#include "base/assert.h"
 #include "base/bytes.h"
+
+#include <sys/random.h>
 
 static const uint64_t secret_a = 0xa0761d6478bd642fULL;
 static const uint64_t secret_b = 0xe7037ed1a0b428dbULL;
@@ -44,6 +47,107 @@ uint64_t dm_hash(const void *data, size_t size, uint64_t seed)
     }
     return fold(secret_a ^ (uint64_t)size, fold(first ^ secret_b, last ^ state));
 }
+
+/* ---- keyed ------------------------------------------------------------------- */
+
+static struct dm_hash_key process_key;
+
+/* Before anything is hashed. The kernel has always enough of it once it is up. */
+__attribute__((constructor)) static void process_key_make(void)
+{
+    ssize_t size = getrandom(&process_key, sizeof process_key, 0);
+    DM_ASSERT(size == (ssize_t)sizeof process_key);
+}
+
+struct sip {
+    uint64_t a, b, c, d;
+};
+
+static inline uint64_t turned(uint64_t word, int bits)
+{
+    return word << bits | word >> (64 - bits);
+}
+
+static inline void sip_round(struct sip *state)
+{
+    state->a += state->b;
+    state->c += state->d;
+    state->b = turned(state->b, 13) ^ state->a;
+    state->d = turned(state->d, 16) ^ state->c;
+    state->a = turned(state->a, 32) + state->d;
+    state->c += state->b;
+    state->d = turned(state->d, 21) ^ state->a;
+    state->b = turned(state->b, 17) ^ state->c;
+    state->c = turned(state->c, 32);
+}
+
+static inline void sip_take(struct sip *state, uint64_t word)
+{
+    state->d ^= word;
+    sip_round(state);
+    state->a ^= word;
+}
+
+static inline uint64_t sip_give(struct sip *state)
+{
+    sip_round(state);
+    sip_round(state);
+    sip_round(state);
+    return state->a ^ state->b ^ state->c ^ state->d;
+}
+
+/* Fewer than 8 bytes, as a little-endian number: of pieces that may overlap. */
+static inline uint64_t load_tail(const uint8_t *p, size_t size)
+{
+    if (size >= 4) {
+        return dm_load_le32(p) | (uint64_t)dm_load_le32(p + size - 4) << 8 * (size - 4);
+    }
+    if (size > 0) {
+        return p[0] | (uint64_t)p[size / 2] << 8 * (size / 2) |
+               (uint64_t)p[size - 1] << 8 * (size - 1);
+    }
+    return 0;
+}
+
+/* All but the second half of the output. */
+static inline struct sip sip_all(struct dm_hash_key key, const uint8_t *p, size_t size)
+{
+    struct sip state = {
+        .a = key.low ^ 0x736f6d6570736575U,
+        .b = key.high ^ 0x646f72616e646f6dU ^ 0xee,
+        .c = key.low ^ 0x6c7967656e657261U,
+        .d = key.high ^ 0x7465646279746573U,
+    };
+    size_t left = size;
+    for (; left >= 8; left -= 8, p += 8) {
+        sip_take(&state, dm_load_le64(p));
+    }
+    sip_take(&state, (uint64_t)size << 56 | load_tail(p, left));
+    state.c ^= 0xee;
+    return state;
+}
+
+struct dm_wide_hash dm_siphash(struct dm_hash_key key, const void *data, size_t size)
+{
+    struct sip state = sip_all(key, data, size);
+    struct dm_wide_hash hash = {.low = sip_give(&state)};
+    state.b ^= 0xdd;
+    hash.high = sip_give(&state);
+    return hash;
+}
+
+struct dm_wide_hash dm_keyed_hash_wide(const void *data, size_t size)
+{
+    return dm_siphash(process_key, data, size);
+}
+
+uint64_t dm_keyed_hash(const void *data, size_t size)
+{
+    struct sip state = sip_all(process_key, data, size);
+    return sip_give(&state);
+}
+
+/* ---- CRC-32C ----------------------------------------------------------------- */
 
 static uint32_t crc32c_table[256];
 

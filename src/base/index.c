@@ -86,6 +86,20 @@ void dm_index_remove(struct dm_index *index, uint32_t item, uint64_t hash)
     index->count--;
 }
 
+uint32_t dm_index_longest(const struct dm_index *index)
+{
+    uint32_t longest = 0;
+    for (uint32_t bucket = 0; bucket < index->low + index->split; bucket++) {
+        uint32_t length = 0;
+        for (uint32_t item = index->heads[bucket]; item != 0;
+             item = *index->link(index->context, item)) {
+            length++;
+        }
+        longest = length > longest ? length : longest;
+    }
+    return longest;
+}
+
 size_t dm_index_memory(const struct dm_index *index)
 {
     return ((size_t)index->low + index->split) * sizeof *index->heads;

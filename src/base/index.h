@@ -52,6 +52,9 @@ void dm_index_insert(struct dm_index *index, uint32_t item, uint64_t hash);
 /* The item is in. */
 void dm_index_remove(struct dm_index *index, uint32_t item, uint64_t hash);
 
+/* Items of the longest chain: what the worst lookup costs. Walks all buckets: for tests. */
+uint32_t dm_index_longest(const struct dm_index *index);
+
 /* Bytes of the buckets in use. */
 size_t dm_index_memory(const struct dm_index *index);
 

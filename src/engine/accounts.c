@@ -14,7 +14,7 @@ static struct dm_slice id_of(const struct dm_account *account)
 
 static uint64_t hash_of(struct dm_slice id)
 {
-    return dm_hash(id.data, id.size, 0);
+    return dm_keyed_hash(id.data, id.size);
 }
 
 static uint32_t *index_link(void *context, uint32_t item)

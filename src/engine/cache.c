@@ -1,7 +1,5 @@
 #include "engine/cache.h"
 
-#include "base/hash.h"
-
 /* All goes well: a contact stands in one of the two lines that its hash names, and one that
  * is in the way of another moves to its own other line (Pagh and Rodler, "Cuckoo Hashing",
  * 2001; one move at the most here). So few have to give way. The table grows a line at a time
@@ -10,9 +8,9 @@
 
 enum { WAYS = 2, LINE_SIZE = WAYS * (int)sizeof(struct dm_check_entry), LINES_MIN = 1 << 14 };
 
-bool dm_check_cache_init(struct dm_check_cache *cache, uint64_t bytes_max, uint64_t seed)
+bool dm_check_cache_init(struct dm_check_cache *cache, uint64_t bytes_max)
 {
-    *cache = (struct dm_check_cache){.seed = seed};
+    *cache = (struct dm_check_cache){0};
     uint64_t lines = bytes_max / LINE_SIZE;
     if (lines < LINES_MIN) {
         return true;
@@ -33,13 +31,6 @@ void dm_check_cache_finish(struct dm_check_cache *cache)
     *cache = (struct dm_check_cache){0};
 }
 
-uint64_t dm_check_cache_hash(const struct dm_check_cache *cache, uint32_t account,
-                             struct dm_slice contact)
-{
-    uint64_t hash = dm_hash(contact.data, contact.size, cache->seed + account);
-    return hash == 0 ? 1 : hash;
-}
-
 /* Lines from `level` on have split off from those `level` below them. */
 static struct dm_check_entry *line_of(const struct dm_check_cache *cache, uint64_t bits)
 {
@@ -48,17 +39,19 @@ static struct dm_check_entry *line_of(const struct dm_check_cache *cache, uint64
     return &cache->entries[line * WAYS];
 }
 
-static struct dm_check_entry *first_line(const struct dm_check_cache *cache, uint64_t hash)
+static struct dm_check_entry *first_line(const struct dm_check_cache *cache,
+                                         struct dm_wide_hash hash)
 {
-    return line_of(cache, hash);
+    return line_of(cache, hash.low);
 }
 
-static struct dm_check_entry *second_line(const struct dm_check_cache *cache, uint64_t hash)
+static struct dm_check_entry *second_line(const struct dm_check_cache *cache,
+                                          struct dm_wide_hash hash)
 {
-    return line_of(cache, hash >> 32 | hash << 32);
+    return line_of(cache, hash.high);
 }
 
-void dm_check_cache_prefetch(const struct dm_check_cache *cache, uint64_t hash)
+void dm_check_cache_prefetch(const struct dm_check_cache *cache, struct dm_wide_hash hash)
 {
     if (cache->lines != 0) {
         __builtin_prefetch(first_line(cache, hash));
@@ -66,17 +59,27 @@ void dm_check_cache_prefetch(const struct dm_check_cache *cache, uint64_t hash)
     }
 }
 
-static struct dm_check_entry *place_in(struct dm_check_entry *line, uint64_t hash)
+static bool is_empty(const struct dm_check_entry *entry)
+{
+    return (entry->hash.low | entry->hash.high) == 0;
+}
+
+static struct dm_check_entry *place_in(struct dm_check_entry *line, struct dm_wide_hash hash)
 {
     for (int way = 0; way < WAYS; way++) {
-        if (line[way].hash == hash) {
+        if (line[way].hash.low == hash.low && line[way].hash.high == hash.high) {
             return &line[way];
         }
     }
     return NULL;
 }
 
-static struct dm_check_entry *place_of(const struct dm_check_cache *cache, uint64_t hash)
+static struct dm_check_entry *empty_in(struct dm_check_entry *line)
+{
+    return place_in(line, (struct dm_wide_hash){0});
+}
+
+static struct dm_check_entry *place_of(const struct dm_check_cache *cache, struct dm_wide_hash hash)
 {
     if (cache->lines == 0) {
         return NULL;
@@ -85,7 +88,8 @@ static struct dm_check_entry *place_of(const struct dm_check_cache *cache, uint6
     return place != NULL ? place : place_in(second_line(cache, hash), hash);
 }
 
-const struct dm_check_entry *dm_check_cache_find(struct dm_check_cache *cache, uint64_t hash)
+const struct dm_check_entry *dm_check_cache_find(struct dm_check_cache *cache,
+                                                 struct dm_wide_hash hash)
 {
     const struct dm_check_entry *found = place_of(cache, hash);
     *(found != NULL ? &cache->hits : &cache->misses) += 1;
@@ -102,8 +106,9 @@ static void grow(struct dm_check_cache *cache)
         cache->level = cache->lines;
     }
     for (int way = 0; way < WAYS; way++) {
-        uint64_t hash = old[way].hash;
-        if (hash != 0 && first_line(cache, hash) != old && second_line(cache, hash) != old) {
+        struct dm_wide_hash hash = old[way].hash;
+        if (!is_empty(&old[way]) && first_line(cache, hash) != old &&
+            second_line(cache, hash) != old) {
             new[way] = old[way];
             old[way] = (struct dm_check_entry){0};
         }
@@ -111,7 +116,8 @@ static void grow(struct dm_check_cache *cache)
 }
 
 /* The other of the two lines of an entry that stands in `line`. */
-static struct dm_check_entry *other_line(const struct dm_check_cache *cache, uint64_t hash,
+static struct dm_check_entry *other_line(const struct dm_check_cache *cache,
+                                         struct dm_wide_hash hash,
                                          const struct dm_check_entry *line)
 {
     struct dm_check_entry *first = first_line(cache, hash);
@@ -123,9 +129,9 @@ static struct dm_check_entry *other_line(const struct dm_check_cache *cache, uin
 static struct dm_check_entry *room_in(const struct dm_check_cache *cache,
                                       struct dm_check_entry *line)
 {
-    struct dm_check_entry *empty = place_in(line, 0);
+    struct dm_check_entry *empty = empty_in(line);
     for (int way = 0; way < WAYS && empty == NULL; way++) {
-        struct dm_check_entry *aside = place_in(other_line(cache, line[way].hash, line), 0);
+        struct dm_check_entry *aside = empty_in(other_line(cache, line[way].hash, line));
         if (aside != NULL) {
             *aside = line[way];
             line[way] = (struct dm_check_entry){0};
@@ -136,20 +142,35 @@ static struct dm_check_entry *room_in(const struct dm_check_cache *cache,
 }
 
 /* An empty place; else one by bits of the hash that chose neither line. */
-static struct dm_check_entry *new_place(const struct dm_check_cache *cache, uint64_t hash)
+static struct dm_check_entry *new_place(const struct dm_check_cache *cache,
+                                        struct dm_wide_hash hash)
 {
     struct dm_check_entry *lines[] = {first_line(cache, hash), second_line(cache, hash)};
-    struct dm_check_entry *place = place_in(lines[0], 0);
-    place = place != NULL ? place : place_in(lines[1], 0);
+    struct dm_check_entry *place = empty_in(lines[0]);
+    place = place != NULL ? place : empty_in(lines[1]);
     place = place != NULL ? place : room_in(cache, lines[0]);
     place = place != NULL ? place : room_in(cache, lines[1]);
-    return place != NULL ? place : &lines[hash >> 63][hash >> 62 & 1];
+    return place != NULL ? place : &lines[hash.low >> 63][hash.low >> 62 & 1];
 }
 
-void dm_check_cache_put(struct dm_check_cache *cache, uint64_t hash,
+/* false: a number is too large for its bits. */
+static bool pack(struct dm_check_entry *entry, const struct dm_record_head *head)
+{
+    entry->fence = head->fence & ((1ULL << 48) - 1);
+    entry->bot = head->bot & ((1U << 10) - 1);
+    entry->status = head->status & 3U;
+    entry->reason = head->reason & 15U;
+    entry->until_ms = (uint64_t)head->until_ms & ((1ULL << 48) - 1);
+    entry->bot_messages = head->bot_messages & ((1U << 16) - 1);
+    return entry->fence == head->fence && entry->bot == head->bot &&
+           entry->until_ms == (uint64_t)head->until_ms && entry->bot_messages == head->bot_messages;
+}
+
+void dm_check_cache_put(struct dm_check_cache *cache, struct dm_wide_hash hash,
                         const struct dm_record_head *head)
 {
-    if (cache->lines == 0) {
+    struct dm_check_entry entry = {.hash = hash};
+    if (cache->lines == 0 || !pack(&entry, head)) {
         return;
     }
     /* Fuller than five places in eight, those who find none become noticeable: lines that
@@ -159,19 +180,11 @@ void dm_check_cache_put(struct dm_check_cache *cache, uint64_t hash,
     }
     struct dm_check_entry *place = place_of(cache, hash);
     place = place != NULL ? place : new_place(cache, hash);
-    cache->filled += place->hash == 0;
-    *place = (struct dm_check_entry){
-        .hash = hash,
-        .fence = head->fence,
-        .until_ms = head->until_ms,
-        .bot_messages = head->bot_messages,
-        .bot = (uint16_t)head->bot,
-        .status = head->status,
-        .reason = head->reason,
-    };
+    cache->filled += is_empty(place);
+    *place = entry;
 }
 
-void dm_check_cache_forget(struct dm_check_cache *cache, uint64_t hash)
+void dm_check_cache_forget(struct dm_check_cache *cache, struct dm_wide_hash hash)
 {
     struct dm_check_entry *place = place_of(cache, hash);
     if (place != NULL) {

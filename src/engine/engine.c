@@ -39,10 +39,8 @@ static bool create_parts(struct dm_engine *engine, const struct dm_engine_option
     engine->sleepers = dm_sleepers_create(DM_SLEEPERS_MAX, now_ms);
     engine->applier = dm_applier_create(&applier);
     uint64_t cache_bytes = options->cache_bytes != 0 ? options->cache_bytes : DM_CACHE_BYTES;
-    uint64_t seed = dm_clock_monotonic_ns(&engine->clock) ^ (uint64_t)now_ms << 20;
     return engine->overlay != NULL && engine->sleepers != NULL && engine->applier != NULL &&
-           dm_accounts_init(&engine->accounts) &&
-           dm_check_cache_init(&engine->cache, cache_bytes, seed);
+           dm_accounts_init(&engine->accounts) && dm_check_cache_init(&engine->cache, cache_bytes);
 }
 
 enum dm_code dm_engine_open(struct dm_engine **out, const struct dm_engine_options *options,

@@ -45,8 +45,7 @@ struct dm_lag_ring {
 struct dm_contact_ref {
     struct dm_account *account;
     struct dm_key key;
-    uint64_t hash; /* of the key, as dm_overlay_key has it; 0: not known yet */
-    uint64_t cache_hash;
+    struct dm_wide_hash hash; /* of the key */
 };
 
 struct dm_engine {
@@ -78,8 +77,8 @@ struct dm_engine {
     struct dm_record record;
     struct dm_step step;
     struct dm_key key;
-    struct dm_hashed_key hashed; /* of what was loaded last, which may be `key` */
-    uint64_t cache_hash;         /* likewise */
+    struct dm_hashed_key hashed;    /* of what was loaded last, which may be `key` */
+    struct dm_wide_hash cache_hash; /* likewise */
     /* Contacts of the next calls, and how many of them had theirs. */
     struct dm_contact_ref ahead[DM_PREFETCH_MAX];
     size_t ahead_count, ahead_taken;

@@ -31,9 +31,8 @@ static uint64_t load(struct dm_engine *engine)
 
 uint64_t dm_engine_load(struct dm_engine *engine, struct dm_slice key)
 {
-    engine->hashed = dm_overlay_key(key);
-    engine->cache_hash =
-        dm_check_cache_hash(&engine->cache, dm_key_account(key), dm_key_contact(key));
+    engine->cache_hash = dm_keyed_hash_wide(key.data, key.size);
+    engine->hashed = (struct dm_hashed_key){.key = key, .hash = engine->cache_hash.low};
     return load(engine);
 }
 
@@ -44,9 +43,7 @@ static uint64_t later(uint64_t a, uint64_t b)
 
 static struct dm_hashed_key hashed_key(const struct dm_contact_ref *ref)
 {
-    struct dm_slice key = dm_key_slice(&ref->key);
-    return ref->hash == 0 ? dm_overlay_key(key)
-                          : (struct dm_hashed_key){.key = key, .hash = ref->hash};
+    return (struct dm_hashed_key){.key = dm_key_slice(&ref->key), .hash = ref->hash.low};
 }
 
 uint64_t dm_engine_load_ref(struct dm_engine *engine, const struct dm_contact_ref *ref)
@@ -54,18 +51,17 @@ uint64_t dm_engine_load_ref(struct dm_engine *engine, const struct dm_contact_re
     engine->hashed = hashed_key(ref);
     dm_key_copy(&engine->key, &ref->key);
     engine->hashed.key = dm_key_slice(&engine->key);
-    engine->cache_hash = ref->cache_hash;
+    engine->cache_hash = ref->hash;
     uint64_t lsn = load(engine);
     return engine->record.status == DM_STATUS_NONE ? later(lsn, ref->account->floor_lsn) : lsn;
 }
 
-static void ref_make(struct dm_engine *engine, struct dm_contact_ref *ref,
-                     struct dm_account *account, struct dm_slice contact_id)
+static void ref_make(struct dm_contact_ref *ref, struct dm_account *account,
+                     struct dm_slice contact_id)
 {
     ref->account = account;
     dm_key_make(&ref->key, account->number, contact_id);
-    ref->hash = 0;
-    ref->cache_hash = dm_check_cache_hash(&engine->cache, account->number, contact_id);
+    ref->hash = dm_keyed_hash_wide(ref->key.bytes, ref->key.size);
 }
 
 /* The next of those that were looked up ahead, if it is the one. */
@@ -95,7 +91,7 @@ const struct dm_contact_ref *dm_engine_refer(struct dm_engine *engine, struct dm
     if (account == NULL) {
         return NULL;
     }
-    ref_make(engine, &engine->ref, account, contact_id);
+    ref_make(&engine->ref, account, contact_id);
     return &engine->ref;
 }
 
@@ -117,7 +113,7 @@ static uint64_t read_head(struct dm_engine *engine, const struct dm_contact_ref 
         lsn = later(lsn, ref->account->floor_lsn);
     }
     if (lsn <= dm_journal_durable(engine->journal)) {
-        dm_check_cache_put(&engine->cache, ref->cache_hash, head);
+        dm_check_cache_put(&engine->cache, ref->hash, head);
     }
     return lsn;
 }
@@ -135,14 +131,14 @@ void dm_engine_check(struct dm_engine *engine, struct dm_slice account_id,
     const struct dm_account *account = ref->account;
     struct dm_record_head head = {0};
     uint64_t lsn = 0;
-    const struct dm_check_entry *known = dm_check_cache_find(&engine->cache, ref->cache_hash);
+    const struct dm_check_entry *known = dm_check_cache_find(&engine->cache, ref->hash);
     if (known != NULL) {
         head.status = known->status;
         head.reason = known->reason;
         head.bot = known->bot;
         head.bot_messages = known->bot_messages;
         head.fence = known->fence;
-        head.until_ms = known->until_ms;
+        head.until_ms = (int64_t)known->until_ms;
         /* Of one never written to, a delete may have raised the fence since. */
         lsn = known->status == DM_STATUS_NONE ? account->floor_lsn : 0;
     } else {
@@ -162,20 +158,19 @@ void dm_engine_prefetch(struct dm_engine *engine, const struct dm_contact_name *
             continue;
         }
         struct dm_contact_ref *ref = &engine->ahead[found++];
-        ref_make(engine, ref, account, names[i].contact_id);
-        dm_check_cache_prefetch(&engine->cache, ref->cache_hash);
+        ref_make(ref, account, names[i].contact_id);
+        dm_check_cache_prefetch(&engine->cache, ref->hash);
         if (changes) {
-            ref->hash = dm_overlay_key(dm_key_slice(&ref->key)).hash;
-            dm_overlay_prefetch_bucket(engine->overlay, ref->hash);
+            dm_overlay_prefetch_bucket(engine->overlay, ref->hash.low);
         }
     }
     engine->ahead_count = found;
     engine->ahead_taken = 0;
     for (size_t i = 0; changes && i < found; i++) {
-        dm_overlay_prefetch_entry(engine->overlay, engine->ahead[i].hash);
+        dm_overlay_prefetch_entry(engine->overlay, engine->ahead[i].hash.low);
     }
     for (size_t i = 0; changes && i < found; i++) {
-        dm_overlay_prefetch_value(engine->overlay, engine->ahead[i].hash);
+        dm_overlay_prefetch_value(engine->overlay, engine->ahead[i].hash.low);
     }
 }
 

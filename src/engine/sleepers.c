@@ -45,9 +45,9 @@ static struct dm_slice contact_of(const struct sleeper *sleeper)
     return dm_slice(outside, sleeper->size);
 }
 
-static uint64_t hash_of(uint32_t account, struct dm_slice contact)
+static uint64_t hash_of(struct dm_slice key)
 {
-    return dm_hash(contact.data, contact.size, account);
+    return dm_keyed_hash(key.data, key.size);
 }
 
 static uint32_t *index_link(void *context, uint32_t item)
@@ -58,7 +58,9 @@ static uint32_t *index_link(void *context, uint32_t item)
 static uint64_t index_hash(void *context, uint32_t item)
 {
     const struct sleeper *sleeper = at(context, item);
-    return hash_of(sleeper->account, contact_of(sleeper));
+    struct dm_key key;
+    dm_key_make(&key, sleeper->account, contact_of(sleeper));
+    return hash_of(dm_key_slice(&key));
 }
 
 struct dm_sleepers *dm_sleepers_create(uint32_t sleepers_max, int64_t now_ms)
@@ -159,7 +161,7 @@ bool dm_sleepers_set(struct dm_sleepers *sleepers, struct dm_slice key, int64_t 
 {
     uint32_t account = dm_key_account(key);
     struct dm_slice contact = dm_key_contact(key);
-    uint64_t hash = hash_of(account, contact);
+    uint64_t hash = hash_of(key);
     uint32_t item = find(sleepers, account, contact, hash);
     if (item == 0) {
         item = take_free(sleepers);
@@ -183,7 +185,7 @@ void dm_sleepers_clear(struct dm_sleepers *sleepers, struct dm_slice key)
 {
     uint32_t account = dm_key_account(key);
     struct dm_slice contact = dm_key_contact(key);
-    uint64_t hash = hash_of(account, contact);
+    uint64_t hash = hash_of(key);
     uint32_t item = find(sleepers, account, contact, hash);
     if (item != 0) {
         dm_wheel_cancel(sleepers->wheel, item - 1);
@@ -204,7 +206,7 @@ size_t dm_sleepers_expired(struct dm_sleepers *sleepers, int64_t now_ms, struct 
         struct dm_slice contact = contact_of(sleeper);
         out[i].fence = sleeper->fence;
         dm_key_make(&out[i].key, sleeper->account, contact);
-        dm_index_remove(&sleepers->index, item, hash_of(sleeper->account, contact));
+        dm_index_remove(&sleepers->index, item, hash_of(dm_key_slice(&out[i].key)));
         give_free(sleepers, item);
     }
     return count;
@@ -219,6 +221,11 @@ int64_t dm_sleepers_next(const struct dm_sleepers *sleepers)
 uint32_t dm_sleepers_count(const struct dm_sleepers *sleepers)
 {
     return sleepers->index.count;
+}
+
+uint32_t dm_sleepers_longest(const struct dm_sleepers *sleepers)
+{
+    return dm_index_longest(&sleepers->index);
 }
 
 size_t dm_sleepers_memory(const struct dm_sleepers *sleepers)

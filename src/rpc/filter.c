@@ -29,7 +29,7 @@ size_t dm_filter_memory(const struct dm_texts *ids)
 
 static uint32_t hash_of(struct dm_slice id)
 {
-    return (uint32_t)dm_hash(id.data, id.size, 0);
+    return (uint32_t)dm_keyed_hash(id.data, id.size);
 }
 
 /* The slot of `id`, or the empty one where it belongs. */
@@ -65,6 +65,16 @@ struct dm_filter *dm_filter_create(const struct dm_texts *ids)
         }
     }
     return filter;
+}
+
+uint32_t dm_filter_longest(const struct dm_filter *filter)
+{
+    uint32_t longest = 0, run = 0;
+    for (uint32_t i = 0; i < 2 * (filter->mask + 1); i++) { /* a run may go on at the front */
+        run = filter->slots[i & filter->mask] != 0 ? run + 1 : 0;
+        longest = run > longest ? run : longest;
+    }
+    return longest;
 }
 
 bool dm_filter_has(const struct dm_filter *filter, struct dm_slice id)

@@ -101,7 +101,7 @@ static uint32_t entry_units(size_t key_size, size_t room)
 
 static uint64_t hash_of(struct dm_slice key)
 {
-    return dm_hash(key.data, key.size, 0);
+    return dm_keyed_hash(key.data, key.size);
 }
 
 static uint16_t tag_of(uint64_t hash)
@@ -517,6 +517,11 @@ void dm_overlay_prefetch_value(const struct dm_overlay *overlay, uint64_t hash)
 size_t dm_overlay_room(const struct dm_overlay *overlay)
 {
     return overlay->arena_size - units_used(overlay) * UNIT;
+}
+
+uint32_t dm_overlay_longest(const struct dm_overlay *overlay)
+{
+    return dm_index_longest(&overlay->current->index);
 }
 
 size_t dm_overlay_memory(const struct dm_overlay *overlay)

@@ -25,7 +25,7 @@ struct dm_generation;
 struct dm_overlay *dm_overlay_create(uint32_t contacts_max);
 void dm_overlay_destroy(struct dm_overlay *overlay);
 
-/* A key and its hash: several calls about one key need it only once. */
+/* A key and its dm_keyed_hash: several calls about one key need it only once. */
 struct dm_hashed_key {
     struct dm_slice key;
     uint64_t hash;
@@ -59,6 +59,8 @@ uint32_t dm_overlay_current_count(const struct dm_overlay *overlay); /* contacts
 /* Bytes that puts may still take: keys, values and 24 bytes each. */
 size_t dm_overlay_room(const struct dm_overlay *overlay);
 size_t dm_overlay_memory(const struct dm_overlay *overlay); /* bytes in use */
+/* Keys that the worst lookup in current compares with. Walks all of it: for tests. */
+uint32_t dm_overlay_longest(const struct dm_overlay *overlay);
 
 /* Makes current the frozen one (there must be none) and begins an empty current. NULL
  * when there is nothing to freeze or no memory. The generation belongs to the overlay

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "wire/ttrpc_calls.h"
 #include "wire/ttrpc_frame.h"
 
 #include <stdlib.h>
@@ -21,8 +22,6 @@
  * answers an id for good also closes it: a client sees one last frame for each. */
 
 enum {
-    TABLE_SIZE_MIN = 16,
-    TABLE_SIZE_KEEP = 256, /* places that a connection without calls may keep */
     HELD_KEEP = 4096,
     NAME_SIZE_MAX = 255,
     STATUS_TEXT_MAX = 1024,
@@ -33,13 +32,6 @@ enum call_state {
     CALL_OPEN,      /* bidirectional: data frames may come */
     CALL_WAITING,   /* bidirectional without a first message yet: not handed out */
     CALL_CANCELLED, /* ended by us, and the owner does not know yet */
-};
-
-struct call {
-    uint32_t id; /* 0: an empty place */
-    uint8_t state;
-    uint8_t service_size, method_size;
-    char *names; /* WAITING: service and method, one after the other */
 };
 
 struct ttrpc {
@@ -53,14 +45,12 @@ struct ttrpc {
 
     struct dm_ttrpc_names names; /* of the call before */
 
-    uint32_t highest;    /* stream id that was used */
-    struct call current; /* handed out by the last next; id 0: answered since */
-    struct call *table;  /* open ids, linear probing; NULL: none yet */
-    uint32_t table_size, table_used;
-    uint32_t displaced; /* of them not in their own place */
-    uint32_t cancelled; /* of them CALL_CANCELLED */
-    uint32_t input_end; /* id whose INPUT_END is the next event */
-    char *names_spent;  /* names of the event handed out last */
+    uint32_t highest;             /* stream id that was used */
+    struct dm_ttrpc_call current; /* handed out by the last next; id 0: answered since */
+    struct dm_ttrpc_calls calls;  /* open ids; with names: those that wait */
+    uint32_t cancelled;           /* of them CALL_CANCELLED */
+    uint32_t input_end;           /* id whose INPUT_END is the next event */
+    char *names_spent;            /* names of the event handed out last */
 };
 
 struct frame {
@@ -68,109 +58,15 @@ struct frame {
     struct dm_slice body; /* empty when its size is over the limit */
 };
 
-/* ---- the table of open calls ---------------------------------------------------- */
-
-static uint32_t place_of(const struct ttrpc *t, uint32_t id)
-{
-    /* Ids are odd and grow by two: halved, they fill neighbouring places. */
-    return (id >> 1) & (t->table_size - 1);
-}
-
-static struct call *find_call(const struct ttrpc *t, uint64_t id)
-{
-    if (t->table_used == 0 || id == 0 || id > UINT32_MAX) {
-        return NULL;
-    }
-    for (uint32_t at = place_of(t, (uint32_t)id);; at = (at + 1) & (t->table_size - 1)) {
-        if (t->table[at].id == id) {
-            return &t->table[at];
-        }
-        if (t->table[at].id == 0) {
-            return NULL;
-        }
-    }
-}
-
-static void place_call(struct ttrpc *t, struct call call)
-{
-    uint32_t home = place_of(t, call.id), at = home;
-    while (t->table[at].id != 0) {
-        at = (at + 1) & (t->table_size - 1);
-    }
-    t->displaced += at != home;
-    t->table[at] = call;
-}
-
-static bool grow_table(struct ttrpc *t)
-{
-    struct call *old = t->table;
-    uint32_t old_size = t->table_size;
-    uint32_t size = old_size == 0 ? TABLE_SIZE_MIN : old_size * 2;
-    struct call *table = calloc(size, sizeof *table);
-    if (table == NULL) {
-        return false;
-    }
-    t->table = table;
-    t->table_size = size;
-    t->displaced = 0;
-    for (uint32_t i = 0; i < old_size; i++) {
-        if (old[i].id != 0) {
-            place_call(t, old[i]);
-        }
-    }
-    free(old);
-    return true;
-}
-
-static bool add_call(struct ttrpc *t, struct call call)
-{
-    if ((t->table_used + 1) * 2 > t->table_size && !grow_table(t)) {
-        return false;
-    }
-    place_call(t, call);
-    t->table_used++;
-    return true;
-}
-
-/* Moves back what could not stand in its own place. Returns where the gap is then. */
-static uint32_t close_gap(struct ttrpc *t, uint32_t gap)
-{
-    uint32_t mask = t->table_size - 1;
-    for (uint32_t at = (gap + 1) & mask; t->table[at].id != 0; at = (at + 1) & mask) {
-        uint32_t home = place_of(t, t->table[at].id);
-        if (((at - home) & mask) >= ((at - gap) & mask)) {
-            t->table[gap] = t->table[at];
-            t->displaced -= gap == home;
-            gap = at;
-        }
-    }
-    return gap;
-}
-
-static void remove_call(struct ttrpc *t, struct call *call)
-{
-    uint32_t gap = (uint32_t)(call - t->table);
-    free(call->names);
-    if (t->displaced != 0) {
-        t->displaced -= gap != place_of(t, call->id);
-        gap = close_gap(t, gap);
-    }
-    t->table[gap] = (struct call){0};
-    t->table_used--;
-    if (t->table_used == 0 && t->table_size > TABLE_SIZE_KEEP) {
-        free(t->table);
-        t->table = NULL;
-        t->table_size = 0;
-    }
-}
+/* ---- open calls --------------------------------------------------------------- */
 
 /* A call that was handed out and has no last frame yet? */
-static bool is_open(const struct ttrpc *t, uint64_t id)
+static bool is_open(struct ttrpc *t, uint64_t id)
 {
     if (id != 0 && t->current.id == id) {
         return true;
     }
-    const struct call *call = find_call(t, id);
+    const struct dm_ttrpc_call *call = dm_ttrpc_calls_find(&t->calls, id);
     return call != NULL && (call->state == CALL_CLOSED || call->state == CALL_OPEN);
 }
 
@@ -182,12 +78,12 @@ static bool close_call(struct ttrpc *t, uint64_t id)
         t->session.calls--;
         return true;
     }
-    struct call *call = find_call(t, id);
+    struct dm_ttrpc_call *call = dm_ttrpc_calls_find(&t->calls, id);
     if (call == NULL || call->state == CALL_CANCELLED) {
         return false;
     }
     bool open = call->state != CALL_WAITING;
-    remove_call(t, call);
+    dm_ttrpc_calls_remove(&t->calls, call);
     if (open) {
         t->session.calls--;
     }
@@ -307,12 +203,12 @@ static bool await_message(struct ttrpc *t, struct dm_session_event *event, uint3
     if (service.size > NAME_SIZE_MAX || method.size > NAME_SIZE_MAX) {
         return refuse(t, event, id, DM_UNIMPLEMENTED, "no service or method has so long a name");
     }
-    struct call call = {.id = id,
-                        .state = CALL_WAITING,
-                        .service_size = (uint8_t)service.size,
-                        .method_size = (uint8_t)method.size,
-                        .names = malloc(service.size + method.size)};
-    if (call.names == NULL || !add_call(t, call)) {
+    struct dm_ttrpc_call call = {.id = id,
+                                 .state = CALL_WAITING,
+                                 .service_size = (uint8_t)service.size,
+                                 .method_size = (uint8_t)method.size,
+                                 .names = malloc(service.size + method.size)};
+    if (call.names == NULL || !dm_ttrpc_calls_add(&t->calls, call)) {
         free(call.names);
         return refuse(t, event, id, DM_RESOURCE_EXHAUSTED, "no memory for another call");
     }
@@ -344,7 +240,7 @@ static bool on_request(struct ttrpc *t, const struct frame *frame, struct dm_ses
     if (fault != NULL) {
         return refuse(t, event, frame->header.stream, DM_INVALID_ARGUMENT, fault);
     }
-    if (t->table_used >= t->calls_max) {
+    if (t->calls.used >= t->calls_max) {
         return refuse(t, event, frame->header.stream, DM_RESOURCE_EXHAUSTED,
                       "too many open calls on this connection");
     }
@@ -357,7 +253,8 @@ static bool on_request(struct ttrpc *t, const struct frame *frame, struct dm_ses
     if (open && request.payload.size == 0) {
         return await_message(t, event, frame->header.stream, &request);
     }
-    t->current = (struct call){.id = frame->header.stream, .state = open ? CALL_OPEN : CALL_CLOSED};
+    t->current =
+        (struct dm_ttrpc_call){.id = frame->header.stream, .state = open ? CALL_OPEN : CALL_CLOSED};
     t->session.calls++;
     *event =
         (struct dm_session_event){.kind = DM_EVENT_CALL,
@@ -374,7 +271,7 @@ static bool on_request(struct ttrpc *t, const struct frame *frame, struct dm_ses
 }
 
 /* The first message of a call that waited for it. */
-static void hand_out(struct ttrpc *t, struct call *call, const struct frame *frame,
+static void hand_out(struct ttrpc *t, struct dm_ttrpc_call *call, const struct frame *frame,
                      struct dm_session_event *event)
 {
     bool closed = (frame->header.flags & DM_TTRPC_REMOTE_CLOSED) != 0;
@@ -396,7 +293,7 @@ static void hand_out(struct ttrpc *t, struct call *call, const struct frame *fra
 
 static bool on_data(struct ttrpc *t, const struct frame *frame, struct dm_session_event *event)
 {
-    struct call *call = find_call(t, frame->header.stream);
+    struct dm_ttrpc_call *call = dm_ttrpc_calls_find(&t->calls, frame->header.stream);
     if (call == NULL || call->state == CALL_CANCELLED) {
         return refuse(t, event, frame->header.stream, DM_INVALID_ARGUMENT,
                       "no open call has this stream id");
@@ -492,13 +389,13 @@ static void ttrpc_feed(struct dm_session *session, struct dm_slice bytes)
 /* The call handed out last was not answered at once: it goes into the table. */
 static bool settle_current(struct ttrpc *t, struct dm_session_event *event)
 {
-    struct call call = t->current;
+    struct dm_ttrpc_call call = t->current;
     free(t->names_spent);
     t->names_spent = NULL;
     if (call.id == 0) {
         return false;
     }
-    if (add_call(t, call)) {
+    if (dm_ttrpc_calls_add(&t->calls, call)) {
         t->current.id = 0;
         return false;
     }
@@ -507,10 +404,11 @@ static bool settle_current(struct ttrpc *t, struct dm_session_event *event)
 
 static bool next_cancelled(struct ttrpc *t, struct dm_session_event *event)
 {
-    for (uint32_t at = 0; t->cancelled != 0 && at < t->table_size; at++) {
-        if (t->table[at].id != 0 && t->table[at].state == CALL_CANCELLED) {
-            *event = (struct dm_session_event){.kind = DM_EVENT_CANCEL, .id = t->table[at].id};
-            remove_call(t, &t->table[at]);
+    for (uint32_t at = 0; t->cancelled != 0 && at < t->calls.size; at++) {
+        if (t->calls.places[at].id != 0 && t->calls.places[at].state == CALL_CANCELLED) {
+            *event =
+                (struct dm_session_event){.kind = DM_EVENT_CANCEL, .id = t->calls.places[at].id};
+            dm_ttrpc_calls_remove(&t->calls, &t->calls.places[at]);
             t->cancelled--;
             return true;
         }
@@ -594,7 +492,8 @@ static void cancel_stream(struct ttrpc *t, uint64_t id)
     }
     put_status(t, (uint32_t)id, DM_RESOURCE_EXHAUSTED,
                "a message of the stream is longer than a frame may be");
-    if (add_call(t, (struct call){.id = (uint32_t)id, .state = CALL_CANCELLED})) {
+    if (dm_ttrpc_calls_add(&t->calls,
+                           (struct dm_ttrpc_call){.id = (uint32_t)id, .state = CALL_CANCELLED})) {
         t->cancelled++;
     } else {
         t->session.closing = true;
@@ -644,10 +543,7 @@ static void ttrpc_nothing(struct dm_session *session)
 static void ttrpc_destroy(struct dm_session *session)
 {
     struct ttrpc *t = ttrpc_of(session);
-    for (uint32_t at = 0; at < t->table_size; at++) {
-        free(t->table[at].names);
-    }
-    free(t->table);
+    dm_ttrpc_calls_finish(&t->calls);
     free(t->names_spent);
     dm_buf_finish(&t->held);
     dm_buf_finish(&session->out);

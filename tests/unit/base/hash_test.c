@@ -7,7 +7,10 @@
 
 #include <cmocka.h>
 
+#include "base/bytes.h"
 #include "base/hash.h"
+
+static char own_path[4096 + 8];
 
 /* "123456789": the check value of CRC-32/ISCSI in the catalogue of parametrised CRC
  * algorithms. The others: RFC 3720, appendix B.4. */
@@ -93,6 +96,66 @@ static void every_byte_and_the_size_and_the_seed_decide(void **state)
     }
 }
 
+static void check_siphash(const uint8_t *bytes, size_t size, const char *expected)
+{
+    static const struct dm_hash_key key = {.low = 0x0706050403020100U, .high = 0x0f0e0d0c0b0a0908U};
+    uint8_t found[16];
+    char text[33];
+    struct dm_wide_hash hash = dm_siphash(key, bytes, size);
+    dm_store_le64(found, hash.low);
+    dm_store_le64(found + 8, hash.high);
+    for (size_t i = 0; i < sizeof found; i++) {
+        (void)snprintf(text + 2 * i, 3, "%02x", found[i]);
+    }
+    assert_string_equal(text, expected);
+}
+
+/* As OpenSSL computes them: `openssl mac -macopt hexkey:000102... -macopt size:16
+ * -macopt c-rounds:1 -macopt d-rounds:3 SIPHASH` over the bytes 0, 1, 2, ... */
+static void siphash_gives_what_others_compute(void **state)
+{
+    (void)state;
+    uint8_t bytes[33];
+    for (unsigned i = 0; i < sizeof bytes; i++) {
+        bytes[i] = (uint8_t)i;
+    }
+    check_siphash(bytes, 0, "e77ebcb22788a5befd62db6add303001");
+    check_siphash(bytes, 1, "fc6f370460d3eda85e0573cc2b2ff063");
+    check_siphash(bytes, 3, "6bc5ccfa1edcf79f4823187712ebd743");
+    check_siphash(bytes, 4, "0c784e71ac2b285a9f8e92e78fbf2c25");
+    check_siphash(bytes, 7, "1084b923f2aae0c3a62f2ec80848ab77");
+    check_siphash(bytes, 8, "aa12fee1d5e3dab4724f16ab35f9c799");
+    check_siphash(bytes, 9, "81ddb8042cf33994f4720e0094137c42");
+    check_siphash(bytes, 15, "c17e5505b2bd526c2921cdec1e7e0109");
+    check_siphash(bytes, 16, "d0a8d95715518eebb513b0f83d9e1793");
+    check_siphash(bytes, 24, "9e4bf837bcfd92cace09d2061a84d04a");
+    check_siphash(bytes, 33, "c5f57bae1320fcf4b4e868e71d56c66b");
+}
+
+static void the_keyed_hash_is_the_first_half_of_the_wide_one(void **state)
+{
+    (void)state;
+    uint8_t bytes[70] = {0};
+    for (size_t size = 0; size < sizeof bytes; size++) {
+        struct dm_wide_hash wide = dm_keyed_hash_wide(bytes, size);
+        assert_true(wide.low == dm_keyed_hash(bytes, size));
+        assert_true(wide.low != dm_keyed_hash(bytes, size + 1));
+        assert_true(wide.high != wide.low);
+    }
+}
+
+/* What a process hashes with, another one does not: a child that runs this program anew. */
+static void no_two_processes_share_a_key(void **state)
+{
+    (void)state;
+    uint64_t mine = dm_keyed_hash("a", 1), its = 0;
+    FILE *other = popen(own_path, "r");
+    assert_non_null(other);
+    assert_int_equal(fread(&its, sizeof its, 1, other), 1);
+    assert_int_equal(pclose(other), 0);
+    assert_true(its != mine);
+}
+
 /* 65,536 numbered keys in 65,536 places: at random, 1/e of the places stay empty. */
 static void low_and_high_bits_spread_numbered_keys_evenly(void **state)
 {
@@ -115,14 +178,22 @@ static void low_and_high_bits_spread_numbered_keys_evenly(void **state)
     assert_in_range(high_empty, 23600, 24620);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1) { /* the child of no_two_processes_share_a_key */
+        uint64_t mine = dm_keyed_hash("a", 1);
+        return fwrite(&mine, sizeof mine, 1, stdout) == 1 ? 0 : 1;
+    }
+    (void)snprintf(own_path, sizeof own_path, "%s hash", argv[0]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(crc32c_gives_the_published_values),
         cmocka_unit_test(crc32c_by_table_and_by_instruction_agree),
         cmocka_unit_test(crc32c_may_be_taken_in_pieces),
         cmocka_unit_test(the_hash_stays_the_same_for_ever),
         cmocka_unit_test(every_byte_and_the_size_and_the_seed_decide),
+        cmocka_unit_test(siphash_gives_what_others_compute),
+        cmocka_unit_test(the_keyed_hash_is_the_first_half_of_the_wide_one),
+        cmocka_unit_test(no_two_processes_share_a_key),
         cmocka_unit_test(low_and_high_bits_spread_numbered_keys_evenly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

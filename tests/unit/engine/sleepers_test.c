@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "engine/sleepers.h"
+#include "lib/colliding.h"
 
 enum { DUE_MAX = 256 };
 
@@ -101,6 +102,22 @@ static void a_million_sleepers_take_at_most_64_bytes_each(void **state)
     dm_sleepers_destroy(sleepers);
 }
 
+/* Counted, not timed: thousands of ids that somebody chose to share a hash are like any others. */
+static void chosen_ids_cost_no_more_than_others(void **state)
+{
+    (void)state;
+    enum { CONTACTS = 20000 };
+    struct dm_sleepers *sleepers = dm_sleepers_create(CONTACTS, 0);
+    struct colliding ids = colliding_make("\0\0\0\1", 4);
+    for (uint32_t i = 0; i < CONTACTS; i++) {
+        struct dm_key key;
+        dm_key_make(&key, 1, colliding_id(&ids, i));
+        assert_true(dm_sleepers_set(sleepers, dm_key_slice(&key), 100000, 1));
+    }
+    assert_in_range(dm_sleepers_longest(sleepers), 1, 24);
+    dm_sleepers_destroy(sleepers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +126,7 @@ int main(void)
         cmocka_unit_test(long_ids_are_kept_and_given_back),
         cmocka_unit_test(it_refuses_more_than_it_may_hold),
         cmocka_unit_test(a_million_sleepers_take_at_most_64_bytes_each),
+        cmocka_unit_test(chosen_ids_cost_no_more_than_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

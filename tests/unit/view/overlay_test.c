@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "lib/colliding.h"
 #include "support.h"
 #include "view/overlay.h"
 
@@ -604,6 +605,23 @@ static void the_generation_applied_last_stays_until_another_is(void **state)
     dm_overlay_destroy(overlay);
 }
 
+/* Counted, not timed: thousands of ids that somebody chose to share a hash are like any others. */
+static void chosen_ids_cost_no_more_than_others(void **state)
+{
+    (void)state;
+    enum { CHOSEN = 20000 };
+    struct dm_overlay *overlay = dm_overlay_create(CHOSEN);
+    struct colliding ids = colliding_make("\0\0\0\1", 4);
+    for (uint32_t i = 0; i < CHOSEN; i++) {
+        struct dm_key key;
+        dm_key_make(&key, 1, colliding_id(&ids, i));
+        assert_true(dm_overlay_put(overlay, dm_overlay_key(dm_key_slice(&key)), slice_text("value"),
+                                   i + 1));
+    }
+    assert_in_range(dm_overlay_longest(overlay), 1, 24);
+    dm_overlay_destroy(overlay);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -619,6 +637,7 @@ int main(void)
         cmocka_unit_test(the_memory_of_a_burst_stays_for_the_next_and_goes_back_by_and_by),
         cmocka_unit_test(the_generation_applied_last_stays_until_another_is),
         cmocka_unit_test(any_history_reads_and_walks_like_the_model),
+        cmocka_unit_test(chosen_ids_cost_no_more_than_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
