@@ -221,19 +221,20 @@ static bool begin_session(struct conn *c, enum dm_sniff sniffed)
         .stream_end = sink_stream_end,
         .stream_room = sink_stream_room,
     };
-    const struct dm_session_limits *limits = &c->loop->limits;
+    struct dm_session_limits limits = c->loop->limits;
+    limits.any_host = c->uv.handle.type == UV_NAMED_PIPE; /* no browser connects to one */
     switch (sniffed) {
     case DM_SNIFF_TTRPC:
         set_protocol(c, DM_PROTOCOL_TTRPC);
-        c->session = dm_ttrpc_session(limits);
+        c->session = dm_ttrpc_session(&limits);
         break;
     case DM_SNIFF_H2:
         set_protocol(c, DM_PROTOCOL_HTTP2);
-        c->session = dm_h2_session(limits);
+        c->session = dm_h2_session(&limits);
         break;
     case DM_SNIFF_HTTP1:
         set_protocol(c, DM_PROTOCOL_HTTP1);
-        c->session = dm_http1_session(limits);
+        c->session = dm_http1_session(&limits);
         break;
     default:
         c->loop->stats.unknown++;

@@ -336,6 +336,7 @@ enum dm_code dm_loop_create(struct dm_loop **out, const struct dm_loop_options *
     struct dm_loop *loop = dm_xcalloc(1, sizeof *loop);
     loop->options = *options;
     loop->calls_clock.base = options->clock;
+    loop->limits.hosts = options->hosts;
     loop->limits.cors_origins = options->cors_origins;
     loop->limits.known_service = dm_rpc_known_service;
     loop->limits.client_streaming = dm_rpc_client_streaming;

@@ -33,9 +33,10 @@ struct dm_http_answer {
 
 struct dm_loop_options {
     struct dm_clock clock;
-    int64_t drain_timeout_ms;        /* how long a shutdown waits for open calls */
-    uint32_t connections_max;        /* 0: DM_CONNECTIONS_MAX; lowered to what descriptors allow */
-    const char *const *cors_origins; /* NULL-terminated, borrowed; or NULL: none */
+    int64_t drain_timeout_ms; /* how long a shutdown waits for open calls */
+    uint32_t connections_max; /* 0: DM_CONNECTIONS_MAX; lowered to what descriptors allow */
+    /* See struct dm_session_limits. Borrowed. */
+    const char *const *hosts, *const *cors_origins;
     /* Fills *answer; NULL: every such path is 404. */
     void (*http)(void *context, struct dm_slice path, struct dm_slice query,
                  struct dm_http_answer *answer);

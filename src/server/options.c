@@ -2,13 +2,14 @@
 
 #include "base/assert.h"
 #include "base/limits.h"
+#include "server/web_names.h"
 
 #include <ctype.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { TEXT, LIST, DURATION, BYTES, COUNT, LEVEL, FORMAT };
+enum kind { TEXT, LIST, HOSTS, ORIGINS, DURATION, BYTES, COUNT, LEVEL, FORMAT };
 
 struct option {
     const char *name;     /* of the flag; the variable is derived from it */
@@ -53,9 +54,15 @@ static const struct option table[] = {
     {"log-format", "FORMAT", "logfmt", "logfmt or json", FORMAT, OPTION(log_format), 0, 0},
     {"drain-timeout", "DURATION", "10s", "how long a shutdown waits for open calls", DURATION,
      OPTION(drain_timeout_ms), 0, DAY_MS},
+    {"host", "NAME", NULL,
+     "name under which HTTP/1.1 over TCP reaches this server (in Host), by a proxy for instance; "
+     "IP addresses and localhost always do, other names get 421; may be given again (the "
+     "variable: commas)",
+     HOSTS, OPTION(hosts), 0, 0},
     {"cors-origin", "ORIGIN", NULL,
-     "browser origin that may call; may be given again (the variable: commas)", LIST,
-     OPTION(cors_origins), 0, 0},
+     "browser origin whose pages may call, like https://app.example; pages of others get 403; may "
+     "be given again (the variable: commas)",
+     ORIGINS, OPTION(cors_origins), 0, 0},
 };
 
 enum { OPTION_COUNT = sizeof table / sizeof table[0], NAME_SIZE = 64 };
@@ -193,6 +200,8 @@ static bool set_value(struct dm_options *options, const struct option *option, c
         *(char **)field = copy_text(text, strlen(text));
         return *text != '\0';
     case LIST:
+    case HOSTS:
+    case ORIGINS:
         return commas ? add_values(field, text) : add_value(field, text, strlen(text));
     case LEVEL:
         if (!parse_word(text, levels, &index)) {
@@ -213,9 +222,12 @@ static bool set_value(struct dm_options *options, const struct option *option, c
 
 static const char *wanted(const struct option *option)
 {
+    static const char list[] = "a value that is not empty, at most 16 times";
     static const char *const texts[] = {
         [TEXT] = "a path",
-        [LIST] = "a value that is not empty, at most 16 times",
+        [LIST] = list,
+        [HOSTS] = list,
+        [ORIGINS] = list,
         [DURATION] = "a duration in range, like 500ms, 10s, 1h30m or 30d",
         [BYTES] = "a size in range, like 64MiB or 8GiB",
         [COUNT] = "a whole number in range",
@@ -294,6 +306,25 @@ static enum dm_code read_flags(struct dm_options *options, int argc, char *const
     return DM_OK;
 }
 
+/* Names that no browser would send are refused. `name`: of the flag or variable. */
+static enum dm_code judge_names(const struct option *option, const struct dm_options *options,
+                                const char *name, struct dm_error *error)
+{
+    if (option->kind != HOSTS && option->kind != ORIGINS) {
+        return DM_OK;
+    }
+    const struct dm_option_list *list = (const void *)((const char *)options + option->offset);
+    for (uint32_t i = 0; i < list->count; i++) {
+        const char *value = list->values[i];
+        const char *wants = option->kind == HOSTS ? dm_host_wants(value) : dm_origin_wants(value);
+        if (wants != NULL) {
+            return dm_fail(error, DM_INVALID_ARGUMENT, "%s \"%s\" can never match: %s is wanted",
+                           name, value, wants);
+        }
+    }
+    return DM_OK;
+}
+
 enum dm_code dm_options_parse(struct dm_options *options, int argc, char *const *argv,
                               char *const *variables, struct dm_error *error)
 {
@@ -315,8 +346,14 @@ enum dm_code dm_options_parse(struct dm_options *options, int argc, char *const 
             bool ok = set_value(options, &table[i], table[i].fallback, true);
             DM_ASSERT(ok);
         }
+        if (given[i]) {
+            (void)snprintf(name, sizeof name, "--%s", table[i].name);
+        }
+        if (code == DM_OK) {
+            code = judge_names(&table[i], options, name, error);
+        }
     }
-    return DM_OK;
+    return code;
 }
 
 static void finish_list(struct dm_option_list *list)
@@ -332,6 +369,7 @@ void dm_options_finish(struct dm_options *options)
     free(options->data);
     options->data = NULL;
     finish_list(&options->listen);
+    finish_list(&options->hosts);
     finish_list(&options->cors_origins);
 }
 

@@ -85,6 +85,11 @@ static int64_t step_ms(struct server *server)
     return ms;
 }
 
+static const char *const *names(const struct dm_option_list *list)
+{
+    return list->count == 0 ? NULL : (const char *const *)list->values;
+}
+
 static enum dm_code open_loop(struct server *server, struct dm_error *error)
 {
     const struct dm_options *options = server->options;
@@ -92,9 +97,8 @@ static enum dm_code open_loop(struct server *server, struct dm_error *error)
         .clock = server->clock,
         .drain_timeout_ms = options->drain_timeout_ms,
         .connections_max = (uint32_t)options->connections_max,
-        .cors_origins = options->cors_origins.count == 0
-                            ? NULL
-                            : (const char *const *)options->cors_origins.values,
+        .hosts = names(&options->hosts),
+        .cors_origins = names(&options->cors_origins),
         .http = answer_http,
         .http_context = server,
     };

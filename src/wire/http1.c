@@ -6,6 +6,7 @@
 #include "wire/connect.h"
 #include "wire/grpc.h"
 #include "wire/grpcweb.h"
+#include "wire/http1_head.h"
 #include "wire/http1_parse.h"
 #include "wire/http1_route.h"
 
@@ -68,10 +69,9 @@ static void put_text(struct http1 *h, const char *text)
 
 static void put_header(struct http1 *h, const char *name, const char *value)
 {
-    put_text(h, name);
-    put(h, dm_slice(": ", 2));
-    put_text(h, value);
-    put(h, dm_slice("\r\n", 2));
+    if (!dm_http1_header_write(&h->base.out, name, value)) {
+        h->base.closing = true;
+    }
 }
 
 static void put_length(struct http1 *h, size_t length)
@@ -79,44 +79,6 @@ static void put_length(struct http1 *h, size_t length)
     char text[32];
     snprintf(text, sizeof text, "%zu", length);
     put_header(h, "content-length", text);
-}
-
-static const char *status_line(int status)
-{
-    static const struct {
-        int status;
-        const char *line;
-    } lines[] = {
-        {200, "HTTP/1.1 200 OK\r\n"},
-        {204, "HTTP/1.1 204 No Content\r\n"},
-        {301, "HTTP/1.1 301 Moved Permanently\r\n"},
-        {302, "HTTP/1.1 302 Found\r\n"},
-        {304, "HTTP/1.1 304 Not Modified\r\n"},
-        {400, "HTTP/1.1 400 Bad Request\r\n"},
-        {401, "HTTP/1.1 401 Unauthorized\r\n"},
-        {403, "HTTP/1.1 403 Forbidden\r\n"},
-        {404, "HTTP/1.1 404 Not Found\r\n"},
-        {405, "HTTP/1.1 405 Method Not Allowed\r\n"},
-        {409, "HTTP/1.1 409 Conflict\r\n"},
-        {413, "HTTP/1.1 413 Content Too Large\r\n"},
-        {414, "HTTP/1.1 414 URI Too Long\r\n"},
-        {415, "HTTP/1.1 415 Unsupported Media Type\r\n"},
-        {417, "HTTP/1.1 417 Expectation Failed\r\n"},
-        {429, "HTTP/1.1 429 Too Many Requests\r\n"},
-        {431, "HTTP/1.1 431 Request Header Fields Too Large\r\n"},
-        {499, "HTTP/1.1 499 Client Closed Request\r\n"},
-        {500, "HTTP/1.1 500 Internal Server Error\r\n"},
-        {501, "HTTP/1.1 501 Not Implemented\r\n"},
-        {503, "HTTP/1.1 503 Service Unavailable\r\n"},
-        {504, "HTTP/1.1 504 Gateway Timeout\r\n"},
-        {505, "HTTP/1.1 505 HTTP Version Not Supported\r\n"},
-    };
-    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
-        if (lines[i].status == status) {
-            return lines[i].line;
-        }
-    }
-    return "HTTP/1.1 500 Internal Server Error\r\n";
 }
 
 static bool lives(const struct http1 *h)
@@ -127,19 +89,11 @@ static bool lives(const struct http1 *h)
 /* The head of an answer without its last empty line. */
 static void put_head(struct http1 *h, int status, const char *content_type)
 {
-    put_text(h, status_line(status));
-    if (content_type != NULL) {
-        put_header(h, "content-type", content_type);
-    }
-    if (!lives(h)) {
-        put_text(h, "connection: close\r\n");
-    } else if (!dm_http1_request(h->parser)->minor_1) {
-        put_text(h, "connection: keep-alive\r\n");
-    }
-    if (h->route.cors_origin != NULL) {
-        put_header(h, "access-control-allow-origin", h->route.cors_origin);
-        put_text(h, "vary: origin\r\naccess-control-expose-headers: grpc-status, grpc-message, "
-                    "grpc-accept-encoding, accept-encoding, connect-accept-encoding\r\n");
+    enum dm_http1_connection connection = !lives(h)                              ? DM_HTTP1_CLOSES
+                                          : dm_http1_request(h->parser)->minor_1 ? DM_HTTP1_GOES_ON
+                                                                                 : DM_HTTP1_KEEPS;
+    if (!dm_http1_head_write(&h->base.out, status, content_type, connection, &h->route)) {
+        h->base.closing = true;
     }
 }
 
@@ -206,18 +160,11 @@ static void start_stream(struct http1 *h)
 {
     h->started = true;
     h->chunked = dm_http1_request(h->parser)->minor_1;
-    put_text(h, status_line(200));
-    put_header(h, "content-type", h->route.content_type);
-    if (!lives(h) || !h->chunked) {
-        put_text(h, "connection: close\r\n");
-    }
+    h->last_answer = h->last_answer || !h->chunked; /* the end of the connection ends it */
+    put_head(h, 200, h->route.content_type);
     if (h->route.accept_encoding) {
         put_text(h, h->route.kind == DM_HTTP1_GRPC_WEB ? "grpc-accept-encoding: identity\r\n"
                                                        : "connect-accept-encoding: identity\r\n");
-    }
-    if (h->route.cors_origin != NULL) {
-        put_header(h, "access-control-allow-origin", h->route.cors_origin);
-        put_text(h, "vary: origin\r\n");
     }
     put_text(h, h->chunked ? "transfer-encoding: chunked\r\n\r\n" : "\r\n");
 }
@@ -423,7 +370,6 @@ static void http1_http_reply(struct dm_session *s, uint64_t id, int status,
         return;
     }
     put_head(h, status, content_type);
-    put_text(h, "x-content-type-options: nosniff\r\n");
     if (status == 204 || status == 304) {
         put(h, dm_slice("\r\n", 2));
     } else {
@@ -572,7 +518,7 @@ static void answer_refusal(struct http1 *h)
 {
     const char *why;
     int status = dm_http1_refusal(h->parser, &why);
-    h->route = (struct dm_http1_route){0};
+    h->route = (struct dm_http1_route){.cors = h->limits.cors_origins != NULL};
     h->last_answer = true;
     answer_bare(h, status, why);
 }

@@ -1,6 +1,7 @@
 #include "wire/http1_parse.h"
 
 #include "base/limits.h"
+#include "wire/browser.h"
 #include "wire/grpc.h"
 
 #include <llhttp.h>
@@ -122,6 +123,7 @@ static int on_value_complete(llhttp_t *ll)
         [DM_HTTP1_CONTENT_ENCODING] = NAME("content-encoding"),
         [DM_HTTP1_EXPECT] = NAME("expect"),
         [DM_HTTP1_ORIGIN] = NAME("origin"),
+        [DM_HTTP1_FETCH_SITE] = NAME("sec-fetch-site"),
         [DM_HTTP1_PREFLIGHT_METHOD] = NAME("access-control-request-method"),
         [DM_HTTP1_CONNECT_VERSION] = NAME("connect-protocol-version"),
         [DM_HTTP1_CONNECT_TIMEOUT] = NAME("connect-timeout-ms"),
@@ -146,25 +148,10 @@ static int on_value_complete(llhttp_t *ll)
 
 /* ---- judging a head ------------------------------------------------------------------- */
 
-static bool is_host(struct dm_slice host)
-{
-    const char *text = host.data;
-    for (size_t i = 0; i < host.size; i++) {
-        bool fine = (text[i] >= 'a' && text[i] <= 'z') || (text[i] >= 'A' && text[i] <= 'Z') ||
-                    (text[i] >= '0' && text[i] <= '9') ||
-                    (text[i] != '\0' && strchr("-._~:[]%", text[i]) != NULL);
-        if (!fine) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static int judge_framing(struct dm_http1_parser *p)
 {
     const struct dm_http1_request *r = &p->request;
     uint8_t encodings = r->header_counts[DM_HTTP1_TRANSFER_ENCODING];
-    uint8_t hosts = r->header_counts[DM_HTTP1_HOST];
     if (encodings != 0) {
         if (encodings > 1 || !r->minor_1 ||
             !dm_text_equal(r->headers[DM_HTTP1_TRANSFER_ENCODING], "chunked")) {
@@ -177,38 +164,68 @@ static int judge_framing(struct dm_http1_parser *p)
     if (r->header_counts[DM_HTTP1_CONTENT_LENGTH] > 1) {
         return refuse(p, 400, "more than one content-length");
     }
-    if (hosts > 1 || (hosts == 0 && r->minor_1) || !is_host(r->headers[DM_HTTP1_HOST])) {
-        return refuse(p, 400, "exactly one valid host header is needed");
-    }
     return 0;
 }
 
-/* The absolute form names a host, which proxies use; it is dropped. */
-static int split_url(struct dm_http1_parser *p)
+static int judge_host(struct dm_http1_parser *p)
 {
     struct dm_http1_request *r = &p->request;
-    const char *text = p->url.data;
-    size_t size = p->url.size;
-    if (size == 1 && text[0] == '*' && r->verb == DM_HTTP1_VERB_OPTIONS) {
-        r->path = p->url;
-        return 0;
+    struct dm_slice host;
+    uint8_t hosts = r->header_counts[DM_HTTP1_HOST];
+    if (hosts > 1 || (hosts == 0 && r->minor_1) ||
+        !dm_authority_host(r->headers[DM_HTTP1_HOST], &host)) {
+        return refuse(p, 400, "exactly one valid host header is needed");
     }
+    r->authority = r->headers[DM_HTTP1_HOST];
+    return 0;
+}
+
+/* "http://authority/path": takes the authority, which counts instead of Host, off *target.
+ * RFC 9112, 3.2.2. */
+static int take_authority(struct dm_http1_parser *p, struct dm_slice *target)
+{
+    const char *text = target->data;
+    size_t size = target->size;
     size_t skip = size > 7 && dm_text_equal(dm_slice(text, 7), "http://")    ? 7
                   : size > 8 && dm_text_equal(dm_slice(text, 8), "https://") ? 8
                                                                              : 0;
-    if (skip != 0) {
-        while (skip < size && text[skip] != '/' && text[skip] != '?') {
-            skip++;
-        }
-        text += skip;
-        size -= skip;
+    if (skip == 0) {
+        return 0;
     }
-    if (size == 0 || text[0] != '/' || memchr(text, '#', size) != NULL) {
+    size_t end = skip;
+    while (end < size && text[end] != '/' && text[end] != '?') {
+        end++;
+    }
+    struct dm_slice host;
+    p->request.authority = dm_slice(text + skip, end - skip);
+    if (!dm_authority_host(p->request.authority, &host) || host.size == 0) {
+        return refuse(p, 400, "the request target names no valid host");
+    }
+    *target = dm_slice(text + end, size - end);
+    return 0;
+}
+
+static int split_url(struct dm_http1_parser *p)
+{
+    struct dm_http1_request *r = &p->request;
+    struct dm_slice target = p->url;
+    if (dm_slice_equal(target, dm_slice_str("*")) && r->verb == DM_HTTP1_VERB_OPTIONS) {
+        r->path = target;
+        return 0;
+    }
+    if (take_authority(p, &target) != 0) {
+        return -1;
+    }
+    const char *text = target.data;
+    bool absolute = target.size != p->url.size;
+    const char *mark = memchr(text, '?', target.size);
+    size_t size = mark == NULL ? target.size : (size_t)(mark - text);
+    r->path = size == 0 && absolute ? dm_slice_str("/") : dm_slice(text, size);
+    r->query = mark == NULL ? dm_slice(NULL, 0) : dm_slice(mark + 1, target.size - size - 1);
+    bool is_path = r->path.size != 0 && *(const char *)r->path.data == '/';
+    if (!is_path || memchr(text, '#', target.size) != NULL) {
         return refuse(p, 400, "the request target is no path");
     }
-    const char *mark = memchr(text, '?', size);
-    r->path = dm_slice(text, mark == NULL ? size : (size_t)(mark - text));
-    r->query = mark == NULL ? dm_slice(NULL, 0) : dm_slice(mark + 1, size - r->path.size - 1);
     return 0;
 }
 
@@ -245,7 +262,7 @@ static int on_headers_complete(llhttp_t *ll)
     r->keep_alive = llhttp_should_keep_alive(ll) != 0;
     r->chunked = (ll->flags & F_CHUNKED) != 0;
     r->content_length = ll->content_length;
-    if (judge_framing(p) != 0 || split_url(p) != 0) {
+    if (judge_framing(p) != 0 || judge_host(p) != 0 || split_url(p) != 0) {
         return -1;
     }
     if (!r->chunked && r->content_length > DM_HTTP_DISCARD_MAX) {

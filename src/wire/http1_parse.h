@@ -27,6 +27,7 @@ enum dm_http1_header {
     DM_HTTP1_CONTENT_ENCODING,
     DM_HTTP1_EXPECT,
     DM_HTTP1_ORIGIN,
+    DM_HTTP1_FETCH_SITE,
     DM_HTTP1_PREFLIGHT_METHOD,
     DM_HTTP1_CONNECT_VERSION,
     DM_HTTP1_CONNECT_TIMEOUT,
@@ -44,6 +45,7 @@ struct dm_http1_request {
     bool chunked;
     uint64_t content_length;
     struct dm_slice path, query;               /* raw; path "*" for OPTIONS */
+    struct dm_slice authority;                 /* of an absolute target, else Host */
     struct dm_slice headers[DM_HTTP1_HEADERS]; /* data NULL: absent; else the last one's value */
     uint8_t header_counts[DM_HTTP1_HEADERS];
     struct dm_slice body; /* when DONE; what came of it when too large is dropped */

@@ -24,19 +24,6 @@ static void fail(struct dm_http1_route *out, enum dm_code code, const char *mess
     }
 }
 
-static const char *allowed_origin(const struct dm_session_limits *limits, struct dm_slice origin)
-{
-    if (limits->cors_origins == NULL || origin.data == NULL) {
-        return NULL;
-    }
-    for (const char *const *at = limits->cors_origins; *at != NULL; at++) {
-        if (strcmp(*at, "*") == 0 || dm_slice_equal(origin, dm_slice_str(*at))) {
-            return *at;
-        }
-    }
-    return NULL;
-}
-
 static bool is_rpc_path(const struct dm_session_limits *limits, struct dm_slice path,
                         struct dm_http1_route *out)
 {
@@ -163,13 +150,9 @@ static void route_options(const struct dm_http1_request *r, bool rpc, struct dm_
 {
     bool preflight = r->headers[DM_HTTP1_ORIGIN].data != NULL &&
                      r->headers[DM_HTTP1_PREFLIGHT_METHOD].data != NULL;
-    if (preflight && out->cors_origin == NULL) {
-        bare(out, 403, "this origin is not allowed");
-        return;
-    }
     bare(out, 204, "");
-    out->preflight = preflight;
-    out->allow = preflight ? NULL : rpc ? "GET, POST, OPTIONS" : "GET, HEAD, OPTIONS";
+    out->preflight = preflight && out->cors_origin != NULL;
+    out->allow = out->preflight ? NULL : rpc ? "GET, POST, OPTIONS" : "GET, HEAD, OPTIONS";
 }
 
 static void route_rpc(const struct dm_http1_request *r, struct dm_http1_route *out)
@@ -190,14 +173,36 @@ static void route_rpc(const struct dm_http1_request *r, struct dm_http1_route *o
     judge_call(r, out);
 }
 
+static struct dm_browser_verdict judge_browser(const struct dm_http1_request *r,
+                                               const struct dm_session_limits *limits,
+                                               enum dm_http_class class)
+{
+    const struct dm_browser_head head = {
+        .class = class,
+        .scheme = "http",
+        .authority = r->authority,
+        .origin = r->headers[DM_HTTP1_ORIGIN],
+        .fetch_site = r->headers[DM_HTTP1_FETCH_SITE],
+        .twice = r->header_counts[DM_HTTP1_ORIGIN] > 1 || r->header_counts[DM_HTTP1_FETCH_SITE] > 1,
+    };
+    return dm_browser_judge(&head, !limits->any_host, limits);
+}
+
 void dm_http1_route(const struct dm_http1_request *request, const struct dm_session_limits *limits,
                     struct dm_http1_route *out)
 {
     *out = (struct dm_http1_route){0};
-    out->cors_origin = allowed_origin(limits, request->headers[DM_HTTP1_ORIGIN]);
     bool rpc = is_rpc_path(limits, request->path, out);
-    if (request->header_counts[DM_HTTP1_EXPECT] != 0 &&
-        !dm_text_equal(request->headers[DM_HTTP1_EXPECT], "100-continue")) {
+    out->class = dm_http_class(request->path, rpc);
+    struct dm_browser_verdict verdict = judge_browser(request, limits, out->class);
+    out->cors = limits->cors_origins != NULL;
+    out->cors_origin = verdict.cors_origin;
+    if (verdict.status != 0) {
+        bare(out, verdict.status, verdict.why);
+    } else if (request->header_counts[DM_HTTP1_CONTENT_TYPE] > 1) {
+        bare(out, 400, "more than one content-type");
+    } else if (request->header_counts[DM_HTTP1_EXPECT] != 0 &&
+               !dm_text_equal(request->headers[DM_HTTP1_EXPECT], "100-continue")) {
         bare(out, 417, "the only expectation served is 100-continue");
     } else if (request->verb == DM_HTTP1_VERB_OPTIONS) {
         route_options(request, rpc, out);

@@ -1,6 +1,7 @@
 #ifndef DM_WIRE_HTTP1_ROUTE_H
 #define DM_WIRE_HTTP1_ROUTE_H
 
+#include "wire/browser.h"
 #include "wire/http1_parse.h"
 #include "wire/session.h"
 
@@ -17,6 +18,7 @@ enum dm_http1_kind {
 
 struct dm_http1_route {
     enum dm_http1_kind kind;
+    enum dm_http_class class;
     enum dm_codec codec;
     bool text; /* gRPC-Web in base64 */
     bool get;  /* Connect: the message is in the query */
@@ -24,6 +26,7 @@ struct dm_http1_route {
     int64_t timeout_ns;
     const char *content_type; /* of the answer */
     const char *cors_origin;  /* the allowed origin that asks, or NULL */
+    bool cors;                /* pages of some origins may call, so answers depend on it */
 
     /* BARE: */
     int status;

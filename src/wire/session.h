@@ -144,10 +144,13 @@ static inline void dm_session_destroy(struct dm_session *s)
 /* ---- the protocols ------------------------------------------------------------ */
 
 struct dm_session_limits {
-    uint32_t message_size_max;       /* 0: DM_MESSAGE_SIZE_MAX */
-    uint32_t calls_max;              /* 0: DM_CALLS_PER_CONNECTION_MAX */
-    uint32_t output_high;            /* 0: DM_OUTPUT_HIGH */
-    const char *const *cors_origins; /* NULL-terminated, or NULL: none */
+    uint32_t message_size_max; /* 0: DM_MESSAGE_SIZE_MAX */
+    uint32_t calls_max;        /* 0: DM_CALLS_PER_CONNECTION_MAX */
+    uint32_t output_high;      /* 0: DM_OUTPUT_HIGH */
+    /* Lists of names, NULL-terminated; NULL: none. See wire/browser.h. */
+    const char *const *hosts;        /* what Host may say beside IP literals and localhost */
+    const char *const *cors_origins; /* origins of pages that may call */
+    bool any_host;                   /* no browser comes this way, or no page has what it takes */
     /* Is this path an RPC: "/service/Method"? HTTP only. NULL: every path with a dot in its
      * first segment. */
     bool (*known_service)(struct dm_slice service);

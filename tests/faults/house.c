@@ -5,9 +5,11 @@
 
 #define START_MS INT64_C(1800000000000)
 
+static const char *const hosts[] = {"a", NULL};
 static const char *const origins[] = {"http://a.example", NULL};
 
 const struct dm_session_limits house_limits = {
+    .hosts = hosts,
     .cors_origins = origins,
     .known_service = dm_rpc_known_service,
     .client_streaming = dm_rpc_client_streaming,

@@ -68,7 +68,7 @@ static void http_get(struct server *server, const char *path, char *answer, size
     struct peer peer;
     char head[256];
     int length = snprintf(head, sizeof head,
-                          "GET %s HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n", path);
+                          "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
     peer_open_tcp(&peer, server->port);
     assert_true(peer_send(&peer, head, (size_t)length));
     while (peer_fill(&peer)) {
@@ -157,7 +157,7 @@ static void await_log(struct server *server, const char *text)
 static void a_probe_that_meets_a_drain_hears_that_it_is_not_ready(void **state)
 {
     static const char first[] = "GET /readyz HTTP/1.1\r\n";
-    static const char rest[] = "Host: test\r\n\r\n";
+    static const char rest[] = "Host: localhost\r\n\r\n";
     struct server *server = *state;
     struct peer slow = {0};
     struct peer http = {0};

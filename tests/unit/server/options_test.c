@@ -38,6 +38,7 @@ static void defaults_are_those_of_the_help(void **state)
     assert_int_equal(options.retention_ms, 30LL * 86400000);
     assert_int_equal(options.drain_timeout_ms, 10000);
     assert_int_equal(options.log_level, DM_LOG_INFO);
+    assert_int_equal(options.hosts.count, 0);
     assert_int_equal(options.cors_origins.count, 0);
     dm_options_finish(&options);
 }
@@ -105,6 +106,117 @@ static void a_bad_variable_is_named(void **state)
     dm_options_finish(&options);
 }
 
+/* What an origin or host that can never match is told; NULL: it is fine. */
+static void assert_told(char *flag, char *value, const char *part)
+{
+    struct dm_options options;
+    struct dm_error error = {0};
+    enum dm_code code = parse(&options, ARGS(flag, value), no_variables, &error);
+    bool right = part == NULL
+                     ? code == DM_OK
+                     : code == DM_INVALID_ARGUMENT && strstr(error.message, part) != NULL &&
+                           strstr(error.message, flag) != NULL;
+    if (!right) {
+        print_error("%s \"%s\": %s\n", flag, value, code == DM_OK ? "taken" : error.message);
+        fail();
+    }
+    dm_options_finish(&options);
+}
+
+static void an_origin_that_never_matches_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *origin, *part;
+    } cases[] = {
+        {"https://app.example", NULL},
+        {"http://localhost:3000", NULL},
+        {"http://127.0.0.1:8080", NULL},
+        {"http://[::1]:8080", NULL},
+        {"https://xn--bcher-kva.example", NULL},
+        {"https://a_b.app-1.example:65535", NULL},
+        {"http://app.example:443", NULL},
+        {"chrome-extension://abcdefgh", NULL},
+        {"*", NULL},
+        {"null", "sandboxed"},
+        {"https://app.example/", "slash"},
+        {"https://app.example/x", "path"},
+        {"https://app.example?x", "behind"},
+        {"https://app.example#x", "behind"},
+        {"app.example", "scheme"},
+        {"app.example:443", "scheme"},
+        {"//app.example", "scheme"},
+        {"://app.example", "scheme"},
+        {"https:app.example", "scheme"},
+        {"https://App.example", "small letters"},
+        {"HTTPS://app.example", "small letters"},
+        {"https://", "a host"},
+        {"https://:80", "a host"},
+        {"https://user@app.example", "a host"},
+        {"https://b\xc3\xbc"
+         "cher.example",
+         "xn--"},
+        {"https://app.example ", "a host"},
+        {" https://app.example", "scheme"},
+        {"https://*.example", "patterns"},
+        {"https://app.example:443", "scheme's own"},
+        {"http://app.example:80", "scheme's own"},
+        {"https://app.example:", "a port"},
+        {"https://app.example:0", "a port"},
+        {"https://app.example:080", "a port"},
+        {"https://app.example:65536", "a port"},
+        {"https://app.example:x", "a port"},
+        {"http://[::1", "a host"},
+        {"http://[0:0::1]", "shortest"},
+        {"http://[]", "a host"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_told((char[]){"--cors-origin"}, (char *)cases[i].origin, cases[i].part);
+    }
+}
+
+static void a_host_that_never_matches_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *host, *part;
+    } cases[] = {
+        {"dormouse.example", NULL},
+        {"Dormouse", NULL},
+        {"inner_name-1", NULL},
+        {"http://dormouse.example", "scheme"},
+        {"dormouse.example:7400", "any port"},
+        {"[::1]", "any port"},
+        {"*.example", "patterns"},
+        {"*", "patterns"},
+        {"dormouse.example/", "letters"},
+        {"dor mouse", "letters"},
+        {"b\xc3\xbc"
+         "cher",
+         "letters"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_told((char[]){"--host"}, (char *)cases[i].host, cases[i].part);
+    }
+}
+
+static void names_come_from_variables_too(void **state)
+{
+    (void)state;
+    struct dm_options options;
+    struct dm_error error = {0};
+    assert_int_equal(parse(&options, no_variables, ARGS("DORMOUSE_HOST=a.example,b"), &error),
+                     DM_OK);
+    assert_int_equal(options.hosts.count, 2);
+    assert_string_equal(options.hosts.values[1], "b");
+    dm_options_finish(&options);
+    assert_int_equal(
+        parse(&options, no_variables, ARGS("DORMOUSE_CORS_ORIGIN=http://a,http://b/"), &error),
+        DM_INVALID_ARGUMENT);
+    assert_non_null(strstr(error.message, "DORMOUSE_CORS_ORIGIN \"http://b/\""));
+    dm_options_finish(&options);
+}
+
 static void durations_and_sizes_have_units(void **state)
 {
     (void)state;
@@ -146,6 +258,9 @@ int main(void)
         cmocka_unit_test(a_flag_wins_over_its_variable),
         cmocka_unit_test(a_bad_option_is_named),
         cmocka_unit_test(a_bad_variable_is_named),
+        cmocka_unit_test(an_origin_that_never_matches_is_refused),
+        cmocka_unit_test(a_host_that_never_matches_is_refused),
+        cmocka_unit_test(names_come_from_variables_too),
         cmocka_unit_test(durations_and_sizes_have_units),
         cmocka_unit_test(help_and_version_ask_for_nothing_else),
     };
