@@ -143,6 +143,12 @@ bool dm_record_decode(struct dm_record *record, struct dm_slice bytes)
                : dm_answers_decode(&record->answers, count, answers);
 }
 
+uint8_t dm_record_status_left(struct dm_slice bytes)
+{
+    uint8_t status = bytes.size < 2 ? 0 : ((const uint8_t *)bytes.data)[1];
+    return status < DM_STATUS_COUNT ? status : (uint8_t)DM_STATUS_NONE;
+}
+
 struct dm_slice dm_record_actor(struct dm_slice bytes)
 {
     const uint8_t *in = bytes.data;

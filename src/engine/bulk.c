@@ -27,7 +27,8 @@ struct dm_bulk {
     enum { BULK_OVERLAY, BULK_VIEW, BULK_DONE } stage;
     struct dm_overlay_walk walk;
     struct seen seen;
-    struct dm_key at, current;
+    struct dm_view_key at; /* VIEW: the last key looked at */
+    struct dm_key current;
     bool held; /* `current` could not be changed yet (overload): it comes first */
     struct dm_bulk_progress progress;
 };
@@ -137,7 +138,8 @@ enum dm_code dm_bulk_open(struct dm_bulk **out, struct dm_engine *engine,
         bulk->stage = BULK_DONE;
     } else {
         bulk->walk.account = bulk->account->number;
-        dm_key_make(&bulk->at, bulk->account->number, dm_slice(NULL, 0));
+        dm_key_make(&bulk->current, bulk->account->number, dm_slice(NULL, 0));
+        (void)dm_view_key_set(&bulk->at, dm_key_slice(&bulk->current));
         code = bulk->change.has_bot ? find_bot(bulk, options, error) : DM_OK;
     }
     if (code == DM_OK && bulk->account != NULL && !bulk->dry_run &&
@@ -177,29 +179,31 @@ static bool next_contact(struct dm_bulk *bulk, size_t *budget, enum dm_code *cod
     struct dm_store *store = bulk->engine->store;
     while (*budget > 0 && bulk->stage == BULK_VIEW) {
         struct dm_slice key, value;
-        if (!store->ops->seek(store, DM_TABLE_CONTACTS, dm_key_slice(&bulk->at), true, &key,
+        if (!store->ops->seek(store, DM_TABLE_CONTACTS, dm_view_key_slice(&bulk->at), true, &key,
                               &value) ||
-            dm_key_account(key) != bulk->account->number) {
+            !dm_key_belongs(key, bulk->account->number) || !dm_view_key_set(&bulk->at, key)) {
             bulk->stage = BULK_DONE;
             break;
         }
         (*budget)--;
-        dm_key_make(&bulk->at, dm_key_account(key), dm_key_contact(key));
-        if (!seen_has(&bulk->seen, key)) {
-            bulk->current = bulk->at;
+        if (dm_key_contact(key).size > (size_t)DM_ID_SIZE_MAX) {
+            dm_engine_tell_damage(bulk->engine, "key", key);
+        } else if (!seen_has(&bulk->seen, key)) {
+            dm_key_make(&bulk->current, bulk->account->number, dm_key_contact(key));
             return true;
         }
     }
     return false;
 }
 
-/* Loads the contact for what follows; false: it was deleted. */
+/* Loads the contact for what follows; false: it was deleted, or is damaged (and told). */
 static bool load_current(struct dm_bulk *bulk)
 {
     struct dm_engine *engine = bulk->engine;
+    uint64_t lsn;
     engine->key = bulk->current;
-    (void)dm_engine_load(engine, dm_key_slice(&engine->key));
-    return engine->record.status != DM_STATUS_NONE;
+    return dm_engine_load(engine, dm_key_slice(&engine->key), &lsn, NULL) == DM_OK &&
+           engine->record.status != DM_STATUS_NONE;
 }
 
 /* Does it match, as everyone sees it now? */

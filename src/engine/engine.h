@@ -68,11 +68,17 @@ bool dm_engine_apply_work(struct dm_engine *engine);
 
 /* ---- one contact ----------------------------------------------------------- */
 
+/* Each of them answers DATA_LOSS, and nothing else, when the contact's record in the view is
+ * damaged; the sentence names it. Two changes help: a delete, and a SET_STATUS that may
+ * override whatever was there (`unlock`, and no if_revision). Then it is as one deleted
+ * just before: another bot, remembered requests and the history of before are lost. */
+
 /* Check: no allocation, no copy. Fills what a CheckResponse shows: status, reason, mode,
  * decision and its reason, expired, limited, messages_left, bot, bot_messages, fence,
  * until_ms. */
-void dm_engine_check(struct dm_engine *engine, struct dm_slice account_id,
-                     struct dm_slice contact_id, struct dm_effective *out, uint64_t *barrier);
+enum dm_code dm_engine_check(struct dm_engine *engine, struct dm_slice account_id,
+                             struct dm_slice contact_id, struct dm_effective *out,
+                             uint64_t *barrier, struct dm_error *error);
 
 /* Contacts that the next calls will be about: fetches what they will look at into the
  * processor's caches, all at once instead of one miss after the other. Only a hint. */
@@ -92,8 +98,9 @@ struct dm_contact {
     int64_t since_ms, until_ms; /* 0: unset */
     uint64_t fence, revision, last_seq;
 };
-void dm_engine_get(struct dm_engine *engine, struct dm_slice account_id, struct dm_slice contact_id,
-                   struct dm_contact *out, uint64_t *barrier);
+enum dm_code dm_engine_get(struct dm_engine *engine, struct dm_slice account_id,
+                           struct dm_slice contact_id, struct dm_contact *out, uint64_t *barrier,
+                           struct dm_error *error);
 
 /* The result of a mutation: the contact after it (or as it was when the same request_id
  * was answered first), and the call's own results. */
@@ -138,6 +145,7 @@ struct dm_engine_stats {
     uint64_t barrier;                               /* the counts are of all that is ordered */
     uint64_t cache_bytes, cache_hits, cache_misses; /* of Checks, since start */
     uint64_t applied_lsn;
+    uint64_t damage; /* records and index entries of the view met that are damaged, since start */
     const struct dm_histogram *wake_lag_ms; /* commit time - due time, since start */
     struct dm_journal_stats journal;
     struct dm_applier_stats applier;
@@ -161,6 +169,7 @@ enum dm_next {
     DM_NEXT_PENDING, /* the budget is spent; call again in a later turn */
     DM_NEXT_END,     /* a feed: nothing more for now */
     DM_NEXT_GONE,    /* a feed: the cursor is older than what is kept */
+    DM_NEXT_DAMAGED, /* a history: the contact's record in the view is damaged */
     DM_NEXT_FAILED,
 };
 
@@ -186,7 +195,8 @@ enum dm_scan_order { DM_SCAN_BY_CONTACT, DM_SCAN_BY_WAKE };
 
 /* One page of an account's contacts, view and overlay merged: at most `limit` items
  * after the position (empty contact: from the start). `status` 0: all. Status is the
- * effective one. */
+ * effective one. A contact whose record in the view is damaged is left out, and told
+ * (log, `damage` of the stats). */
 struct dm_scan_options {
     struct dm_slice account_id;
     enum dm_scan_order order;
@@ -219,7 +229,8 @@ struct dm_bulk;
 enum dm_code dm_bulk_open(struct dm_bulk **bulk, struct dm_engine *engine,
                           const struct dm_bulk_options *options, struct dm_error *error);
 /* PENDING: more to do (progress says how far); END: done; FAILED: `error` says why, what was
- * changed so far stays. Every contact there at the start is looked at once. */
+ * changed so far stays. Every contact there at the start is looked at once, but for those
+ * whose record in the view is damaged: they are left as they are, and told. */
 enum dm_next dm_bulk_step(struct dm_bulk *bulk, struct dm_bulk_progress *progress, size_t budget,
                           struct dm_error *error);
 void dm_bulk_close(struct dm_bulk *bulk);

@@ -12,6 +12,7 @@ struct dm_history {
     struct dm_cursor *cursor;
     uint64_t seq; /* the event to be read next; 0: none */
     bool skip;    /* it only leads to the one before it */
+    bool damaged; /* nobody knows which event is the newest */
     struct dm_key key;
 };
 
@@ -107,7 +108,8 @@ struct dm_history *dm_history_open(struct dm_engine *engine, struct dm_slice acc
         return history;
     }
     dm_key_make(&history->key, account->number, contact_id);
-    (void)dm_engine_load(engine, dm_key_slice(&history->key));
+    uint64_t lsn;
+    history->damaged = dm_engine_load(engine, dm_key_slice(&history->key), &lsn, NULL) != DM_OK;
     history->seq = engine->record.last_seq;
     if (before_seq != 0 && history->seq != 0) {
         history->skip = history->seq >= before_seq;
@@ -154,6 +156,9 @@ static enum dm_next history_step(struct dm_history *history, struct dm_event *ev
 
 enum dm_next dm_history_next(struct dm_history *history, struct dm_event *event, size_t *budget)
 {
+    if (history->damaged) {
+        return DM_NEXT_DAMAGED;
+    }
     while (history->seq != 0) {
         enum dm_next next = history_step(history, event, budget);
         if (next != DM_NEXT_ITEM || !history->skip) {

@@ -10,6 +10,19 @@
 
 /* The engine's own state, for the files of this folder. */
 
+/* A key as it lies in the view, whatever it says: where a walk goes on. */
+struct dm_view_key {
+    size_t size; /* 0: none */
+    uint8_t bytes[DM_STORE_KEY_SIZE_MAX];
+};
+
+/* What was met in the view that is damaged, and the lines of the log that are left for it. */
+struct dm_damage {
+    uint64_t met;
+    uint64_t earned_ns;
+    uint32_t lines;
+};
+
 /* Loading of what sleeps within the horizon, in small steps: first the overlay, then the
  * view's index account by account. Snoozes that end at or before `armed_until` and are
  * set after a loading began arm their timer themselves. */
@@ -17,9 +30,8 @@ struct dm_topup {
     enum { DM_TOPUP_IDLE, DM_TOPUP_OVERLAY, DM_TOPUP_INDEX } stage;
     int64_t from_ms, to_ms; /* ends in (from, to] are being loaded */
     struct dm_overlay_walk walk;
-    uint32_t account;   /* INDEX: which one */
-    size_t cursor_size; /* INDEX: the last key of WAKES looked at; 0: none of this account yet */
-    uint8_t cursor[DM_WAKE_KEY_SIZE_MAX];
+    uint32_t account;          /* INDEX: which one */
+    struct dm_view_key cursor; /* INDEX: the last looked at; empty: none of this account yet */
 };
 
 /* One generation of the overlay on its way into the view. */
@@ -70,6 +82,7 @@ struct dm_engine {
     struct dm_topup topup;
     struct dm_sweep sweep;
     struct dm_lag_ring lags;
+    struct dm_damage damage;
     uint64_t wakes;
     struct dm_histogram wake_lag_ms;
 
@@ -89,25 +102,63 @@ struct dm_engine {
 
 /* ---- read.c ------------------------------------------------------------------- */
 
-/* A contact's encoded newest record; false: never written to, or deleted. *lsn: of the
- * overlay's entry, 0 when it came from the view (which holds only what is durable). The
- * slice is valid until the next put, sweep step or end of the turn. */
-bool dm_engine_find(struct dm_engine *engine, struct dm_hashed_key key, struct dm_slice *value,
-                    uint64_t *lsn);
-/* The same into engine->record (status NONE when there is none). */
-uint64_t dm_engine_load(struct dm_engine *engine, struct dm_slice key);
+/* A contact's encoded newest record. NOT_FOUND: never written to, or deleted. DATA_LOSS: it
+ * is in the view, and damaged (*value is what lies there). *lsn: of the overlay's entry, 0
+ * when it came from the view (which holds only what is durable). The slice is valid until
+ * the next put, sweep step or end of the turn. */
+enum dm_code dm_engine_find(struct dm_engine *engine, struct dm_hashed_key key,
+                            struct dm_slice *value, uint64_t *lsn);
+/* The same into engine->record (status NONE when there is none, and after DATA_LOSS). */
+enum dm_code dm_engine_load(struct dm_engine *engine, struct dm_slice key, uint64_t *lsn,
+                            struct dm_error *error) __attribute__((warn_unused_result));
 /* Where the names lead; NULL: there is no such account. Good until the next call. */
 const struct dm_contact_ref *dm_engine_refer(struct dm_engine *engine, struct dm_slice account_id,
                                              struct dm_slice contact_id);
-/* Its contact into engine->key and engine->record; returns the lsn of the newest entry that
+/* Its contact into engine->key and engine->record, with the lsn of the newest entry that
  * tells what it reads as: of what is not there, that is also the account's newest delete. */
-uint64_t dm_engine_load_ref(struct dm_engine *engine, const struct dm_contact_ref *ref);
+enum dm_code dm_engine_load_ref(struct dm_engine *engine, const struct dm_contact_ref *ref,
+                                uint64_t *lsn, struct dm_error *error)
+    __attribute__((warn_unused_result));
 /* A stored record as it is shown. */
 void dm_contact_show(const struct dm_engine *engine, const struct dm_account *account,
                      struct dm_slice contact_id, const struct dm_record *record, int64_t now_ms,
                      struct dm_contact *out);
 /* What must be durable before a state at `lsn` may be shown: 0 when it is. */
 uint64_t dm_engine_barrier(struct dm_engine *engine, uint64_t lsn);
+
+/* ---- damage.c ----------------------------------------------------------------- */
+
+/* Counts it, and tells the log (within bounds) which row it was. */
+void dm_engine_tell_damage(struct dm_engine *engine, const char *what, struct dm_slice key);
+/* Is this row of CONTACTS as it was put there? false: it was told. */
+bool dm_engine_sound(struct dm_engine *engine, struct dm_slice key, struct dm_slice value);
+/* DATA_LOSS, with a sentence that names the contact and says what helps. */
+enum dm_code dm_engine_damaged(const struct dm_engine *engine, struct dm_slice key,
+                               struct dm_error *error);
+/* The contact of engine->key, whose record is damaged, is no more: the change that says so. */
+void dm_engine_discard(struct dm_engine *engine, struct dm_account *account,
+                       struct dm_transition *change);
+
+static inline bool dm_key_belongs(struct dm_slice key, uint32_t account)
+{
+    return key.size >= sizeof account && dm_key_account(key) == account;
+}
+
+static inline struct dm_slice dm_view_key_slice(const struct dm_view_key *key)
+{
+    return dm_slice(key->bytes, key->size);
+}
+
+/* false: it is longer than any key can be, and no walk goes on behind it. */
+static inline bool dm_view_key_set(struct dm_view_key *key, struct dm_slice bytes)
+{
+    if (bytes.size > sizeof key->bytes) {
+        return false;
+    }
+    memcpy(key->bytes, bytes.data, bytes.size);
+    key->size = bytes.size;
+    return true;
+}
 
 /* ---- write.c ------------------------------------------------------------------ */
 

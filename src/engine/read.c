@@ -2,38 +2,42 @@
 
 #include "base/assert.h"
 
-bool dm_engine_find(struct dm_engine *engine, struct dm_hashed_key key, struct dm_slice *value,
-                    uint64_t *lsn)
+/* What is in memory was encoded here, or looked at wholly when the journal was replayed; what
+ * lies in the view is looked at each time. */
+enum dm_code dm_engine_find(struct dm_engine *engine, struct dm_hashed_key key,
+                            struct dm_slice *value, uint64_t *lsn)
 {
     if (dm_overlay_get(engine->overlay, key, value, lsn)) {
-        return value->size != 0;
+        return value->size != 0 ? DM_OK : DM_NOT_FOUND;
     }
     *lsn = 0;
     if (dm_overlay_get_settled(engine->overlay, key, value)) {
-        return value->size != 0;
+        return value->size != 0 ? DM_OK : DM_NOT_FOUND;
     }
-    return engine->store->ops->get(engine->store, DM_TABLE_CONTACTS, key.key, value);
+    if (!engine->store->ops->get(engine->store, DM_TABLE_CONTACTS, key.key, value)) {
+        return DM_NOT_FOUND;
+    }
+    return dm_engine_sound(engine, key.key, *value) ? DM_OK : DM_DATA_LOSS;
 }
 
 /* The record of engine->hashed. */
-static uint64_t load(struct dm_engine *engine)
+static enum dm_code load(struct dm_engine *engine, uint64_t *lsn, struct dm_error *error)
 {
     struct dm_slice value;
-    uint64_t lsn;
-    if (!dm_engine_find(engine, engine->hashed, &value, &lsn)) {
-        dm_record_clear(&engine->record);
-        return lsn;
+    enum dm_code code = dm_engine_find(engine, engine->hashed, &value, lsn);
+    if (code == DM_OK && dm_record_decode(&engine->record, value)) {
+        return DM_OK;
     }
-    bool readable = dm_record_decode(&engine->record, value);
-    DM_ASSERT(readable);
-    return lsn;
+    dm_record_clear(&engine->record);
+    return code == DM_NOT_FOUND ? DM_OK : dm_engine_damaged(engine, engine->hashed.key, error);
 }
 
-uint64_t dm_engine_load(struct dm_engine *engine, struct dm_slice key)
+enum dm_code dm_engine_load(struct dm_engine *engine, struct dm_slice key, uint64_t *lsn,
+                            struct dm_error *error)
 {
     engine->cache_hash = dm_keyed_hash_wide(key.data, key.size);
     engine->hashed = (struct dm_hashed_key){.key = key, .hash = engine->cache_hash.low};
-    return load(engine);
+    return load(engine, lsn, error);
 }
 
 static uint64_t later(uint64_t a, uint64_t b)
@@ -46,14 +50,18 @@ static struct dm_hashed_key hashed_key(const struct dm_contact_ref *ref)
     return (struct dm_hashed_key){.key = dm_key_slice(&ref->key), .hash = ref->hash.low};
 }
 
-uint64_t dm_engine_load_ref(struct dm_engine *engine, const struct dm_contact_ref *ref)
+enum dm_code dm_engine_load_ref(struct dm_engine *engine, const struct dm_contact_ref *ref,
+                                uint64_t *lsn, struct dm_error *error)
 {
     engine->hashed = hashed_key(ref);
     dm_key_copy(&engine->key, &ref->key);
     engine->hashed.key = dm_key_slice(&engine->key);
     engine->cache_hash = ref->hash;
-    uint64_t lsn = load(engine);
-    return engine->record.status == DM_STATUS_NONE ? later(lsn, ref->account->floor_lsn) : lsn;
+    enum dm_code code = load(engine, lsn, error);
+    if (engine->record.status == DM_STATUS_NONE) {
+        *lsn = later(*lsn, ref->account->floor_lsn);
+    }
+    return code;
 }
 
 static void ref_make(struct dm_contact_ref *ref, struct dm_account *account,
@@ -101,36 +109,37 @@ uint64_t dm_engine_barrier(struct dm_engine *engine, uint64_t lsn)
 }
 
 /* The newest state of a contact, from where it stands; remembered when it is durable. */
-static uint64_t read_head(struct dm_engine *engine, const struct dm_contact_ref *ref,
-                          struct dm_record_head *head)
+static enum dm_code read_head(struct dm_engine *engine, const struct dm_contact_ref *ref,
+                              struct dm_record_head *head, uint64_t *lsn, struct dm_error *error)
 {
     struct dm_slice value;
-    uint64_t lsn;
-    if (dm_engine_find(engine, hashed_key(ref), &value, &lsn)) {
-        bool readable = dm_record_head(head, value);
-        DM_ASSERT(readable);
-    } else {
-        lsn = later(lsn, ref->account->floor_lsn);
+    enum dm_code code = dm_engine_find(engine, hashed_key(ref), &value, lsn);
+    if (code == DM_NOT_FOUND) {
+        *lsn = later(*lsn, ref->account->floor_lsn);
+    } else if (code != DM_OK || !dm_record_head(head, value)) {
+        return dm_engine_damaged(engine, dm_key_slice(&ref->key), error);
     }
-    if (lsn <= dm_journal_durable(engine->journal)) {
+    if (*lsn <= dm_journal_durable(engine->journal)) {
         dm_check_cache_put(&engine->cache, ref->hash, head);
     }
-    return lsn;
+    return DM_OK;
 }
 
-void dm_engine_check(struct dm_engine *engine, struct dm_slice account_id,
-                     struct dm_slice contact_id, struct dm_effective *out, uint64_t *barrier)
+enum dm_code dm_engine_check(struct dm_engine *engine, struct dm_slice account_id,
+                             struct dm_slice contact_id, struct dm_effective *out,
+                             uint64_t *barrier, struct dm_error *error)
 {
     int64_t now_ms = dm_clock_wall_ms(&engine->clock);
     const struct dm_contact_ref *ref = dm_engine_refer(engine, account_id, contact_id);
     if (ref == NULL) {
         dm_effective_at(out, NULL, 0, dm_policy_default(), now_ms);
         *barrier = 0;
-        return;
+        return DM_OK;
     }
     const struct dm_account *account = ref->account;
     struct dm_record_head head = {0};
     uint64_t lsn = 0;
+    enum dm_code code = DM_OK;
     const struct dm_check_entry *known = dm_check_cache_find(&engine->cache, ref->hash);
     if (known != NULL) {
         head.status = known->status;
@@ -142,10 +151,15 @@ void dm_engine_check(struct dm_engine *engine, struct dm_slice account_id,
         /* Of one never written to, a delete may have raised the fence since. */
         lsn = known->status == DM_STATUS_NONE ? account->floor_lsn : 0;
     } else {
-        lsn = read_head(engine, ref, &head);
+        code = read_head(engine, ref, &head, &lsn, error);
+    }
+    if (code != DM_OK) {
+        *barrier = 0;
+        return code;
     }
     dm_effective_at(out, &head, account->fence_floor, dm_account_policy(account, head.bot), now_ms);
     *barrier = dm_engine_barrier(engine, later(lsn, account->policy_lsn));
+    return DM_OK;
 }
 
 void dm_engine_prefetch(struct dm_engine *engine, const struct dm_contact_name *names, size_t count)
@@ -231,19 +245,26 @@ static void show_unknown(struct dm_slice account_id, struct dm_slice contact_id,
     };
 }
 
-void dm_engine_get(struct dm_engine *engine, struct dm_slice account_id, struct dm_slice contact_id,
-                   struct dm_contact *out, uint64_t *barrier)
+enum dm_code dm_engine_get(struct dm_engine *engine, struct dm_slice account_id,
+                           struct dm_slice contact_id, struct dm_contact *out, uint64_t *barrier,
+                           struct dm_error *error)
 {
     int64_t now_ms = dm_clock_wall_ms(&engine->clock);
     const struct dm_contact_ref *ref = dm_engine_refer(engine, account_id, contact_id);
     if (ref == NULL) {
         show_unknown(account_id, contact_id, now_ms, out);
         *barrier = 0;
-        return;
+        return DM_OK;
     }
-    uint64_t lsn = dm_engine_load_ref(engine, ref);
+    uint64_t lsn;
+    enum dm_code code = dm_engine_load_ref(engine, ref, &lsn, error);
+    if (code != DM_OK) {
+        *barrier = 0;
+        return code;
+    }
     dm_contact_show(engine, ref->account, contact_id, &engine->record, now_ms, out);
     *barrier = dm_engine_barrier(engine, later(lsn, ref->account->policy_lsn));
+    return DM_OK;
 }
 
 void dm_engine_policy(struct dm_engine *engine, struct dm_slice account_id, struct dm_slice bot_id,
@@ -260,16 +281,19 @@ void dm_engine_policy(struct dm_engine *engine, struct dm_slice account_id, stru
 static int64_t first_indexed(struct dm_engine *engine, const struct dm_account *account)
 {
     enum { LOOKED_AT_MAX = 64 };
-    uint8_t from[DM_WAKE_KEY_SIZE_MAX];
+    struct dm_view_key at;
     struct dm_slice key, value;
     dm_key_make(&engine->key, account->number, dm_slice(NULL, 0));
-    size_t size = dm_wake_key_make(from, dm_key_slice(&engine->key), 0);
-    struct dm_slice at = dm_slice(from, size);
+    at.size = dm_wake_key_make(at.bytes, dm_key_slice(&engine->key), 0);
     for (int i = 0; i < LOOKED_AT_MAX; i++) {
         struct dm_wake_key wake;
-        if (!engine->store->ops->seek(engine->store, DM_TABLE_WAKES, at, i > 0, &key, &value) ||
-            !dm_wake_key_read(&wake, key) || wake.account != account->number) {
+        if (!engine->store->ops->seek(engine->store, DM_TABLE_WAKES, dm_view_key_slice(&at), i > 0,
+                                      &key, &value) ||
+            !dm_key_belongs(key, account->number) || !dm_view_key_set(&at, key)) {
             return INT64_MAX;
+        }
+        if (!dm_wake_key_read(&wake, key)) {
+            continue; /* told when it is loaded */
         }
         struct dm_key contact;
         struct dm_slice newest;
@@ -279,8 +303,6 @@ static int64_t first_indexed(struct dm_engine *engine, const struct dm_account *
                             &lsn)) {
             return wake.until_ms;
         }
-        memcpy(from, key.data, key.size);
-        at = dm_slice(from, key.size);
     }
     return INT64_MAX;
 }
@@ -353,6 +375,7 @@ void dm_engine_stats(struct dm_engine *engine, struct dm_slice account_id,
         .cache_misses = engine->cache.misses,
         .view_bytes = engine->store->ops->bytes(engine->store),
         .applied_lsn = engine->applied_lsn,
+        .damage = engine->damage.met,
         .barrier = dm_engine_barrier(engine, dm_journal_last(engine->journal)),
         .wake_lag_ms = &engine->wake_lag_ms,
     };

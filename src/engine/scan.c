@@ -26,9 +26,9 @@ struct dm_scan {
     uint32_t limit;
     enum { SCAN_OVERLAY, SCAN_VIEW, SCAN_EMIT } stage;
     struct dm_overlay_walk walk;
-    struct place at; /* VIEW: the last one looked at */
-    bool view_ended;
-    struct place *heap; /* OVERLAY: a max-heap; then sorted */
+    struct place at;            /* VIEW: where the page begins; then the last one looked at */
+    struct dm_view_key view_at; /* VIEW: the last key looked at; empty: none yet */
+    struct place *heap;         /* OVERLAY: a max-heap; then sorted */
     uint32_t heap_count, heap_next;
     struct place *page;
     uint32_t page_count, page_next;
@@ -175,33 +175,62 @@ static void gather_overlay(struct dm_scan *scan, int64_t now_ms, size_t *budget)
     }
 }
 
-/* The next contact of the view in the list's order, whether it belongs or not. */
-static bool view_next(struct dm_scan *scan, struct dm_slice *contact, struct dm_slice *value)
+/* The next row of the list's table that is of this account, into scan->view_at. */
+static bool next_row(struct dm_scan *scan, enum dm_table table, struct dm_slice *key,
+                     struct dm_slice *value)
 {
     struct dm_store *store = scan->engine->store;
-    uint8_t from[DM_WAKE_KEY_SIZE_MAX];
-    struct dm_slice key;
-    dm_key_make(&scan->key, scan->account->number, dm_slice(scan->at.id, scan->at.size));
-    if (scan->order == DM_SCAN_BY_CONTACT) {
-        if (!store->ops->seek(store, DM_TABLE_CONTACTS, dm_key_slice(&scan->key), true, &key,
-                              value) ||
-            dm_key_account(key) != scan->account->number) {
-            return false;
+    struct dm_view_key *at = &scan->view_at;
+    if (at->size == 0) { /* where the page begins */
+        dm_key_make(&scan->key, scan->account->number, dm_slice(scan->at.id, scan->at.size));
+        struct dm_slice first = dm_key_slice(&scan->key);
+        if (table == DM_TABLE_WAKES) {
+            at->size = dm_wake_key_make(at->bytes, first, scan->at.until_ms);
+        } else {
+            (void)dm_view_key_set(at, first);
         }
-        *contact = dm_key_contact(key);
-        set_place(&scan->at, 0, *contact);
-        return true;
     }
-    struct dm_wake_key wake;
-    size_t size = dm_wake_key_make(from, dm_key_slice(&scan->key), scan->at.until_ms);
-    if (!store->ops->seek(store, DM_TABLE_WAKES, dm_slice(from, size), true, &key, value) ||
-        !dm_wake_key_read(&wake, key) || wake.account != scan->account->number) {
+    return store->ops->seek(store, table, dm_view_key_slice(at), true, key, value) &&
+           dm_key_belongs(*key, scan->account->number) && dm_view_key_set(at, *key);
+}
+
+/* A row's contact: its place, into scan->at, its key, into scan->key, and its record in the
+ * view (empty: the index alone has it). false: the row is none that was ever put there. */
+static bool read_row(struct dm_scan *scan, enum dm_table table, struct dm_slice key,
+                     struct dm_slice *value)
+{
+    struct dm_store *store = scan->engine->store;
+    struct dm_wake_key wake = {.contact = dm_key_contact(key)};
+    if (table == DM_TABLE_WAKES
+            ? !dm_wake_key_read(&wake, key)
+            : wake.contact.size == 0 || wake.contact.size > (size_t)DM_ID_SIZE_MAX) {
         return false;
     }
     set_place(&scan->at, wake.until_ms, wake.contact);
-    dm_key_make(&scan->key, wake.account, wake.contact);
-    *contact = wake.contact;
-    return store->ops->get(store, DM_TABLE_CONTACTS, dm_key_slice(&scan->key), value);
+    dm_key_make(&scan->key, scan->account->number, wake.contact);
+    if (table == DM_TABLE_WAKES &&
+        !store->ops->get(store, DM_TABLE_CONTACTS, dm_key_slice(&scan->key), value)) {
+        *value = dm_slice(NULL, 0);
+    }
+    return true;
+}
+
+/* What counts of the contact of scan->key: what the overlay has, or `stored`. false: it is
+ * damaged, and told. */
+static bool newest_of(struct dm_scan *scan, struct dm_slice stored, struct dm_slice *value)
+{
+    struct dm_slice key = dm_key_slice(&scan->key);
+    uint64_t lsn;
+    if (dm_overlay_get(scan->engine->overlay, dm_overlay_key(key), value, &lsn)) {
+        see(scan, lsn);
+        return true;
+    }
+    *value = stored;
+    if (stored.size == 0) {
+        dm_engine_tell_damage(scan->engine, "wake without its contact", key);
+        return false;
+    }
+    return dm_engine_sound(scan->engine, key, stored);
 }
 
 static bool page_full(const struct dm_scan *scan)
@@ -227,24 +256,24 @@ static void merge_overlay(struct dm_scan *scan, const struct place *bound)
 
 static void merge_view(struct dm_scan *scan, int64_t now_ms, size_t *budget)
 {
+    enum dm_table table = scan->order == DM_SCAN_BY_WAKE ? DM_TABLE_WAKES : DM_TABLE_CONTACTS;
     while (*budget > 0 && !page_full(scan)) {
-        struct dm_slice contact, value, newest;
+        struct dm_slice key, stored, value;
         struct place place;
-        uint64_t lsn;
-        if (!view_next(scan, &contact, &value)) {
+        if (!next_row(scan, table, &key, &stored)) {
             merge_overlay(scan, NULL);
             scan->stage = SCAN_EMIT;
             return;
         }
         (*budget)--;
-        dm_key_make(&scan->key, scan->account->number, contact);
-        if (dm_overlay_get(scan->engine->overlay, dm_overlay_key(dm_key_slice(&scan->key)), &newest,
-                           &lsn)) {
-            value = newest;
-            see(scan, lsn);
+        if (!read_row(scan, table, key, &stored)) {
+            dm_engine_tell_damage(scan->engine, "key", key);
+            continue;
         }
+        struct dm_slice contact = dm_key_contact(dm_key_slice(&scan->key));
         /* BY_WAKE, a contact that the overlay moved elsewhere is in the first run. */
-        if (belongs(scan, contact, value, now_ms, &place) && compare(&place, &scan->at) == 0) {
+        if (newest_of(scan, stored, &value) && belongs(scan, contact, value, now_ms, &place) &&
+            compare(&place, &scan->at) == 0) {
             merge_overlay(scan, &place);
             if (!page_full(scan)) {
                 scan->page[scan->page_count++] = place;
@@ -268,12 +297,12 @@ static enum dm_next emit(struct dm_scan *scan, int64_t now_ms, struct dm_contact
         uint64_t lsn;
         dm_key_make(&scan->key, scan->account->number, dm_slice(place->id, place->size));
         struct dm_slice id = dm_key_contact(dm_key_slice(&scan->key));
-        if (!dm_engine_find(engine, dm_overlay_key(dm_key_slice(&scan->key)), &value, &lsn) ||
-            !belongs(scan, id, value, now_ms, &now_at)) {
+        if (dm_engine_find(engine, dm_overlay_key(dm_key_slice(&scan->key)), &value, &lsn) !=
+                DM_OK ||
+            !belongs(scan, id, value, now_ms, &now_at) ||
+            !dm_record_decode(&engine->record, value)) {
             continue; /* changed since it was gathered */
         }
-        bool readable = dm_record_decode(&engine->record, value);
-        DM_ASSERT(readable);
         dm_contact_show(engine, scan->account, id, &engine->record, now_ms, contact);
         see(scan, lsn > scan->account->policy_lsn ? lsn : scan->account->policy_lsn);
         return DM_NEXT_ITEM;

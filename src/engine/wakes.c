@@ -1,6 +1,7 @@
 #include "engine/internal.h"
 
 #include "base/assert.h"
+#include "base/bytes.h"
 #include "base/log.h"
 
 #include <stdlib.h>
@@ -71,7 +72,10 @@ static void fire_one(struct dm_engine *engine, const struct dm_sleeper *sleeper,
 {
     engine->key = sleeper->key;
     struct dm_slice key = dm_key_slice(&engine->key);
-    (void)dm_engine_load(engine, key);
+    uint64_t read_lsn;
+    if (dm_engine_load(engine, key, &read_lsn, NULL) != DM_OK) {
+        return; /* told; there is nothing to wake any more */
+    }
     const struct dm_record *record = &engine->record;
     if (record->status != DM_STATUS_SNOOZED || (uint32_t)record->fence != sleeper->fence) {
         return;
@@ -164,8 +168,8 @@ static void topup_from_overlay(struct dm_engine *engine)
 static struct dm_slice topup_place(struct dm_engine *engine, uint8_t out[DM_WAKE_KEY_SIZE_MAX])
 {
     struct dm_topup *topup = &engine->topup;
-    if (topup->cursor_size != 0) {
-        return dm_slice(topup->cursor, topup->cursor_size);
+    if (topup->cursor.size != 0) {
+        return dm_view_key_slice(&topup->cursor);
     }
     struct dm_key account;
     int64_t first_ms = topup->from_ms < 0 ? 0 : topup->from_ms + 1;
@@ -181,21 +185,25 @@ static bool topup_one(struct dm_engine *engine)
     struct dm_slice key, value;
     struct dm_wake_key wake;
     if (!engine->store->ops->seek(engine->store, DM_TABLE_WAKES, topup_place(engine, place),
-                                  topup->cursor_size != 0, &key, &value) ||
-        !dm_wake_key_read(&wake, key) || wake.account != topup->account) {
+                                  topup->cursor.size != 0, &key, &value) ||
+        !dm_key_belongs(key, topup->account)) {
         return false;
     }
-    if (wake.until_ms > topup->to_ms) {
+    bool sound = dm_wake_key_read(&wake, key);
+    if (sound && wake.until_ms > topup->to_ms) {
         note_far(engine, wake.until_ms);
         return false;
     }
-    topup->cursor_size = key.size;
-    memcpy(topup->cursor, key.data, key.size);
+    uint64_t fence;
+    if (!sound || value.size != sizeof fence) {
+        dm_engine_tell_damage(engine, "wake", key);
+        return dm_view_key_set(&topup->cursor, key);
+    }
+    (void)dm_view_key_set(&topup->cursor, key);
     struct dm_key contact;
     struct dm_slice newest;
-    uint64_t lsn, fence;
-    DM_ASSERT(value.size == sizeof fence);
-    memcpy(&fence, value.data, sizeof fence);
+    uint64_t lsn;
+    fence = dm_load_le64(value.data);
     dm_key_make(&contact, wake.account, wake.contact);
     /* What is in the overlay has a newer say, and was seen there or armed itself. */
     if (!dm_overlay_get(engine->overlay, dm_overlay_key(dm_key_slice(&contact)), &newest, &lsn)) {
@@ -214,7 +222,7 @@ static void topup_from_index(struct dm_engine *engine)
         }
         if (!topup_one(engine)) {
             topup->account++;
-            topup->cursor_size = 0;
+            topup->cursor.size = 0;
         }
     }
 }

@@ -181,10 +181,14 @@ static enum dm_code resolve_bot(struct dm_engine *engine, struct dm_account *acc
     return DM_OK;
 }
 
-static void show_answer(const struct dm_engine *engine, const struct dm_account *account,
+/* false: what was remembered names a bot that there is not. */
+static bool show_answer(const struct dm_engine *engine, const struct dm_account *account,
                         struct dm_slice contact_id, struct dm_outcome *out)
 {
     const struct dm_answer *answer = &engine->step.answer;
+    if (answer->bot >= account->bot_count) {
+        return false;
+    }
     const struct dm_bot *bot = &account->bots[answer->bot];
     out->decision = answer->decision;
     out->granted = answer->granted;
@@ -206,6 +210,34 @@ static void show_answer(const struct dm_engine *engine, const struct dm_account 
         .revision = answer->revision,
         .last_seq = answer->last_seq,
     };
+    return true;
+}
+
+/* May this be done to a contact whose record is damaged? What needs nothing of it. */
+static bool sets_anew(const struct dm_op *op)
+{
+    return op->kind == DM_OP_DELETE ||
+           (op->kind == DM_OP_SET_STATUS && op->set.change.unlock && !op->set.has_if_revision);
+}
+
+/* A delete comes first, in the journal, too: what follows is done to a contact that is not
+ * there. Unless it is refused: then nothing is changed. */
+static enum dm_code discard(struct dm_engine *engine, struct dm_account *account,
+                            uint32_t policy_bot, const struct dm_op *op, uint64_t *lsn,
+                            struct dm_error *error)
+{
+    struct dm_step *step = &engine->step;
+    dm_step(step, &engine->record, dm_account_policy(account, policy_bot), op);
+    if (step->code != DM_OK) {
+        return dm_fail(error, step->code, "%s", step->error.message);
+    }
+    struct dm_transition *change = &step->transitions[0];
+    dm_engine_discard(engine, account, change);
+    dm_check_cache_forget(&engine->cache, engine->cache_hash);
+    *lsn = commit_delete(engine, account, change, op->now_ms);
+    dm_accounts_count(&engine->accounts, account, change->from, DM_STATUS_NONE);
+    dm_engine_time(engine, dm_key_slice(&engine->key), &change->record, DM_STATUS_SNOOZED);
+    return DM_OK;
 }
 
 /* A delete of what is not there makes no account. */
@@ -237,7 +269,12 @@ enum dm_code dm_engine_mutate(struct dm_engine *engine, struct dm_slice account_
                        DM_ACCOUNTS_MAX);
     }
     struct dm_account *account = ref->account;
-    uint64_t read_lsn = dm_engine_load_ref(engine, ref);
+    uint64_t read_lsn;
+    code = dm_engine_load_ref(engine, ref, &read_lsn, error);
+    bool damaged = code != DM_OK;
+    if (damaged && !sets_anew(op)) {
+        return code;
+    }
     uint32_t policy_bot = engine->record.bot;
     if (op->kind == DM_OP_SET_STATUS && op->set.change.has_bot) {
         code = resolve_bot(engine, account, bot_id, &op->set.change, error);
@@ -247,6 +284,9 @@ enum dm_code dm_engine_mutate(struct dm_engine *engine, struct dm_slice account_
         policy_bot = op->set.change.bot;
     }
     op->now_ms = dm_clock_wall_ms(&engine->clock);
+    if (damaged && (code = discard(engine, account, policy_bot, op, &read_lsn, error)) != DM_OK) {
+        return code;
+    }
     uint64_t lsn = dm_engine_run(engine, account, policy_bot, op);
     if (lsn == 0) {
         lsn = read_lsn > account->policy_lsn ? read_lsn : account->policy_lsn;
@@ -258,9 +298,9 @@ enum dm_code dm_engine_mutate(struct dm_engine *engine, struct dm_slice account_
         }
         return engine->step.code;
     }
-    out->existed = engine->step.existed;
-    if (op->kind != DM_OP_DELETE) {
-        show_answer(engine, account, contact_id, out);
+    out->existed = engine->step.existed || damaged;
+    if (op->kind != DM_OP_DELETE && !show_answer(engine, account, contact_id, out)) {
+        return dm_engine_damaged(engine, dm_key_slice(&engine->key), error);
     }
     return DM_OK;
 }

@@ -97,7 +97,12 @@ static bool get_one(struct dm_rpc *rpc, struct batch *batch, uint32_t i)
 {
     struct dm_contact contact;
     uint64_t barrier;
-    dm_engine_get(rpc->engine, batch->account_id, batch->ids.items[i], &contact, &barrier);
+    if (dm_engine_get(rpc->engine, batch->account_id, batch->ids.items[i], &contact, &barrier,
+                      NULL) != DM_OK) {
+        /* Its place stays; a status that is none says that nobody knows. */
+        contact =
+            (struct dm_contact){.account_id = batch->account_id, .contact_id = batch->ids.items[i]};
+    }
     dormouse_v1_Contact message;
     dm_contact_message(&message, &contact);
     grown(batch, barrier);

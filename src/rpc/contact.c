@@ -18,7 +18,10 @@ void dm_handle_bot_status_get_contact(struct dm_rpc *rpc, const struct dm_inboun
     }
     struct dm_contact contact;
     uint64_t barrier;
-    dm_engine_get(rpc->engine, account_id, contact_id, &contact, &barrier);
+    if (dm_engine_get(rpc->engine, account_id, contact_id, &contact, &barrier, &error) != DM_OK) {
+        dm_refuse(rpc, in, &error);
+        return;
+    }
     dormouse_v1_Contact response;
     dm_contact_message(&response, &contact);
     uint8_t scratch[DM_SMALL_MESSAGE];

@@ -85,6 +85,12 @@ static enum dm_task_result step(struct dm_rpc *rpc, struct dm_call *call, size_t
         case DM_NEXT_PENDING:
             /* with budget left: the newest event is not durable yet */
             return *budget != 0 ? DM_TASK_STALLED : DM_TASK_MORE;
+        case DM_NEXT_DAMAGED:
+            (void)dm_fail(&error, DM_DATA_LOSS,
+                          "the contact's stored record is damaged; set its status anew with "
+                          "unlock, or delete it");
+            dm_call_fail(rpc, call, &error);
+            return DM_TASK_DONE;
         case DM_NEXT_FAILED:
             (void)dm_fail(&error, DM_DATA_LOSS,
                           "the journal cannot be read; the server's log says more");

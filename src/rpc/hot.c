@@ -23,7 +23,11 @@ void dm_handle_bot_status_check(struct dm_rpc *rpc, const struct dm_inbound *in)
     }
     struct dm_effective state;
     uint64_t barrier;
-    dm_engine_check(rpc->engine, request.account_id, request.contact_id, &state, &barrier);
+    if (dm_engine_check(rpc->engine, request.account_id, request.contact_id, &state, &barrier,
+                        &error) != DM_OK) {
+        dm_refuse(rpc, in, &error);
+        return;
+    }
     uint8_t scratch[DM_SMALL_MESSAGE];
     dm_answer(rpc, in, dm_check_encode(scratch, &state), barrier);
 }

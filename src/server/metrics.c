@@ -125,6 +125,8 @@ static void put_view(struct dm_buf *out, const struct dm_engine_stats *stats)
     counter(out, "check_cache_misses_total", stats->cache_misses,
             "Checks that looked into overlay or view.");
     gauge(out, "view_bytes", stats->view_bytes, "Size of the view on disk.");
+    counter(out, "view_damage_total", stats->damage,
+            "Damaged records and index entries met in the view since start; the log names them.");
     gauge(out, "view_lag_entries", stats->journal.last_lsn - stats->applied_lsn,
           "Entries ordered and not yet applied to the view.");
     counter(out, "view_sweeps_total", applier->sweeps, "Sweeps since start.");

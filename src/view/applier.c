@@ -94,14 +94,14 @@ size_t dm_wake_key_make(uint8_t *out, struct dm_slice contact_key, int64_t until
 
 bool dm_wake_key_read(struct dm_wake_key *out, struct dm_slice key)
 {
-    if (key.size < 12 || key.size > DM_WAKE_KEY_SIZE_MAX) {
+    if (key.size <= 12 || key.size > DM_WAKE_KEY_SIZE_MAX) {
         return false;
     }
     const uint8_t *bytes = key.data;
     out->account = dm_load_be32(bytes);
     out->until_ms = (int64_t)dm_load_be64(bytes + 4);
     out->contact = dm_slice(bytes + 12, key.size - 12);
-    return true;
+    return out->until_ms >= 0;
 }
 
 /* ---- one transaction ------------------------------------------------------ */

@@ -62,6 +62,7 @@ struct dm_wake_key {
     int64_t until_ms;
     struct dm_slice contact; /* the contact_id alone */
 };
+/* false: it is none that dm_wake_key_make makes of a contact that sleeps. */
 bool dm_wake_key_read(struct dm_wake_key *out, struct dm_slice key);
 
 #endif

@@ -18,6 +18,8 @@ enum dm_table {
     DM_TABLE_WAKES,    /* BE32(account) ‖ BE64(until_ms) ‖ contact_id → LE64 fence */
 };
 #define DM_TABLE_COUNT 5
+/* The longest key that a store takes (LMDB's own limit). */
+enum { DM_STORE_KEY_SIZE_MAX = 511 };
 
 struct dm_store {
     const struct dm_store_ops *ops;

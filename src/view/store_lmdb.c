@@ -20,10 +20,7 @@
  * writer holds `writer_mutex` through its transaction, and who meets the refusal opens
  * again with both held, taken in this order. */
 
-enum {
-    FILE_MODE = 0640,
-    KEY_SIZE_MAX = 511, /* LMDB's own */
-};
+enum { FILE_MODE = 0640 };
 #define MAP_SIZE_MIN (1ULL << 30)
 
 struct lmdb_store {
@@ -372,7 +369,7 @@ static MDB_cursor *writer_cursor(struct lmdb_store *store, enum dm_table table)
 static bool writer_find(struct lmdb_store *store, enum dm_table table, struct dm_slice key,
                         MDB_val *v)
 {
-    DM_ASSERT(key.size > 0 && key.size <= KEY_SIZE_MAX);
+    DM_ASSERT(key.size > 0 && key.size <= DM_STORE_KEY_SIZE_MAX);
     MDB_cursor *cursor = writer_cursor(store, table);
     if (cursor == NULL) {
         return false;
@@ -400,7 +397,7 @@ static void lmdb_txn_put(struct dm_store *base, enum dm_table table, struct dm_s
                          struct dm_slice value)
 {
     struct lmdb_store *store = lmdb(base);
-    DM_ASSERT(key.size > 0 && key.size <= KEY_SIZE_MAX);
+    DM_ASSERT(key.size > 0 && key.size <= DM_STORE_KEY_SIZE_MAX);
     MDB_cursor *cursor = writer_cursor(store, table);
     if (cursor != NULL) {
         MDB_val k = val(key), v = val(value);

@@ -205,7 +205,8 @@ static void check_contacts(struct house *house, uint64_t last)
         struct dm_contact found;
         struct state wanted = effective(expected[i]);
         name_of(name, i);
-        dm_engine_get(house->engine, dm_slice_str("acme"), dm_slice_str(name), &found, &barrier);
+        dm_engine_get(house->engine, dm_slice_str("acme"), dm_slice_str(name), &found, &barrier,
+                      NULL);
         CHECK(found.status == wanted.status && found.revision == wanted.revision);
         CHECK(found.until_ms == wanted.until_ms);
         CHECK(wanted.revision == 0 || found.fence == wanted.fence);
@@ -291,7 +292,8 @@ static void wake_all(struct house *house)
         uint64_t barrier;
         struct dm_contact found;
         name_of(name, i);
-        dm_engine_get(house->engine, dm_slice_str("acme"), dm_slice_str(name), &found, &barrier);
+        dm_engine_get(house->engine, dm_slice_str("acme"), dm_slice_str(name), &found, &barrier,
+                      NULL);
         until_ms[i] = found.until_ms;
     }
     for (int s = 0; s < SNOOZE_S_MAX + 2; s++) {
@@ -322,7 +324,7 @@ static void work_on(struct house *house)
     close_house(house);
     open_house(house);
     struct dm_contact found;
-    dm_engine_get(house->engine, dm_slice_str("acme"), dm_slice_str("new"), &found, &barrier);
+    dm_engine_get(house->engine, dm_slice_str("acme"), dm_slice_str("new"), &found, &barrier, NULL);
     CHECK(found.status == DM_STATUS_INACTIVE);
     wake_all(house);
 }
@@ -417,7 +419,7 @@ static void mutate(void)
         out.contact = (struct dm_contact){.status = DM_STATUS_ACTIVE};
     } else {
         dm_engine_get(world.live.engine, dm_slice_str("acme"), dm_slice_str(name), &out.contact,
-                      &out.barrier);
+                      &out.barrier, NULL);
     }
     out.barrier = dm_journal_last(world.live.journal);
     remember(contact, &out);

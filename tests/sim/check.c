@@ -60,7 +60,7 @@ void check_contact(struct sim *sim, unsigned account, unsigned contact)
     struct dm_contact shown;
     uint64_t barrier, needed = model_needed(sim->model, account, contact);
     dm_engine_check(sim->engine, account_slice(account), contact_slice(sim, contact), &found,
-                    &barrier);
+                    &barrier, NULL);
     model_effective(sim->model, account, contact, sim->clock.wall_ms, &expected);
     sim_equal(sim, "Check: decision", name, expected.decision, found.decision);
     sim_equal(sim, "Check: reason", name, expected.decision_reason, found.decision_reason);
@@ -72,7 +72,7 @@ void check_contact(struct sim *sim, unsigned account, unsigned contact)
     sim_equal(sim, "Check: messages left", name, expected.messages_left, found.messages_left);
     world_show(sim, needed, barrier);
     dm_engine_get(sim->engine, account_slice(account), contact_slice(sim, contact), &shown,
-                  &barrier);
+                  &barrier, NULL);
     compare_shown(sim, account, contact, &shown);
     world_show(sim, needed, barrier);
 }

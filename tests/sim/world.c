@@ -243,7 +243,8 @@ static bool changed(struct sim *sim, unsigned account, unsigned contact, struct 
 {
     struct dm_contact now;
     uint64_t lsn;
-    dm_engine_get(sim->engine, account_slice(account), contact_slice(sim, contact), &now, &lsn);
+    dm_engine_get(sim->engine, account_slice(account), contact_slice(sim, contact), &now, &lsn,
+                  NULL);
     *found = (struct found){account, contact, lsn};
     return lsn > sim->model->count;
 }

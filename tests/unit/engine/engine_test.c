@@ -114,7 +114,7 @@ static struct dm_effective check(struct fixture *f, const char *contact)
 {
     struct dm_effective out;
     uint64_t barrier;
-    dm_engine_check(f->engine, dm_slice_str("acme"), dm_slice_str(contact), &out, &barrier);
+    dm_engine_check(f->engine, dm_slice_str("acme"), dm_slice_str(contact), &out, &barrier, NULL);
     return out;
 }
 
@@ -166,13 +166,13 @@ static void an_answer_waits_until_it_is_durable(void **state)
     assert_true(out.barrier > dm_engine_durable(f->engine));
     struct dm_effective now;
     uint64_t barrier;
-    dm_engine_check(f->engine, dm_slice_str("acme"), dm_slice_str("c"), &now, &barrier);
+    dm_engine_check(f->engine, dm_slice_str("acme"), dm_slice_str("c"), &now, &barrier, NULL);
     assert_int_equal(now.status, DM_STATUS_INACTIVE);
     assert_int_equal(barrier, out.barrier); /* a read of what may still be lost waits, too */
     dm_journal_memory_hold(f->journal, false);
     (void)dm_engine_turn(f->engine);
     assert_true(dm_engine_durable(f->engine) >= out.barrier);
-    dm_engine_check(f->engine, dm_slice_str("acme"), dm_slice_str("c"), &now, &barrier);
+    dm_engine_check(f->engine, dm_slice_str("acme"), dm_slice_str("c"), &now, &barrier, NULL);
     assert_int_equal(barrier, 0);
 }
 

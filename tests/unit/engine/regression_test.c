@@ -128,10 +128,10 @@ static void the_fence_of_a_contact_never_seen_waits_for_the_delete_that_raised_i
     (void)set_status(f, "acme", "gone", DM_STATUS_INACTIVE, 0);
     (void)settle(f);
     uint64_t deleted = mutate(f, "acme", "gone", (struct dm_op){.kind = DM_OP_DELETE}).barrier;
-    dm_engine_check(f->engine, dm_slice_str("acme"), dm_slice_str("new"), &now, &barrier);
+    dm_engine_check(f->engine, dm_slice_str("acme"), dm_slice_str("new"), &now, &barrier, NULL);
     assert_int_equal(barrier, deleted);
     struct dm_contact contact;
-    dm_engine_get(f->engine, dm_slice_str("acme"), dm_slice_str("new"), &contact, &barrier);
+    dm_engine_get(f->engine, dm_slice_str("acme"), dm_slice_str("new"), &contact, &barrier, NULL);
     assert_int_equal(barrier, deleted);
     struct dm_op op = {.kind = DM_OP_ACTIVITY};
     op.activity.activity = DM_ACTIVITY_CONVERSATION_READ; /* writes nothing, and shows the fence */
