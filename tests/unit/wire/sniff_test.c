@@ -36,15 +36,22 @@ static void a_method_is_http1(void **state)
     assert_int_equal(sniff("PO", 2), DM_SNIFF_HTTP1);
     assert_int_equal(sniff("PUT /", 5), DM_SNIFF_HTTP1);
     assert_int_equal(sniff("PROPFIND", 8), DM_SNIFF_HTTP1);
+    assert_int_equal(sniff("get", 3), DM_SNIFF_HTTP1); /* which says what is wrong */
+    assert_int_equal(sniff("\r", 1), DM_SNIFF_MORE);
+    assert_int_equal(sniff("\r\n", 2), DM_SNIFF_HTTP1);
+    assert_int_equal(sniff("\r\nGET", 5), DM_SNIFF_HTTP1);
 }
 
 static void all_else_is_refused(void **state)
 {
     (void)state;
     assert_int_equal(sniff("\x16\x03\x01", 3), DM_SNIFF_REFUSE); /* a TLS hello */
-    assert_int_equal(sniff("get", 3), DM_SNIFF_REFUSE);
+    assert_int_equal(sniff("{\"a\"", 4), DM_SNIFF_REFUSE);
+    assert_int_equal(sniff("@", 1), DM_SNIFF_REFUSE);
+    assert_int_equal(sniff("[", 1), DM_SNIFF_REFUSE);
+    assert_int_equal(sniff("\n", 1), DM_SNIFF_REFUSE);
+    assert_int_equal(sniff("\rG", 2), DM_SNIFF_REFUSE);
     assert_int_equal(sniff("\xff", 1), DM_SNIFF_REFUSE);
-    assert_int_equal(sniff("\r\n", 2), DM_SNIFF_REFUSE);
 }
 
 int main(void)
