@@ -88,6 +88,36 @@
  * bytes of their encoded answers: what slow disks and readers may cost in memory. */
 #define DM_CALLS_MAX 1000000
 #define DM_ANSWERS_PENDING_MAX (256U << 20)
+/* How long a client may take. For the head of a request, from its first byte (of the first
+ * one, from the connection's): the time of people's fingers on telnet, and no more. */
+#define DM_HEAD_MS 10000
+/* For a message: in each such time, so many bytes of it at least (1 KiB/s, half of a modem's
+ * rate), or it has to be whole. */
+#define DM_BODY_WINDOW_MS 20000
+#define DM_BODY_WINDOW_BYTES (20U << 10)
+/* To take what is sent to it: in each such time, so many bytes at least, while something waits. */
+#define DM_WRITE_WINDOW_MS 60000
+#define DM_WRITE_WINDOW_BYTES (60U << 10)
+/* Connections whose time is over that one turn looks at, and those that it closes or has
+ * given up their memory because all hold too much. */
+#define DM_LATE_PER_TURN 256
+#define DM_RELIEF_PER_TURN 64
+/* What half-received requests, unsent answers and kept buffers of all connections may take
+ * together; past it, who holds most is closed. From DM_BUFFERS_HIGH parts in 8 of it on, no
+ * message over DM_SMALL_BODY is begun any more: RESOURCE_EXHAUSTED. The first DM_BUFFERS_FREE
+ * bytes of each connection do not count: what one that behaves keeps between its calls, and
+ * bounded by the number of connections (20,000 of them: 625 MiB). */
+#define DM_BUFFERS_MAX (512LL << 20)
+#define DM_BUFFERS_HIGH 7
+#define DM_BUFFERS_FREE (32U << 10)
+#define DM_SMALL_BODY (16U << 10)
+/* Of DM_ANSWERS_PENDING_MAX, what long calls of one connection may take (pages, batches, watches):
+ * 60 pages of the largest size. */
+#define DM_TASKS_PER_CONNECTION_MAX (32U << 20)
+/* Messages of streams of requests that one connection is given answers to in one turn, when
+ * they lie here already: four milliseconds of work. A page counts as many. */
+#define DM_INPUTS_PER_TURN 256
+#define DM_INPUTS_OF_PAGE 64
 /* Bytes read from one socket in one turn, some 150 calls: who sends as much as he can delays
  * the others by that, and answers leave as soon as those are done. */
 #define DM_READ_SIZE (16U * 1024)

@@ -103,11 +103,9 @@ static void sink_stream_end(struct dm_sink *sink, uint64_t id)
     touch(c);
 }
 
-/* The socket's own backpressure paces a stream: nothing more while a write waits. */
 static size_t sink_stream_room(struct dm_sink *sink, uint64_t id)
 {
-    struct conn *c = conn_of(sink);
-    return c->writing ? 0 : dm_session_stream_room(c->session, id);
+    return dm_session_stream_room(conn_of(sink)->session, id);
 }
 
 /* ---- events: requests to rpc ------------------------------------------------------- */
@@ -122,6 +120,7 @@ static void begin_call(struct conn *c, const struct dm_session_event *event)
         .json = event->codec == DM_CODEC_JSON,
         .timeout_ns = event->timeout_ns,
         .open = event->open,
+        .awaiting = event->awaiting,
         .unary_only = event->unary && !event->streaming,
         .stream_only = event->streaming && !event->unary,
         .get = event->get,
@@ -160,6 +159,7 @@ static void pull(struct conn *c)
 {
     struct dm_rpc *rpc = c->loop->rpc;
     struct dm_session_event event;
+    c->session->now_ns = c->loop->turn_start_ns;
     size_t ahead = look_ahead(c);
     while (dm_session_next(c->session, &event)) {
         if (--ahead == 0) {
@@ -185,7 +185,7 @@ static void pull(struct conn *c)
         }
     }
     dm_clock_let_go(&c->loop->calls_clock);
-    c->answered = false; /* what was answered meanwhile, the session has seen */
+    c->answered = c->session->more; /* what was answered meanwhile, the session has seen */
 }
 
 void conns_pull(struct dm_loop *loop)
@@ -285,6 +285,7 @@ static void receive(struct conn *c, struct dm_slice bytes)
         return;
     }
     if (!c->session->closing) {
+        c->session->now_ns = c->loop->turn_start_ns;
         dm_session_feed(c->session, bytes);
         pull(c);
     }
@@ -361,6 +362,9 @@ static void on_written(uv_write_t *request, int status)
         c->loop->stats.bytes_out += dm_buf_size(&c->sending);
     }
     dm_buf_finish(&c->sending);
+    if (c->session != NULL) {
+        c->session->unsent = 0;
+    }
     c->answered = true;
     touch(c);
 }
@@ -391,6 +395,7 @@ static void send_out(struct conn *c)
     }
     c->sending = *out;
     *out = (struct dm_buf){0};
+    c->session->unsent = dm_buf_size(&c->sending);
     buf = uv_buf_init((char *)dm_buf_head(&c->sending), (unsigned)dm_buf_size(&c->sending));
     set_writing(c, true);
     c->write.data = c;

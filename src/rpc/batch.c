@@ -1,5 +1,6 @@
 #include "rpc/convert.h"
 
+#include "base/limits.h"
 #include "core/ident.h"
 #include "rpc/task.h"
 
@@ -10,7 +11,8 @@
  * answer as they go. The request is copied, and all texts are slices of that copy. */
 
 struct batch {
-    size_t memory; /* reserved for it */
+    struct dm_sink *sink;
+    size_t memory; /* reserved for it and for its answer */
     struct dm_buf out;
     uint64_t barrier; /* the largest so far */
     uint32_t next;
@@ -24,24 +26,33 @@ struct batch {
 static void destroy(struct dm_rpc *rpc, void *task)
 {
     struct batch *batch = task;
-    dm_task_release(rpc, batch->memory);
+    dm_task_release(rpc, batch->sink, batch->memory);
     dm_buf_finish(&batch->out);
     free(batch);
 }
 
-static struct batch *create(struct dm_rpc *rpc, struct dm_slice payload, struct dm_error *error)
+/* More contacts than this are not in a request of so many bytes: each has a key and a size. */
+static size_t contacts_max(size_t request_size)
 {
-    size_t memory = sizeof(struct batch) + payload.size;
-    if (dm_task_reserve(rpc, memory, error) != DM_OK) {
+    return request_size / 2 < DM_BATCH_MAX ? request_size / 2 : DM_BATCH_MAX;
+}
+
+static struct batch *create(struct dm_rpc *rpc, const struct dm_inbound *in, struct dm_error *error)
+{
+    struct dm_slice payload = in->payload;
+    size_t size = sizeof(struct batch) + payload.size;
+    size_t memory = size + contacts_max(payload.size) * DM_ENTRY_MEMORY;
+    if (dm_task_reserve(rpc, in->sink, memory, error) != DM_OK) {
         return NULL;
     }
-    struct batch *batch = malloc(memory);
+    struct batch *batch = malloc(size);
     if (batch == NULL) {
-        dm_task_release(rpc, memory);
-        (void)dm_fail(error, DM_RESOURCE_EXHAUSTED, "no memory for a call of %zu bytes", memory);
+        dm_task_release(rpc, in->sink, memory);
+        (void)dm_fail(error, DM_RESOURCE_EXHAUSTED, "no memory for a call of %zu bytes", size);
         return NULL;
     }
     memset(batch, 0, offsetof(struct batch, ids.items));
+    batch->sink = in->sink;
     batch->memory = memory;
     if (payload.size != 0) {
         memcpy(batch->payload, payload.data, payload.size);
@@ -204,7 +215,7 @@ static enum dm_code set_read(struct dm_rpc *rpc, const struct dm_inbound *in, st
 void dm_handle_bot_status_batch_get_contacts(struct dm_rpc *rpc, const struct dm_inbound *in)
 {
     struct dm_error error;
-    struct batch *batch = create(rpc, in->payload, &error);
+    struct batch *batch = create(rpc, in, &error);
     if (batch == NULL) {
         dm_refuse(rpc, in, &error);
         return;
@@ -220,7 +231,7 @@ void dm_handle_bot_status_batch_get_contacts(struct dm_rpc *rpc, const struct dm
 void dm_handle_bot_status_batch_set_status(struct dm_rpc *rpc, const struct dm_inbound *in)
 {
     struct dm_error error;
-    struct batch *batch = create(rpc, in->payload, &error);
+    struct batch *batch = create(rpc, in, &error);
     if (batch == NULL) {
         dm_refuse(rpc, in, &error);
         return;

@@ -28,7 +28,7 @@ struct dm_inbound {
     struct dm_slice payload;        /* protobuf, whatever it came as; until the handler returns */
     uint64_t id, start_ns, deadline_ns; /* deadline 0: none */
     uint8_t protocol;                   /* for metrics */
-    bool json, open;
+    bool json, open, awaiting;          /* see struct dm_rpc_request */
 };
 
 enum dm_task_result {
@@ -116,9 +116,14 @@ void dm_refuse_after(struct dm_rpc *rpc, const struct dm_inbound *in, const stru
 struct dm_call *dm_call_begin(struct dm_rpc *rpc, const struct dm_inbound *in,
                               const struct dm_task_ops *ops, void *task);
 
-/* Memory of tasks is counted: RESOURCE_EXHAUSTED past DM_ANSWERS_PENDING_MAX. */
-enum dm_code dm_task_reserve(struct dm_rpc *rpc, size_t bytes, struct dm_error *error);
-void dm_task_release(struct dm_rpc *rpc, size_t bytes);
+/* A call whose first message is still to come; its handler is called with that. */
+void dm_call_await(struct dm_rpc *rpc, const struct dm_inbound *in);
+
+/* Memory of tasks, and of the answers that they gather, is counted: RESOURCE_EXHAUSTED past
+ * DM_ANSWERS_PENDING_MAX, and past DM_TASKS_PER_CONNECTION_MAX of one sink. */
+enum dm_code dm_task_reserve(struct dm_rpc *rpc, struct dm_sink *sink, size_t bytes,
+                             struct dm_error *error);
+void dm_task_release(struct dm_rpc *rpc, struct dm_sink *sink, size_t bytes);
 
 /* ---- for tasks ---------------------------------------------------------------- */
 

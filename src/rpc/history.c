@@ -12,6 +12,8 @@
  * the BE64 seq of the last event shown. Only durable events come, so nothing waits. */
 
 struct history {
+    struct dm_sink *sink;
+    size_t memory; /* reserved for it */
     struct dm_history *walk;
     struct dm_buf out;
     uint64_t query, last_seq, previous_seq;
@@ -21,7 +23,7 @@ struct history {
 static void destroy(struct dm_rpc *rpc, void *task)
 {
     struct history *history = task;
-    dm_task_release(rpc, sizeof *history);
+    dm_task_release(rpc, history->sink, history->memory);
     dm_history_close(history->walk);
     dm_buf_finish(&history->out);
     free(history);
@@ -120,6 +122,11 @@ static enum dm_code prepare(struct dm_rpc *rpc, const struct dm_inbound *in,
         dm_page_size(request.page_size, &history->page_size, error) != DM_OK) {
         return error->code;
     }
+    size_t memory = sizeof *history + history->page_size * DM_ENTRY_MEMORY;
+    if (dm_task_reserve(rpc, in->sink, memory, error) != DM_OK) {
+        return error->code;
+    }
+    history->memory = memory;
     history->query =
         dm_hash(contact_id.data, contact_id.size, dm_hash(account_id.data, account_id.size, 0));
     if (page_token.size != 0) {
@@ -139,11 +146,8 @@ static enum dm_code prepare(struct dm_rpc *rpc, const struct dm_inbound *in,
 void dm_handle_bot_status_get_history(struct dm_rpc *rpc, const struct dm_inbound *in)
 {
     struct dm_error error;
-    if (dm_task_reserve(rpc, sizeof(struct history), &error) != DM_OK) {
-        dm_refuse(rpc, in, &error);
-        return;
-    }
     struct history *history = dm_xcalloc(1, sizeof *history);
+    history->sink = in->sink;
     if (prepare(rpc, in, history, &error) != DM_OK) {
         destroy(rpc, history);
         dm_refuse(rpc, in, &error);

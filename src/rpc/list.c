@@ -12,10 +12,8 @@
 /* ListContacts: a scan of one page, as a task. A position is where the page ended: by
  * contact its id; by wake time BE64(end) ‖ id. */
 
-/* What an entry of the page may take: two places in the scan and the contact encoded. */
-#define ENTRY_MEMORY ((size_t)512)
-
 struct list {
+    struct dm_sink *sink;
     size_t memory; /* reserved for it */
     struct dm_scan *scan;
     struct dm_buf out;
@@ -26,7 +24,7 @@ struct list {
 static void destroy(struct dm_rpc *rpc, void *task)
 {
     struct list *list = task;
-    dm_task_release(rpc, list->memory);
+    dm_task_release(rpc, list->sink, list->memory);
     dm_scan_close(list->scan);
     dm_buf_finish(&list->out);
     free(list);
@@ -174,10 +172,11 @@ static enum dm_code prepare(struct dm_rpc *rpc, const struct dm_inbound *in, str
     list->query = dm_hash(options.account_id.data, options.account_id.size,
                           (uint64_t)options.order << 8 | options.status);
     if (read_position(page_token, list->query, &position, &options, error) != DM_OK ||
-        dm_task_reserve(rpc, sizeof *list + options.limit * ENTRY_MEMORY, error) != DM_OK) {
+        dm_task_reserve(rpc, in->sink, sizeof *list + options.limit * DM_ENTRY_MEMORY, error) !=
+            DM_OK) {
         return error->code;
     }
-    list->memory = sizeof *list + options.limit * ENTRY_MEMORY;
+    list->memory = sizeof *list + options.limit * DM_ENTRY_MEMORY;
     list->scan = dm_scan_open(rpc->engine, &options);
     return list->scan != NULL ? DM_OK : dm_fail(error, DM_RESOURCE_EXHAUSTED, "no memory");
 }
@@ -186,6 +185,7 @@ void dm_handle_bot_status_list_contacts(struct dm_rpc *rpc, const struct dm_inbo
 {
     struct dm_error error;
     struct list *list = dm_xcalloc(1, sizeof *list);
+    list->sink = in->sink;
     if (prepare(rpc, in, list, &error) != DM_OK) {
         destroy(rpc, list);
         dm_refuse(rpc, in, &error);

@@ -4,6 +4,8 @@
 #include "dm_descriptors.h"
 #include "grpc/reflection/v1/reflection.pb.h"
 
+#include <stdlib.h>
+
 /* grpc.reflection, v1 and v1alpha: the same messages under two names. Answers come
  * from the embedded descriptors. They are written field by field: they are made of
  * bytes that exist already, the request and the descriptor files. */
@@ -198,11 +200,23 @@ static bool put_response(struct dm_buf *out, struct dm_slice request,
 
 /* ---- the method ---------------------------------------------------------------------------- */
 
-static void input(struct dm_rpc *rpc, struct dm_call *call, struct dm_slice payload)
+/* An answer is up to a thousand times its question, so none is made before the client has room
+ * for it: the question waits here. One is enough, because sessions show the next input of a
+ * call only when there is room for its answer. */
+struct reflection {
+    struct dm_sink *sink;
+    struct dm_buf question;
+    size_t memory; /* reserved for it; 0: none waits */
+    bool ended;    /* no more will come */
+};
+
+/* false: the call has failed and is gone. */
+static bool answer(struct dm_rpc *rpc, struct dm_call *call, struct dm_slice payload)
 {
     struct question question;
     struct dm_error error;
     struct dm_buf response = {0};
+    bool good = false;
     if (!read_question(payload, &question)) {
         (void)dm_fail(&error, DM_INVALID_ARGUMENT, "the request is not a valid %s message",
                       call->method->request);
@@ -211,15 +225,81 @@ static void input(struct dm_rpc *rpc, struct dm_call *call, struct dm_slice payl
         (void)dm_fail(&error, DM_RESOURCE_EXHAUSTED, "no memory for the answer");
         dm_call_fail(rpc, call, &error);
     } else {
-        (void)dm_call_message(rpc, call, dm_buf_slice(&response), 0);
+        good = dm_call_message(rpc, call, dm_buf_slice(&response), 0);
     }
     dm_buf_finish(&response);
+    return good;
+}
+
+static void forget_question(struct dm_rpc *rpc, struct reflection *reflection)
+{
+    dm_task_release(rpc, reflection->sink, reflection->memory);
+    dm_buf_finish(&reflection->question);
+    reflection->memory = 0;
+}
+
+/* false: the call has failed and is gone. */
+static bool keep_question(struct dm_rpc *rpc, struct dm_call *call, struct dm_slice payload)
+{
+    struct reflection *reflection = call->task;
+    struct dm_error error;
+    size_t memory = payload.size + 1;
+    if (reflection->memory != 0) {
+        (void)dm_fail(&error, DM_RESOURCE_EXHAUSTED,
+                      "questions come faster than their answers are read; ask fewer at once");
+        dm_call_fail(rpc, call, &error);
+        return false;
+    }
+    if (dm_task_reserve(rpc, reflection->sink, memory, &error) != DM_OK) {
+        dm_call_fail(rpc, call, &error);
+        return false;
+    }
+    reflection->memory = memory;
+    if (!dm_buf_append(&reflection->question, payload.data, payload.size)) {
+        (void)dm_fail(&error, DM_RESOURCE_EXHAUSTED, "no memory for the question");
+        dm_call_fail(rpc, call, &error);
+        return false;
+    }
+    dm_list_remove(&call->run);
+    dm_list_push_back(&rpc->runnable, &call->run);
+    return true;
+}
+
+static bool ask(struct dm_rpc *rpc, struct dm_call *call, struct dm_slice payload)
+{
+    const struct reflection *reflection = call->task;
+    return reflection->memory != 0 || dm_call_room(call) == 0 ? keep_question(rpc, call, payload)
+                                                              : answer(rpc, call, payload);
+}
+
+static void input(struct dm_rpc *rpc, struct dm_call *call, struct dm_slice payload)
+{
+    (void)ask(rpc, call, payload);
+}
+
+static void input_end(struct dm_rpc *rpc, struct dm_call *call)
+{
+    struct reflection *reflection = call->task;
+    reflection->ended = true;
+    if (reflection->memory == 0) {
+        dm_call_end(rpc, call);
+    }
 }
 
 static enum dm_task_result step(struct dm_rpc *rpc, struct dm_call *call, size_t *budget)
 {
+    struct reflection *reflection = call->task;
     (void)budget;
-    if (rpc->draining) {
+    if (reflection->memory != 0) {
+        if (dm_call_room(call) == 0) {
+            return DM_TASK_ROOM;
+        }
+        if (!answer(rpc, call, dm_buf_slice(&reflection->question))) {
+            return DM_TASK_DONE;
+        }
+        forget_question(rpc, reflection);
+    }
+    if (rpc->draining || reflection->ended) {
         dm_call_end(rpc, call);
         return DM_TASK_DONE;
     }
@@ -228,27 +308,25 @@ static enum dm_task_result step(struct dm_rpc *rpc, struct dm_call *call, size_t
 
 static void destroy(struct dm_rpc *rpc, void *task)
 {
-    (void)rpc;
-    (void)task;
+    forget_question(rpc, task);
+    free(task);
 }
 
 static const struct dm_task_ops reflection_ops = {
     .step = step,
     .destroy = destroy,
     .input = input,
-    .input_end = dm_call_end,
+    .input_end = input_end,
 };
 
 void dm_handle_server_reflection_server_reflection_info(struct dm_rpc *rpc,
                                                         const struct dm_inbound *in)
 {
-    struct dm_call *call = dm_call_begin(rpc, in, &reflection_ops, NULL);
-    uint64_t id = in->id;
-    /* an open call may begin without a message */
-    if (!in->open || in->payload.size != 0) {
-        input(rpc, call, in->payload);
-    }
-    if (!in->open && dm_call_find(in->sink, id) != NULL) {
-        dm_call_end(rpc, call);
+    struct reflection *reflection = dm_xcalloc(1, sizeof *reflection);
+    reflection->sink = in->sink;
+    struct dm_call *call = dm_call_begin(rpc, in, &reflection_ops, reflection);
+    bool open = in->awaiting || ask(rpc, call, in->payload);
+    if (open && !in->open) {
+        input_end(rpc, call);
     }
 }

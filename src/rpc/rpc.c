@@ -141,11 +141,16 @@ void dm_rpc_call(struct dm_rpc *rpc, struct dm_sink *sink, const struct dm_rpc_r
         .protocol = dm_metrics_protocol(rpc, sink->protocol),
         .json = request->json,
         .open = request->open,
+        .awaiting = request->awaiting,
     };
     struct dm_error error;
     if (admit(rpc, &in, request, &error) != DM_OK ||
-        (in.json && from_json(rpc, in.method, &in.payload, &error) != DM_OK)) {
+        (in.json && !in.awaiting && from_json(rpc, in.method, &in.payload, &error) != DM_OK)) {
         dm_refuse(rpc, &in, &error);
+        return;
+    }
+    if (in.awaiting && !in.method->client_stream) {
+        dm_call_await(rpc, &in);
         return;
     }
     in.method->handler(rpc, &in);

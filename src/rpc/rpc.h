@@ -23,7 +23,8 @@ struct dm_sink {
     const char *protocol; /* for metrics; static text */
     void *private_calls;  /* rpc's */
     uint32_t private_count;
-    uint32_t waiting; /* rpc's: calls whose answers wait for the disk; for the owner to read */
+    uint32_t waiting;     /* rpc's: calls whose answers wait for the disk; for the owner to read */
+    size_t private_bytes; /* rpc's */
 };
 /* `reply` and `fail` end a call, `stream_end` ends a stream well; nothing is said of a
  * call after that. stream_room: how many bytes of stream messages make sense now; 0: the
@@ -42,7 +43,8 @@ struct dm_rpc_request {
     struct dm_slice service, method, payload;
     bool json;          /* payload and answers in ProtoJSON */
     int64_t timeout_ns; /* 0: none */
-    bool open;          /* bidirectional: more input follows */
+    bool open;          /* more input follows */
+    bool awaiting;      /* `open`, and no message has come yet: the first is an input */
     bool unary_only;  /* the protocol cannot carry a stream back: such methods are UNIMPLEMENTED */
     bool stream_only; /* likewise the other way */
     bool get;         /* methods without side effects only */

@@ -35,12 +35,22 @@ static void place(struct dm_rpc *rpc, struct dm_call *call, enum dm_task_result 
     }
 }
 
+/* A single answer may be a thousand times its question: who does not read what he asked for
+ * before gets none made. Streams ask for room themselves, before each message. */
+static enum dm_task_result take_step(struct dm_rpc *rpc, struct dm_call *call, size_t *budget)
+{
+    if (!call->method->server_stream && dm_call_room(call) == 0) {
+        return DM_TASK_ROOM;
+    }
+    return call->ops->step(rpc, call, budget);
+}
+
 static void step(struct dm_rpc *rpc, struct dm_list *link, size_t *budget)
 {
     struct dm_call *call = DM_CONTAINER_OF(link, struct dm_call, run);
     size_t share = *budget < DM_STEP_BUDGET ? *budget : DM_STEP_BUDGET, left = share;
     dm_list_remove(link);
-    place(rpc, call, call->ops->step(rpc, call, &left));
+    place(rpc, call, take_step(rpc, call, &left));
     size_t cost = share - left + DM_COST_STEP;
     *budget -= cost < *budget ? cost : *budget;
 }
@@ -100,18 +110,25 @@ int dm_tasks_next_ms(const struct dm_rpc *rpc)
     return -1;
 }
 
-enum dm_code dm_task_reserve(struct dm_rpc *rpc, size_t bytes, struct dm_error *error)
+enum dm_code dm_task_reserve(struct dm_rpc *rpc, struct dm_sink *sink, size_t bytes,
+                             struct dm_error *error)
 {
+    if (sink->private_bytes + bytes > DM_TASKS_PER_CONNECTION_MAX) {
+        return dm_fail(error, DM_RESOURCE_EXHAUSTED,
+                       "this connection has too many large calls open; wait for answers");
+    }
     if (rpc->task_bytes + bytes > DM_ANSWERS_PENDING_MAX) {
         return dm_fail(error, DM_RESOURCE_EXHAUSTED,
                        "the server works on too many large calls; try again later");
     }
     rpc->task_bytes += bytes;
+    sink->private_bytes += bytes;
     return DM_OK;
 }
 
-void dm_task_release(struct dm_rpc *rpc, size_t bytes)
+void dm_task_release(struct dm_rpc *rpc, struct dm_sink *sink, size_t bytes)
 {
-    DM_ASSERT(rpc->task_bytes >= bytes);
+    DM_ASSERT(rpc->task_bytes >= bytes && sink->private_bytes >= bytes);
     rpc->task_bytes -= bytes;
+    sink->private_bytes -= bytes;
 }

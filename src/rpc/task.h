@@ -12,4 +12,8 @@
 #define DM_COST_MUTATE 1024 /* one contact changed or read */
 #define DM_COST_EVENT 512   /* an event encoded and sent */
 
+/* Memory that one contact or event of a page takes while the answer is gathered: two places
+ * in a scan, and itself encoded. */
+#define DM_ENTRY_MEMORY ((size_t)512)
+
 #endif

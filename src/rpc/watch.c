@@ -27,6 +27,7 @@ enum { PROGRESS_EVENTS = 10000, NS_PER_MS = 1000000 };
 
 struct watch {
     struct dm_list link; /* rpc->watches */
+    struct dm_sink *sink;
     struct dm_call *call;
     struct dm_feed *feed;
     struct dm_filter *filter;
@@ -44,7 +45,7 @@ static void destroy(struct dm_rpc *rpc, void *task)
     struct watch *watch = task;
     dm_list_remove(&watch->link);
     rpc->watch_count--;
-    dm_task_release(rpc, watch->memory);
+    dm_task_release(rpc, watch->sink, watch->memory);
     dm_feed_close(watch->feed);
     free(watch->filter);
     free(watch);
@@ -224,6 +225,7 @@ static void begin(struct dm_rpc *rpc, const struct dm_inbound *in, const struct 
                   struct dm_feed *feed, size_t memory)
 {
     struct watch *watch = dm_xcalloc(1, sizeof *watch);
+    watch->sink = in->sink;
     watch->memory = memory;
     watch->position = wanted->after_seq;
     watch->due = true; /* the first message says where it begins */
@@ -253,13 +255,13 @@ void dm_handle_bot_status_watch(struct dm_rpc *rpc, const struct dm_inbound *in)
     if (wanted.ids.count != 0) {
         memory += dm_filter_memory(&wanted.ids);
     }
-    if (dm_task_reserve(rpc, memory, &error) != DM_OK) {
+    if (dm_task_reserve(rpc, in->sink, memory, &error) != DM_OK) {
         dm_refuse(rpc, in, &error);
         return;
     }
     struct dm_feed *feed = dm_feed_open(rpc->engine, wanted.after_seq);
     if (feed == NULL) {
-        dm_task_release(rpc, memory);
+        dm_task_release(rpc, in->sink, memory);
         (void)dm_fail(&error, DM_RESOURCE_EXHAUSTED, "no memory for another watch");
         dm_refuse(rpc, in, &error);
         return;

@@ -1,9 +1,11 @@
 #include "wire/session.h"
 
 #include "base/assert.h"
+#include "base/bytes.h"
 #include "base/limits.h"
 #include "base/list.h"
 #include "wire/grpc.h"
+#include "wire/h2_memory.h"
 #include "wire/h2_request.h"
 
 #include <nghttp2/nghttp2.h>
@@ -27,8 +29,10 @@
  * Callbacks only note and submit: they never receive, send or free the session. */
 
 enum {
-    POOL_MAX = 64,             /* streams kept for the next ones */
-    POOL_BUFFER_MAX = 2048,    /* bytes that each buffer of a pooled stream keeps */
+    POOL_MAX = 16,             /* streams kept for the next ones */
+    POOL_BUFFER_MAX = 512,     /* bytes that each buffer of a pooled stream keeps */
+    BUFFER_KEEP = 16384,       /* bytes that an empty buffer of an open stream keeps */
+    HURRIED_PER_WINDOW = 256,  /* streams looked at for how fast they come */
     QUEUED_OUTPUT_FACTOR = 16, /* output_high times this may wait for the client's windows */
 };
 
@@ -38,6 +42,8 @@ enum kind { KIND_GRPC, KIND_HTTP };
 struct stream {
     struct dm_list all;  /* in h2.all */
     struct dm_list link; /* in h2.ready, h2.gone or h2.pool */
+    struct dm_list half; /* in h2.half */
+    size_t memory;       /* as it is counted in h2.memory */
     int32_t id;
     enum state state;
     enum kind kind;
@@ -51,6 +57,9 @@ struct stream {
     bool dead;            /* closed while its bytes were lent out */
     enum dm_code code;    /* for the trailers */
     size_t unconsumed;    /* received and not given back to the stream's window */
+    uint64_t head_ns;     /* when its headers were whole */
+    uint64_t looked_ns;   /* when its pace was last looked at, */
+    size_t received;      /* and the bytes that came since */
     struct dm_h2_request request;
     struct dm_buf input;   /* enveloped request messages */
     struct dm_buf output;  /* enveloped answers, or an HTTP body */
@@ -63,6 +72,7 @@ struct h2 {
     uint32_t message_size_max, output_high, calls_max;
     bool (*client_streaming)(struct dm_slice service, struct dm_slice method);
     struct dm_list all, ready, gone, pool;
+    struct dm_list half; /* streams whose request is on its way, by looked_ns */
     uint32_t pool_count;
     struct stream *headers; /* whose request headers are being received */
     struct stream *lent;    /* whose bytes the last event showed */
@@ -70,8 +80,14 @@ struct h2 {
     size_t unconsumed;      /* of the connection's window */
     size_t gathered;        /* bytes in all streams' input */
     size_t queued;          /* bytes in all streams' output */
-    uint32_t wasted;        /* see DM_H2_WASTED_CALLS_MAX */
-    uint32_t idle_frames;   /* see DM_H2_IDLE_FRAMES_MAX */
+    size_t fresh;           /* of them, since the last flush */
+    size_t memory;          /* of all streams */
+    size_t library_memory;  /* nghttp2's */
+    uint32_t heads;         /* header blocks that have begun */
+    bool settings_seen;
+    const bool *crowded;
+    uint32_t wasted;      /* see DM_H2_WASTED_CALLS_MAX */
+    uint32_t idle_frames; /* see DM_H2_IDLE_FRAMES_MAX */
     bool draining;
     bool broken; /* after what is to be sent, close */
 };
@@ -83,6 +99,14 @@ static struct h2 *h2_of(struct dm_session *s)
 
 /* ---- streams and their pool --------------------------------------------------------- */
 
+/* After each change of a buffer. */
+static void recount(struct h2 *h, struct stream *st)
+{
+    size_t memory = sizeof *st + st->input.capacity + st->output.capacity + st->message.capacity;
+    h->memory += memory - st->memory;
+    st->memory = memory;
+}
+
 static struct stream *stream_take(struct h2 *h, int32_t id)
 {
     struct stream *st;
@@ -92,8 +116,10 @@ static struct stream *stream_take(struct h2 *h, int32_t id)
             return NULL;
         }
         dm_list_init(&st->link);
+        dm_list_init(&st->half);
         dm_list_init(&st->all);
         dm_list_push_back(&h->all, &st->all);
+        recount(h, st);
     } else {
         st = DM_CONTAINER_OF(h->pool.prev, struct stream, link);
         dm_list_remove(&st->link);
@@ -105,9 +131,11 @@ static struct stream *stream_take(struct h2 *h, int32_t id)
     return st;
 }
 
-static void stream_free(struct stream *st)
+static void stream_free(struct h2 *h, struct stream *st)
 {
+    h->memory -= st->memory;
     dm_list_remove(&st->link);
+    dm_list_remove(&st->half);
     dm_list_remove(&st->all);
     dm_buf_finish(&st->input);
     dm_buf_finish(&st->output);
@@ -119,6 +147,7 @@ static void stream_free(struct stream *st)
 static void stream_release(struct h2 *h, struct stream *st)
 {
     dm_list_remove(&st->link);
+    dm_list_remove(&st->half);
     if (h->lent == st) {
         st->dead = true;
         return;
@@ -126,12 +155,13 @@ static void stream_release(struct h2 *h, struct stream *st)
     h->gathered -= dm_buf_size(&st->input);
     h->queued -= dm_buf_size(&st->output);
     if (h->pool_count >= POOL_MAX) {
-        stream_free(st);
+        stream_free(h, st);
         return;
     }
     dm_buf_reset(&st->input, POOL_BUFFER_MAX);
     dm_buf_reset(&st->output, POOL_BUFFER_MAX);
     dm_buf_reset(&st->message, POOL_BUFFER_MAX);
+    recount(h, st);
     dm_list_push_back(&h->pool, &st->link);
     h->pool_count++;
 }
@@ -147,6 +177,10 @@ static void drop_input(struct h2 *h, struct stream *st, size_t size)
 {
     dm_buf_consume(&st->input, size);
     h->gathered -= size;
+    if (dm_buf_size(&st->input) == 0) {
+        dm_buf_reset(&st->input, BUFFER_KEEP);
+        recount(h, st);
+    }
 }
 
 /* ---- abuse ---------------------------------------------------------------------------- */
@@ -264,6 +298,10 @@ static int send_output(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t 
     dm_buf_commit(&h->base.out, FRAME_HEAD + length);
     dm_buf_consume(&st->output, length);
     h->queued -= length;
+    if (dm_buf_size(&st->output) == 0) {
+        dm_buf_reset(&st->output, BUFFER_KEEP);
+        recount(h, st);
+    }
     return 0;
 }
 
@@ -297,6 +335,8 @@ static bool put_message(struct h2 *h, struct stream *st, struct dm_slice payload
     }
     dm_buf_commit(&st->output, DM_ENVELOPE_HEAD + payload.size);
     h->queued += DM_ENVELOPE_HEAD + payload.size;
+    h->fresh += DM_ENVELOPE_HEAD + payload.size;
+    recount(h, st);
     return true;
 }
 
@@ -323,11 +363,13 @@ static void finish(struct h2 *h, struct stream *st, enum dm_code code, const cha
     st->ended = true;
     st->code = code;
     dm_list_remove(&st->link);
+    dm_list_remove(&st->half);
     if (h->lent != st) {
         drop_input(h, st, dm_buf_size(&st->input));
     }
     if (message != NULL) {
         (void)dm_grpc_percent_encode(&st->message, dm_slice_str(message));
+        recount(h, st);
     }
     if (code != DM_OK && !st->started) {
         submit_trailers_only(h, st);
@@ -344,6 +386,7 @@ static void finish_http(struct h2 *h, struct stream *st, int status, const char 
     st->ended = st->started = true;
     st->kind = KIND_HTTP;
     dm_list_remove(&st->link);
+    dm_list_remove(&st->half);
     uint8_t digits[3] = {(uint8_t)('0' + status / 100 % 10), (uint8_t)('0' + status / 10 % 10),
                          (uint8_t)('0' + status % 10)};
     char length[24];
@@ -365,6 +408,8 @@ static void finish_http(struct h2 *h, struct stream *st, int status, const char 
     if (with_body) {
         with_body = dm_buf_append(&st->output, body.data, body.size);
         h->queued += with_body ? body.size : 0;
+        h->fresh += with_body ? body.size : 0;
+        recount(h, st);
         h->broken = h->broken || !with_body;
     }
     if (nghttp2_submit_response(h->ng, st->id, headers, count, with_body ? &provider : NULL) != 0) {
@@ -481,6 +526,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
 {
     struct h2 *h = user;
     h->headers = NULL;
+    h->heads++;
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
         return 0;
     }
@@ -520,9 +566,20 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *head, voi
     return 0;
 }
 
+/* From now on more of its request is waited for. */
+static void await_input(struct h2 *h, struct stream *st)
+{
+    if (dm_list_empty(&st->half) && st->state <= STATE_OPEN) {
+        st->looked_ns = h->base.now_ns;
+        st->received = 0;
+        dm_list_push_back(&h->half, &st->half);
+    }
+}
+
 static void end_of_input(struct h2 *h, struct stream *st)
 {
     st->input_ended = true;
+    dm_list_remove(&st->half);
     if (wants_input(st)) {
         judge_input(h, st);
     } else if (st->state == STATE_GATHERING) {
@@ -544,6 +601,7 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
         }
         return 0;
     }
+    h->settings_seen = h->settings_seen || frame->hd.type == NGHTTP2_SETTINGS;
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) {
         return 0;
     }
@@ -552,7 +610,12 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
         return 0;
     }
     if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+        h->headers = NULL;
+        st->head_ns = h->base.now_ns;
         judge_headers(h, st);
+        if (st->state == STATE_GATHERING && !st->input_streaming) {
+            await_input(h, st);
+        }
     }
     if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
         end_of_input(h, st);
@@ -560,6 +623,14 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
         give_window(h, st);
     }
     return 0;
+}
+
+/* Does a message begin that is not to be gathered while all hold too much together? */
+static bool too_long_now(const struct h2 *h, const struct stream *st)
+{
+    struct dm_slice bytes = dm_buf_slice(&st->input);
+    return dm_session_crowded(h->crowded) && bytes.size >= DM_ENVELOPE_HEAD &&
+           dm_load_be32((const uint8_t *)bytes.data + 1) > DM_SMALL_BODY;
 }
 
 static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data, size_t size,
@@ -576,12 +647,20 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
     if (!wants_input(st)) {
         return 0;
     }
+    bool first = dm_buf_size(&st->input) < DM_ENVELOPE_HEAD;
     size_t gathered_max = (size_t)h->message_size_max * DM_H2_GATHERED_MESSAGES_MAX;
     if (h->gathered + size > gathered_max || !dm_buf_append(&st->input, data, size)) {
         reject(h, st, DM_RESOURCE_EXHAUSTED, "too many request bytes on this connection at once");
         return 0;
     }
     h->gathered += size;
+    await_input(h, st);
+    st->received += size;
+    recount(h, st);
+    if (first && too_long_now(h, st)) {
+        reject(h, st, DM_RESOURCE_EXHAUSTED, DM_CROWDED_SENTENCE);
+        return 0;
+    }
     judge_input(h, st);
     return 0;
 }
@@ -620,6 +699,7 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t error_code,
         h->headers = NULL;
     }
     nghttp2_session_set_stream_user_data(ng, id, NULL);
+    dm_list_remove(&st->half);
     if (st->state == STATE_ANSWERED) {
         if (error_code == NGHTTP2_NO_ERROR) {
             h->wasted -= h->wasted != 0;
@@ -656,6 +736,9 @@ static void release_lent(struct h2 *h)
         return;
     }
     drop_input(h, st, h->lent_size);
+    if (dm_buf_size(&st->input) == 0) {
+        dm_list_remove(&st->half);
+    }
     if (st->input_streaming) {
         judge_input(h, st);
         give_window(h, st);
@@ -665,6 +748,7 @@ static void release_lent(struct h2 *h)
 static void h2_flush(struct dm_session *s)
 {
     struct h2 *h = h2_of(s);
+    h->fresh = 0;
     while (dm_buf_size(&s->out) < h->output_high) {
         const uint8_t *data;
         ssize_t size = nghttp2_session_mem_send(h->ng, &data);
@@ -746,7 +830,7 @@ static void show(struct h2 *h, struct stream *st, struct dm_session_event *event
         return;
     }
     event->kind = DM_EVENT_CALL;
-    event->timeout_ns = st->request.timeout_ns;
+    event->timeout_ns = dm_session_time_left(&h->base, st->request.timeout_ns, st->head_ns);
     event->streaming = event->unary = true;
     bool split =
         dm_grpc_split_path(dm_h2_request_path(&st->request), &event->service, &event->method);
@@ -759,15 +843,28 @@ static void show(struct h2 *h, struct stream *st, struct dm_session_event *event
 /* A client that does not take its answers is given no more calls. */
 static bool output_is_full(const struct h2 *h)
 {
-    return dm_buf_size(&h->base.out) >= h->output_high ||
+    return dm_session_unsent(&h->base) >= h->output_high ||
            h->queued >= (size_t)h->output_high * QUEUED_OUTPUT_FACTOR;
 }
 
-/* More messages of a stream of requests wait until the answers to the earlier ones have
- * gone out. */
+static size_t room_of(const struct h2 *h, const struct stream *st)
+{
+    size_t room = h->output_high / 4;
+    size_t size = dm_buf_size(&st->output);
+    return h->base.unsent != 0 || output_is_full(h) || size >= room ? 0 : room - size;
+}
+
+/* An answer may be a thousand times as long as the message that asks for it: more messages of
+ * a stream of requests wait until the answers to the earlier ones have gone out. */
 static bool is_held(const struct h2 *h, const struct stream *st)
 {
-    return st->state == STATE_OPEN && dm_buf_size(&st->output) >= h->output_high;
+    return st->state == STATE_OPEN && room_of(h, st) == 0;
+}
+
+/* What this turn has made is sent first, and then the others have their turn. */
+static bool had_share(const struct h2 *h)
+{
+    return h->fresh >= h->output_high || h->base.inputs >= DM_INPUTS_PER_TURN;
 }
 
 static bool h2_next(struct dm_session *s, struct dm_session_event *event)
@@ -787,7 +884,9 @@ static bool h2_next(struct dm_session *s, struct dm_session_event *event)
         }
         return true;
     }
-    if (output_is_full(h)) {
+    s->more = had_share(h);
+    if (output_is_full(h) || s->more) {
+        s->inputs = 0;
         return false;
     }
     for (struct dm_list *at = h->ready.next; at != &h->ready; at = at->next) {
@@ -795,10 +894,12 @@ static bool h2_next(struct dm_session *s, struct dm_session_event *event)
         if (!is_held(h, st)) {
             dm_list_remove(&st->link);
             event->id = (uint64_t)st->id;
+            s->inputs += st->kind == KIND_HTTP ? DM_INPUTS_OF_PAGE : 1;
             show(h, st, event);
             return true;
         }
     }
+    s->inputs = 0;
     return false;
 }
 
@@ -868,12 +969,8 @@ static void h2_stream_message(struct dm_session *s, uint64_t id, struct dm_slice
 static size_t h2_stream_room(struct dm_session *s, uint64_t id)
 {
     struct h2 *h = h2_of(s);
-    struct stream *st = open_call(h, id);
-    size_t room = h->output_high / 4;
-    if (st == NULL || output_is_full(h) || dm_buf_size(&st->output) >= room) {
-        return 0;
-    }
-    return room - dm_buf_size(&st->output);
+    const struct stream *st = open_call(h, id);
+    return st == NULL ? 0 : room_of(h, st);
 }
 
 static void h2_http_reply(struct dm_session *s, uint64_t id, int status, const char *content_type,
@@ -902,6 +999,43 @@ static void h2_drain(struct dm_session *s)
     }
 }
 
+static void h2_load(const struct dm_session *s, struct dm_load *load)
+{
+    const struct h2 *h = DM_CONTAINER_OF(s, struct h2, base);
+    *load = (struct dm_load){
+        .memory = s->out.capacity + h->memory + h->library_memory,
+        .head = !h->settings_seen || h->headers != NULL,
+        .body = !dm_list_empty(&h->half),
+        .head_number = h->heads,
+    };
+}
+
+/* Has its client kept this stream waiting? Not while whole messages of a stream of requests
+ * lie here. */
+static bool is_slow(struct h2 *h, struct stream *st)
+{
+    struct dm_slice message;
+    return st->received < DM_BODY_WINDOW_BYTES &&
+           !(st->input_streaming && front_message(h, st, &message));
+}
+
+static void h2_hurry(struct dm_session *s)
+{
+    struct h2 *h = h2_of(s);
+    for (int i = 0; i < HURRIED_PER_WINDOW && !dm_list_empty(&h->half); i++) {
+        struct stream *st = DM_CONTAINER_OF(h->half.next, struct stream, half);
+        if (s->now_ns - st->looked_ns < DM_BODY_WINDOW_MS * 1000000ULL) {
+            return;
+        }
+        dm_list_remove(&st->half);
+        if (is_slow(h, st)) {
+            reject(h, st, DM_DEADLINE_EXCEEDED, "the request's message came too slowly");
+        } else {
+            await_input(h, st);
+        }
+    }
+}
+
 static void h2_destroy(struct dm_session *s)
 {
     struct h2 *h = h2_of(s);
@@ -909,7 +1043,7 @@ static void h2_destroy(struct dm_session *s)
     for (struct dm_list *at = h->all.next; at != &h->all;) {
         struct stream *st = DM_CONTAINER_OF(at, struct stream, all);
         at = at->next;
-        stream_free(st);
+        stream_free(h, st);
     }
     dm_buf_finish(&s->out);
     free(h);
@@ -926,42 +1060,14 @@ static const struct dm_session_ops ops = {
     .http_reply = h2_http_reply,
     .flush = h2_flush,
     .drain = h2_drain,
+    .load = h2_load,
+    .hurry = h2_hurry,
     .destroy = h2_destroy,
 };
 
-/* nghttp2's memory. libnghttp2 1.52 loses track of a frame when a queue of streams cannot
- * grow, and frees it twice with the session; these queues, small and bounded by the streams,
- * are what it reallocates, so that must not fail. */
-static void *memory_get(size_t size, void *user)
-{
-    (void)user;
-    return malloc(size);
-}
-
-static void memory_free(void *memory, void *user)
-{
-    (void)user;
-    free(memory);
-}
-
-static void *memory_get_zeroed(size_t count, size_t size, void *user)
-{
-    (void)user;
-    return calloc(count, size);
-}
-
-static void *memory_grow(void *memory, size_t size, void *user)
-{
-    (void)user;
-    return dm_xrealloc(memory, size);
-}
-
 static bool session_open(struct h2 *h)
 {
-    nghttp2_mem memory = {.malloc = memory_get,
-                          .free = memory_free,
-                          .calloc = memory_get_zeroed,
-                          .realloc = memory_grow};
+    nghttp2_mem memory = dm_h2_memory(&h->library_memory);
     nghttp2_session_callbacks *callbacks = NULL;
     nghttp2_option *option = NULL;
     if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&option) != 0) {
@@ -1017,6 +1123,8 @@ struct dm_session *dm_h2_session(const struct dm_session_limits *limits)
     dm_list_init(&h->ready);
     dm_list_init(&h->gone);
     dm_list_init(&h->pool);
+    dm_list_init(&h->half);
+    h->crowded = limits->crowded;
     if (!session_open(h)) {
         free(h);
         return NULL;

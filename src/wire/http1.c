@@ -28,7 +28,7 @@
 enum state { STATE_READING, STATE_READY, STATE_OPEN };
 
 /* What is kept of an emptied buffer's memory. */
-enum { KEEP_SCRATCH = 65536 };
+enum { KEEP_SCRATCH = 4096 };
 
 struct http1 {
     struct dm_session base;
@@ -46,6 +46,9 @@ struct http1 {
     bool started;          /* of a stream: the head of its answer is out */
     bool chunked;          /* likewise: its parts are chunks */
     bool last_answer;      /* after the next whole answer the connection closes */
+    bool crowded;          /* this request's body may only be small: see dm_session_limits */
+    uint64_t head_ns;      /* when the request's head was whole */
+    uint32_t requests;     /* done with so far */
 };
 
 static struct http1 *http1_of(struct dm_session *s)
@@ -359,7 +362,8 @@ static size_t http1_stream_room(struct dm_session *s, uint64_t id)
 {
     struct http1 *h = http1_of(s);
     size_t size = dm_buf_size(&s->out);
-    return is_open(h, id) && size < output_high(h) ? output_high(h) - size : 0;
+    bool room = is_open(h, id) && s->unsent == 0 && size < output_high(h);
+    return room ? output_high(h) - size : 0;
 }
 
 static void http1_http_reply(struct dm_session *s, uint64_t id, int status,
@@ -440,7 +444,7 @@ static enum dm_code decode(struct http1 *h, struct dm_slice *message, const char
         return h->route.code;
     }
     if (r->body_too_large) {
-        *why = "the message is larger than this server takes";
+        *why = h->crowded ? DM_CROWDED_SENTENCE : "the message is larger than this server takes";
         return DM_RESOURCE_EXHAUSTED;
     }
     if (h->route.get) {
@@ -485,6 +489,11 @@ static bool take_head(struct http1 *h, bool body_follows)
     if (h->route.text) {
         body_max = body_max / 3 * 4 + 8;
     }
+    h->head_ns = h->base.now_ns;
+    h->crowded = body_max > DM_SMALL_BODY && dm_session_crowded(h->limits.crowded);
+    if (h->crowded) {
+        body_max = DM_SMALL_BODY;
+    }
     bool wanted = h->route.kind != DM_HTTP1_BARE && h->route.kind != DM_HTTP1_PLAIN;
     dm_http1_body_max(h->parser, wanted ? body_max : 0);
     if (!expects_continue(h)) {
@@ -494,6 +503,12 @@ static bool take_head(struct http1 *h, bool body_follows)
         /* The client may or may not send the body now: nobody could tell it from a request. */
         h->last_answer = true;
         answer_bare(h, h->route.status, h->route.why);
+        return true;
+    }
+    if (h->crowded && dm_http1_request(h->parser)->content_length > body_max) {
+        h->last_answer = true;
+        h->started = false;
+        answer_error(h, DM_RESOURCE_EXHAUSTED, DM_CROWDED_SENTENCE);
         return true;
     }
     if (!body_follows) {
@@ -523,16 +538,24 @@ static void answer_refusal(struct http1 *h)
     answer_bare(h, status, why);
 }
 
+/* A request that was answered is forgotten before anything else comes, with its memory. */
+static void forget_request(struct http1 *h)
+{
+    if (h->answered) {
+        h->answered = false;
+        h->requests++;
+        dm_http1_parser_next(h->parser);
+        dm_buf_reset(&h->decoded, KEEP_SCRATCH);
+    }
+}
+
 /* Parses until a request waits to be shown. Returns how many bytes were used. */
 static size_t advance(struct http1 *h, struct dm_slice bytes)
 {
     size_t total = 0;
     while (h->state == STATE_READING && !h->base.closing &&
-           dm_buf_size(&h->base.out) < output_high(h)) {
-        if (h->answered) {
-            h->answered = false;
-            dm_http1_parser_next(h->parser);
-        }
+           dm_session_unsent(&h->base) < output_high(h)) {
+        forget_request(h);
         size_t used;
         struct dm_slice rest = dm_slice((const char *)bytes.data + total, bytes.size - total);
         enum dm_http1_progress progress = dm_http1_parse(h->parser, rest, &used);
@@ -577,6 +600,7 @@ static void show_page(struct http1 *h, struct dm_session_event *event)
     event->method = r->path;
     event->payload = r->query;
     event->get = true;
+    h->base.inputs += DM_INPUTS_OF_PAGE;
     h->base.protocol = "http";
 }
 
@@ -586,7 +610,7 @@ static void show_call(struct http1 *h, struct dm_session_event *event)
     event->service = h->route.service;
     event->method = h->route.method;
     event->codec = h->route.codec;
-    event->timeout_ns = h->route.timeout_ns;
+    event->timeout_ns = dm_session_time_left(&h->base, h->route.timeout_ns, h->head_ns);
     event->streaming = h->route.kind != DM_HTTP1_CONNECT_UNARY;
     event->unary = h->route.kind != DM_HTTP1_CONNECT_STREAM;
     event->open = h->input_open;
@@ -617,10 +641,14 @@ static bool show_request(struct http1 *h, struct dm_session_event *event)
     return true;
 }
 
-/* The rest of a stream of requests: all of it came with the body. */
+/* The rest of a stream of requests: all of it came with the body. An answer may be a thousand
+ * times as long as the message that asks for it, so each waits for room. */
 static bool show_input(struct http1 *h, struct dm_session_event *event)
 {
     const char *why = NULL;
+    if (!h->input_open || (h->input.size != 0 && http1_stream_room(&h->base, h->id) == 0)) {
+        return false;
+    }
     event->id = h->id;
     event->codec = h->route.codec;
     if (h->input.size == 0) {
@@ -630,6 +658,7 @@ static bool show_input(struct http1 *h, struct dm_session_event *event)
     }
     event->kind = DM_EVENT_INPUT;
     event->open = true;
+    h->base.inputs++;
     enum dm_code code = take_message(h, &h->input, &event->payload, &why);
     if (code != DM_OK) {
         answer_error(h, code, why);
@@ -638,20 +667,27 @@ static bool show_input(struct http1 *h, struct dm_session_event *event)
     return true;
 }
 
-static bool http1_next(struct dm_session *s, struct dm_session_event *event)
+static void take_pending(struct http1 *h)
 {
-    struct http1 *h = http1_of(s);
-    for (;;) {
+    forget_request(h);
+    if (dm_buf_size(&h->pending) != 0) {
+        dm_buf_consume(&h->pending, advance(h, dm_buf_slice(&h->pending)));
+        h->base.paused = dm_buf_size(&h->pending) > DM_HTTP1_PIPELINE_MAX;
+        if (dm_buf_size(&h->pending) == 0) {
+            dm_buf_reset(&h->pending, KEEP_SCRATCH);
+        }
+    }
+}
+
+static bool show_next(struct http1 *h, struct dm_session_event *event)
+{
+    while (!h->base.closing && h->base.inputs < DM_INPUTS_PER_TURN) {
         *event = (struct dm_session_event){0};
-        if (s->closing) {
-            return false;
-        }
         if (h->state == STATE_OPEN) {
-            return h->input_open && show_input(h, event);
+            return show_input(h, event);
         }
-        if (h->state == STATE_READING && dm_buf_size(&h->pending) != 0) {
-            dm_buf_consume(&h->pending, advance(h, dm_buf_slice(&h->pending)));
-            s->paused = dm_buf_size(&h->pending) > DM_HTTP1_PIPELINE_MAX;
+        if (h->state == STATE_READING) {
+            take_pending(h);
         }
         if (h->state != STATE_READY) {
             return false;
@@ -660,6 +696,17 @@ static bool http1_next(struct dm_session *s, struct dm_session_event *event)
             return true;
         }
     }
+    return false;
+}
+
+static bool http1_next(struct dm_session *s, struct dm_session_event *event)
+{
+    if (show_next(http1_of(s), event)) {
+        return true;
+    }
+    s->more = s->inputs >= DM_INPUTS_PER_TURN;
+    s->inputs = 0;
+    return false;
 }
 
 /* ---- the session ----------------------------------------------------------------------------- */
@@ -677,6 +724,20 @@ static void http1_drain(struct dm_session *s)
                 dm_buf_size(&h->pending) == 0;
     if (idle) {
         s->closing = true;
+    }
+}
+
+static void http1_load(const struct dm_session *s, struct dm_load *load)
+{
+    const struct http1 *h = DM_CONTAINER_OF(s, struct http1, base);
+    *load = (struct dm_load){
+        .memory = s->out.capacity + h->pending.capacity + h->decoded.capacity +
+                  h->scratch.capacity + dm_http1_parser_memory(h->parser),
+        .head_number = h->requests,
+        .body_number = h->requests,
+    };
+    if (h->state == STATE_READING && !h->answered) {
+        dm_http1_parser_half(h->parser, &load->head, &load->body);
     }
 }
 
@@ -702,6 +763,7 @@ static const struct dm_session_ops ops = {
     .http_reply = http1_http_reply,
     .flush = http1_flush,
     .drain = http1_drain,
+    .load = http1_load,
     .destroy = http1_destroy,
 };
 

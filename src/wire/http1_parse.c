@@ -25,7 +25,7 @@ enum {
     BLANK_LINES_MAX = 2,     /* before a request line: RFC 9112, 2.2, wants at least one */
     REQUEST_LINE_EXTRA = 32, /* a request line beside its URL */
     KEEP_HEAD = 4096,        /* bytes of memory kept from request to request */
-    KEEP_BODY = 65536,
+    KEEP_BODY = 4096,
 };
 
 struct dm_http1_parser {
@@ -400,6 +400,17 @@ int dm_http1_refusal(const struct dm_http1_parser *parser, const char **why)
 bool dm_http1_parser_idle(const struct dm_http1_parser *parser)
 {
     return !parser->head_done && dm_buf_size(&parser->head) == 0;
+}
+
+void dm_http1_parser_half(const struct dm_http1_parser *parser, bool *head, bool *body)
+{
+    *head = !parser->head_done && dm_buf_size(&parser->head) != 0;
+    *body = parser->head_done && !parser->done;
+}
+
+size_t dm_http1_parser_memory(const struct dm_http1_parser *parser)
+{
+    return parser->head.capacity + parser->body.capacity;
 }
 
 void dm_http1_parser_next(struct dm_http1_parser *parser)

@@ -74,6 +74,10 @@ void dm_http1_body_max(struct dm_http1_parser *parser, size_t size);
 int dm_http1_refusal(const struct dm_http1_parser *parser, const char **why);
 /* Has any byte of a request come that is not done? */
 bool dm_http1_parser_idle(const struct dm_http1_parser *parser);
+/* What of a request has begun to come and is not whole. */
+void dm_http1_parser_half(const struct dm_http1_parser *parser, bool *head, bool *body);
+/* Of its buffers, as allocated. */
+size_t dm_http1_parser_memory(const struct dm_http1_parser *parser);
 void dm_http1_parser_next(struct dm_http1_parser *parser);
 
 #endif

@@ -39,11 +39,12 @@ struct dm_session_event {
     struct dm_slice method;  /* "Check"; HTTP: the path */
     struct dm_slice payload; /* one message in `codec`; HTTP: the query */
     enum dm_codec codec;
-    int64_t timeout_ns; /* 0: none */
+    int64_t timeout_ns; /* 0: none; negative: it has passed */
     bool streaming;     /* the protocol would carry a stream back (Connect and gRPC-Web say so by
                            content type, ttrpc by its flags; gRPC: true) */
     bool unary;         /* the protocol would carry a single answer back */
     bool open;          /* more INPUT follows (bidirectional) */
+    bool awaiting;      /* `open`, and no message has come yet: the first one is an INPUT */
     bool get;           /* came by HTTP GET: methods without side effects only */
 };
 
@@ -53,8 +54,23 @@ struct dm_session {
     bool closing;      /* send `out`, then close; feed nothing more */
     bool announcing;   /* drain: the client has not said yet that it has seen the notice */
     bool paused;       /* enough is fed: read no more from the socket until this is false again */
-    uint32_t calls;    /* open calls: handed out by next, not yet answered */
+    bool more;       /* next has returned false for the others' sake: ask again in the next turn */
+    uint32_t inputs; /* the session's: see DM_INPUTS_PER_TURN */
+    /* Set by the owner: the monotonic clock, before feed and next (0 always: deadlines then
+     * count from when a request is whole), and what was taken out of `out` and waits still. */
+    uint64_t now_ns;
+    size_t unsent;
+    uint32_t calls;       /* open calls: handed out by next, not yet answered */
     const char *protocol; /* "ttrpc", "grpc", "connect", ... for metrics; set by the session */
+};
+
+/* What a session holds, for whoever has to answer for all of them. */
+struct dm_load {
+    size_t memory; /* of its buffers and tables, as allocated */
+    /* What has begun to come and is not whole: a head (also the first bytes of anything), and
+     * a message's body; and the number of each, to tell it from the one before. */
+    bool head, body;
+    uint32_t head_number, body_number;
 };
 
 struct dm_session_ops {
@@ -71,6 +87,9 @@ struct dm_session_ops {
                        struct dm_slice body);
     void (*flush)(struct dm_session *);
     void (*drain)(struct dm_session *);
+    void (*load)(const struct dm_session *, struct dm_load *);
+    /* Optional (NULL): see dm_session_hurry. */
+    void (*hurry)(struct dm_session *);
     void (*destroy)(struct dm_session *);
 };
 
@@ -81,7 +100,8 @@ static inline void dm_session_feed(struct dm_session *s, struct dm_slice bytes)
     s->ops->feed(s, bytes);
 }
 /* The next event of what was fed; false: feed more. Or `out` holds too much: then there may
- * be events again when it was sent, as there may be after an answer (pipelined requests). */
+ * be events again when it was sent, as there may be after an answer (pipelined requests). An
+ * INPUT comes only while its call has room (dm_session_stream_room). */
 static inline bool dm_session_next(struct dm_session *s, struct dm_session_event *event)
 {
     return s->ops->next(s, event);
@@ -134,6 +154,34 @@ static inline void dm_session_drain(struct dm_session *s)
 {
     s->ops->drain(s);
 }
+/* O(1). */
+static inline void dm_session_load(const struct dm_session *s, struct dm_load *load)
+{
+    s->ops->load(s, load);
+}
+/* Several messages can be on their way at once here, each at its own pace. Once every
+ * DM_BODY_WINDOW_MS: those that came too slowly are refused, the connection lives. False:
+ * there is but one at a time, and the owner has to judge it. */
+static inline bool dm_session_hurry(struct dm_session *s)
+{
+    if (s->ops->hurry == NULL) {
+        return false;
+    }
+    s->ops->hurry(s);
+    return true;
+}
+/* Bytes for the client that no socket has taken yet. */
+static inline size_t dm_session_unsent(const struct dm_session *s)
+{
+    return s->unsent + dm_buf_size(&s->out);
+}
+/* What is left of a call's time when its head came at since_ns: a timeout for its event. */
+static inline int64_t dm_session_time_left(const struct dm_session *s, int64_t timeout_ns,
+                                           uint64_t since_ns)
+{
+    int64_t passed_ns = (int64_t)(s->now_ns - since_ns);
+    return timeout_ns <= 0 ? timeout_ns : timeout_ns > passed_ns ? timeout_ns - passed_ns : -1;
+}
 static inline void dm_session_destroy(struct dm_session *s)
 {
     if (s != NULL) {
@@ -157,7 +205,17 @@ struct dm_session_limits {
     /* Does this method take a stream of requests? They then come as CALL (open), INPUT ...,
      * INPUT_END. NULL: no method does. */
     bool (*client_streaming)(struct dm_slice service, struct dm_slice method);
+    /* All connections together hold so much that messages over DM_SMALL_BODY are refused
+     * before they are gathered (RESOURCE_EXHAUSTED). The owner's; NULL: never. */
+    const bool *crowded;
 };
+
+static inline bool dm_session_crowded(const bool *crowded)
+{
+    return crowded != NULL && *crowded;
+}
+#define DM_CROWDED_SENTENCE \
+    "the server holds too many unfinished requests for one of this size; try again later"
 
 /* NULL when there is no memory. */
 struct dm_session *dm_ttrpc_session(const struct dm_session_limits *limits);

@@ -23,14 +23,12 @@
 
 enum {
     HELD_KEEP = 4096,
-    NAME_SIZE_MAX = 255,
     STATUS_TEXT_MAX = 1024,
 };
 
 enum call_state {
     CALL_CLOSED,    /* the client has sent all: unary, or one request and a stream back */
-    CALL_OPEN,      /* bidirectional: data frames may come */
-    CALL_WAITING,   /* bidirectional without a first message yet: not handed out */
+    CALL_OPEN,      /* data frames may come */
     CALL_CANCELLED, /* ended by us, and the owner does not know yet */
 };
 
@@ -38,24 +36,27 @@ struct ttrpc {
     struct dm_session session;
     size_t frame_max, output_high;
     uint32_t calls_max;
+    const bool *crowded;
 
     struct dm_slice input; /* fed and not looked at yet; the owner's memory */
     struct dm_buf held;    /* what comes before `input` */
-    uint64_t discard;      /* bytes of a body that was too long, still to come */
+    uint64_t discard;      /* bytes of a body that was refused, still to come */
+    uint32_t frames;       /* taken so far */
+    bool held_back;        /* the next frame has to wait until its call has room */
 
     struct dm_ttrpc_names names; /* of the call before */
 
     uint32_t highest;             /* stream id that was used */
     struct dm_ttrpc_call current; /* handed out by the last next; id 0: answered since */
-    struct dm_ttrpc_calls calls;  /* open ids; with names: those that wait */
+    struct dm_ttrpc_calls calls;  /* open ids */
     uint32_t cancelled;           /* of them CALL_CANCELLED */
     uint32_t input_end;           /* id whose INPUT_END is the next event */
-    char *names_spent;            /* names of the event handed out last */
 };
 
 struct frame {
     struct dm_ttrpc_header header;
-    struct dm_slice body; /* empty when its size is over the limit */
+    bool too_long;        /* the body is refused, and to be thrown away */
+    struct dm_slice body; /* empty then */
 };
 
 /* ---- open calls --------------------------------------------------------------- */
@@ -82,15 +83,12 @@ static bool close_call(struct ttrpc *t, uint64_t id)
     if (call == NULL || call->state == CALL_CANCELLED) {
         return false;
     }
-    bool open = call->state != CALL_WAITING;
     dm_ttrpc_calls_remove(&t->calls, call);
-    if (open) {
-        t->session.calls--;
-    }
+    t->session.calls--;
     if (t->input_end == id) {
         t->input_end = 0;
     }
-    return open;
+    return true;
 }
 
 /* ---- frames out --------------------------------------------------------------- */
@@ -141,15 +139,24 @@ static void drop(struct ttrpc *t, bool from_held, size_t size)
     }
 }
 
+/* The longest body that the frame at the start of `bytes` may have. While all connections
+ * hold too much together, no long one is begun. */
+static size_t body_max(const struct ttrpc *t, struct dm_slice bytes, bool from_held)
+{
+    bool begun = from_held && bytes.size > DM_TTRPC_HEADER_SIZE;
+    bool small = !begun && t->frame_max > DM_SMALL_BODY && dm_session_crowded(t->crowded);
+    return small ? DM_SMALL_BODY : t->frame_max;
+}
+
 /* How many bytes the frame at the start of `bytes` has, as far as they tell. A body over
  * the limit is not waited for. */
-static size_t frame_size(const struct ttrpc *t, struct dm_slice bytes)
+static size_t frame_size(const struct ttrpc *t, struct dm_slice bytes, bool from_held)
 {
     if (bytes.size < DM_TTRPC_HEADER_SIZE) {
         return DM_TTRPC_HEADER_SIZE;
     }
     uint32_t length = dm_load_be32(bytes.data);
-    return length > t->frame_max ? DM_TTRPC_HEADER_SIZE : DM_TTRPC_HEADER_SIZE + (size_t)length;
+    return DM_TTRPC_HEADER_SIZE + (length > body_max(t, bytes, from_held) ? 0 : (size_t)length);
 }
 
 /* Moves to the half frame that is held what it lacks. False when nothing is there. */
@@ -167,6 +174,25 @@ static bool top_up(struct ttrpc *t, size_t lacking)
     return true;
 }
 
+static bool has_room(const struct ttrpc *t)
+{
+    return t->session.unsent == 0 && dm_buf_size(&t->session.out) < t->output_high;
+}
+
+/* An answer may be a thousand times as long as the message that asks for it: see
+ * dm_session_next. */
+static bool must_wait(struct ttrpc *t, const struct dm_ttrpc_header *header)
+{
+    const struct dm_ttrpc_call *call =
+        header->type == DM_TTRPC_DATA ? dm_ttrpc_calls_find(&t->calls, header->stream) : NULL;
+    if (call == NULL || call->state != CALL_OPEN) {
+        return false;
+    }
+    t->session.more = t->session.inputs >= DM_INPUTS_PER_TURN;
+    t->held_back = t->session.more || !has_room(t);
+    return t->held_back;
+}
+
 /* The next whole frame; its body stands where it came until the next call. */
 static bool take_frame(struct ttrpc *t, struct frame *frame)
 {
@@ -179,7 +205,7 @@ static bool take_frame(struct ttrpc *t, struct frame *frame)
             drop(t, from_held, size);
             continue;
         }
-        size_t size = frame_size(t, bytes);
+        size_t size = frame_size(t, bytes, from_held);
         if (bytes.size < size) {
             if (!from_held || !top_up(t, size - bytes.size)) {
                 return false;
@@ -188,33 +214,15 @@ static bool take_frame(struct ttrpc *t, struct frame *frame)
         }
         const uint8_t *at = bytes.data;
         dm_ttrpc_header_load(at, &frame->header);
+        if (must_wait(t, &frame->header)) {
+            return false;
+        }
+        t->frames++;
+        frame->too_long = frame->header.size > size - DM_TTRPC_HEADER_SIZE;
         frame->body = dm_slice(at + DM_TTRPC_HEADER_SIZE, size - DM_TTRPC_HEADER_SIZE);
         drop(t, from_held, size);
         return true;
     }
-}
-
-/* A bidirectional call that sends its first message as data: its names are kept until then. */
-static bool await_message(struct ttrpc *t, struct dm_session_event *event, uint32_t id,
-                          const struct dm_ttrpc_request *request)
-{
-    struct dm_slice service = request->service;
-    struct dm_slice method = request->method;
-    if (service.size > NAME_SIZE_MAX || method.size > NAME_SIZE_MAX) {
-        return refuse(t, event, id, DM_UNIMPLEMENTED, "no service or method has so long a name");
-    }
-    struct dm_ttrpc_call call = {.id = id,
-                                 .state = CALL_WAITING,
-                                 .service_size = (uint8_t)service.size,
-                                 .method_size = (uint8_t)method.size,
-                                 .names = malloc(service.size + method.size)};
-    if (call.names == NULL || !dm_ttrpc_calls_add(&t->calls, call)) {
-        free(call.names);
-        return refuse(t, event, id, DM_RESOURCE_EXHAUSTED, "no memory for another call");
-    }
-    memcpy(call.names, service.data, service.size);
-    memcpy(call.names + service.size, method.data, method.size);
-    return false;
 }
 
 /* What is wrong with a request before its envelope is read; NULL: nothing. */
@@ -250,9 +258,6 @@ static bool on_request(struct ttrpc *t, const struct frame *frame, struct dm_ses
                       "the body of this frame is not a ttrpc Request with a service and a method");
     }
     bool open = frame->header.flags == DM_TTRPC_REMOTE_OPEN;
-    if (open && request.payload.size == 0) {
-        return await_message(t, event, frame->header.stream, &request);
-    }
     t->current =
         (struct dm_ttrpc_call){.id = frame->header.stream, .state = open ? CALL_OPEN : CALL_CLOSED};
     t->session.calls++;
@@ -266,29 +271,9 @@ static bool on_request(struct ttrpc *t, const struct frame *frame, struct dm_ses
                                   .timeout_ns = request.timeout_ns > 0 ? request.timeout_ns : 0,
                                   .streaming = frame->header.flags != 0,
                                   .unary = true,
-                                  .open = open};
+                                  .open = open,
+                                  .awaiting = open && request.payload.size == 0};
     return true;
-}
-
-/* The first message of a call that waited for it. */
-static void hand_out(struct ttrpc *t, struct dm_ttrpc_call *call, const struct frame *frame,
-                     struct dm_session_event *event)
-{
-    bool closed = (frame->header.flags & DM_TTRPC_REMOTE_CLOSED) != 0;
-    t->names_spent = call->names;
-    call->names = NULL;
-    call->state = closed ? CALL_CLOSED : CALL_OPEN;
-    t->session.calls++;
-    *event = (struct dm_session_event){
-        .kind = DM_EVENT_CALL,
-        .id = frame->header.stream,
-        .service = dm_slice(t->names_spent, call->service_size),
-        .method = dm_slice(t->names_spent + call->service_size, call->method_size),
-        .payload = frame->body,
-        .codec = DM_CODEC_PROTO,
-        .streaming = true,
-        .unary = true,
-        .open = !closed};
 }
 
 static bool on_data(struct ttrpc *t, const struct frame *frame, struct dm_session_event *event)
@@ -308,18 +293,11 @@ static bool on_data(struct ttrpc *t, const struct frame *frame, struct dm_sessio
     }
     bool closed = (frame->header.flags & DM_TTRPC_REMOTE_CLOSED) != 0;
     bool message = (frame->header.flags & DM_TTRPC_NO_DATA) == 0;
-    if (call->state == CALL_WAITING) {
-        if (message) {
-            hand_out(t, call, frame, event);
-            return true;
-        }
-        return closed && refuse(t, event, frame->header.stream, DM_INVALID_ARGUMENT,
-                                "the call ended without a message");
-    }
     if (closed) {
         call->state = CALL_CLOSED;
     }
     if (message) {
+        t->session.inputs++;
         t->input_end = closed ? frame->header.stream : 0;
         *event = (struct dm_session_event){
             .kind = DM_EVENT_INPUT, .id = frame->header.stream, .payload = frame->body};
@@ -335,14 +313,15 @@ static bool on_frame(struct ttrpc *t, const struct frame *frame, struct dm_sessi
         t->session.closing = true;
         return false;
     }
-    if (frame->header.size > t->frame_max) {
+    if (frame->too_long) {
         t->discard = frame->header.size;
         if (frame->header.type == DM_TTRPC_REQUEST && frame->header.stream % 2 != 0 &&
             frame->header.stream > t->highest) {
             t->highest = frame->header.stream;
         }
         return refuse(t, event, frame->header.stream, DM_RESOURCE_EXHAUSTED,
-                      "this frame is too long");
+                      frame->header.size > t->frame_max ? "this frame is too long"
+                                                        : DM_CROWDED_SENTENCE);
     }
     switch (frame->header.type) {
     case DM_TTRPC_REQUEST:
@@ -390,8 +369,6 @@ static void ttrpc_feed(struct dm_session *session, struct dm_slice bytes)
 static bool settle_current(struct ttrpc *t, struct dm_session_event *event)
 {
     struct dm_ttrpc_call call = t->current;
-    free(t->names_spent);
-    t->names_spent = NULL;
     if (call.id == 0) {
         return false;
     }
@@ -420,6 +397,7 @@ static bool ttrpc_next(struct dm_session *session, struct dm_session_event *even
 {
     struct ttrpc *t = ttrpc_of(session);
     struct frame frame;
+    session->more = t->held_back = false;
     if (settle_current(t, event) || next_cancelled(t, event)) {
         return true;
     }
@@ -429,13 +407,15 @@ static bool ttrpc_next(struct dm_session *session, struct dm_session_event *even
         return true;
     }
     /* A client that does not read its answers is not asked for more requests. */
-    while (!session->closing && dm_buf_size(&session->out) <= t->output_high &&
+    while (!session->closing && dm_session_unsent(session) <= t->output_high &&
            take_frame(t, &frame)) {
         if (on_frame(t, &frame, event)) {
             return true;
         }
     }
     keep_rest(t);
+    session->inputs = 0;
+    session->paused = t->held_back || dm_session_unsent(session) > t->output_high;
     return false;
 }
 
@@ -523,8 +503,7 @@ static void ttrpc_stream_end(struct dm_session *session, uint64_t id)
 static size_t ttrpc_stream_room(struct dm_session *session, uint64_t id)
 {
     struct ttrpc *t = ttrpc_of(session);
-    size_t unsent = dm_buf_size(&session->out);
-    return !is_open(t, id) || unsent >= t->output_high ? 0 : t->output_high - unsent;
+    return is_open(t, id) && has_room(t) ? t->output_high - dm_buf_size(&session->out) : 0;
 }
 
 /* There is no HTTP here, and nothing that could announce a shutdown: new calls are
@@ -540,11 +519,25 @@ static void ttrpc_nothing(struct dm_session *session)
     (void)session;
 }
 
+static void ttrpc_load(const struct dm_session *session, struct dm_load *load)
+{
+    const struct ttrpc *t = (const struct ttrpc *)(const void *)session;
+    size_t held = dm_buf_size(&t->held);
+    bool half = held != 0 && held < frame_size(t, dm_buf_slice(&t->held), true);
+    *load = (struct dm_load){
+        .memory =
+            session->out.capacity + t->held.capacity + t->calls.size * sizeof *t->calls.places,
+        .head = half && held < DM_TTRPC_HEADER_SIZE,
+        .body = (half && held >= DM_TTRPC_HEADER_SIZE) || t->discard != 0,
+        .head_number = t->frames,
+        .body_number = t->frames,
+    };
+}
+
 static void ttrpc_destroy(struct dm_session *session)
 {
     struct ttrpc *t = ttrpc_of(session);
     dm_ttrpc_calls_finish(&t->calls);
-    free(t->names_spent);
     dm_buf_finish(&t->held);
     dm_buf_finish(&session->out);
     free(t);
@@ -564,6 +557,7 @@ struct dm_session *dm_ttrpc_session(const struct dm_session_limits *limits)
         .http_reply = ttrpc_http_reply,
         .flush = ttrpc_nothing,
         .drain = ttrpc_nothing,
+        .load = ttrpc_load,
         .destroy = ttrpc_destroy,
     };
     struct ttrpc *t = calloc(1, sizeof *t);
@@ -574,6 +568,7 @@ struct dm_session *dm_ttrpc_session(const struct dm_session_limits *limits)
     t->session.protocol = "ttrpc";
     t->frame_max = limits->message_size_max != 0 ? limits->message_size_max : DM_MESSAGE_SIZE_MAX;
     t->calls_max = limits->calls_max != 0 ? limits->calls_max : DM_CALLS_PER_CONNECTION_MAX;
+    t->crowded = limits->crowded;
     t->output_high = limits->output_high != 0 ? limits->output_high : DM_OUTPUT_HIGH;
     return &t->session;
 }

@@ -9,9 +9,6 @@ enum { SIZE_MIN = 16, SIZE_KEEP = 256 /* places that a connection without calls 
 
 void dm_ttrpc_calls_finish(struct dm_ttrpc_calls *calls)
 {
-    for (uint32_t at = 0; at < calls->size; at++) {
-        free(calls->places[at].names);
-    }
     free(calls->places);
     *calls = (struct dm_ttrpc_calls){0};
 }
@@ -103,7 +100,6 @@ static uint32_t close_gap(struct dm_ttrpc_calls *calls, uint32_t gap)
 void dm_ttrpc_calls_remove(struct dm_ttrpc_calls *calls, struct dm_ttrpc_call *call)
 {
     uint32_t gap = (uint32_t)(call - calls->places);
-    free(call->names);
     if (calls->displaced != 0) {
         calls->displaced -= gap != place_of(calls, call->id);
         gap = close_gap(calls, gap);

@@ -9,8 +9,6 @@
 struct dm_ttrpc_call {
     uint32_t id;   /* 0: an empty place */
     uint8_t state; /* the session's */
-    uint8_t service_size, method_size;
-    char *names; /* service and method, one after the other; the table's from `add` on; or NULL */
 };
 
 /* Zeroed: empty. */
@@ -21,7 +19,6 @@ struct dm_ttrpc_calls {
     uint32_t round, begin; /* the last one that was asked for, and where its ids begin */
 };
 
-/* Frees it with all its names. */
 void dm_ttrpc_calls_finish(struct dm_ttrpc_calls *calls);
 /* NULL: no such call is open. Any number is an id that may be asked for. */
 struct dm_ttrpc_call *dm_ttrpc_calls_find(struct dm_ttrpc_calls *calls, uint64_t id);

@@ -105,6 +105,7 @@ static void begin_call(struct house_conn *conn, const struct dm_session_event *e
         .json = event->codec == DM_CODEC_JSON,
         .timeout_ns = event->timeout_ns,
         .open = event->open,
+        .awaiting = event->awaiting,
         .unary_only = event->unary && !event->streaming,
         .stream_only = event->streaming && !event->unary,
         .get = event->get,

@@ -73,14 +73,16 @@ void fuzz_session(struct dm_session *(*create)(const struct dm_session_limits *l
 static void pull(struct dm_session *session)
 {
     struct dm_session_event event;
-    while (dm_session_next(session, &event)) {
-        if (event.kind == DM_EVENT_CALL) {
-            dm_session_reply(session, event.id, event.payload);
-        } else if (event.kind == DM_EVENT_HTTP) {
-            dm_session_http_reply(session, event.id, 200, "text/plain", event.method);
+    do {
+        while (dm_session_next(session, &event)) {
+            if (event.kind == DM_EVENT_CALL) {
+                dm_session_reply(session, event.id, event.payload);
+            } else if (event.kind == DM_EVENT_HTTP) {
+                dm_session_http_reply(session, event.id, 200, "text/plain", event.method);
+            }
         }
-    }
-    dm_session_flush(session);
+        dm_session_flush(session);
+    } while (session->more);
 }
 
 static void feed(struct dm_session *session, const uint8_t *data, size_t size, uint64_t *random)

@@ -158,6 +158,7 @@ static void reflect_open(struct fixture *f, const char *version, uint64_t id)
         .service = dm_slice_str(service),
         .method = dm_slice_str("ServerReflectionInfo"),
         .open = true,
+        .awaiting = true,
     };
     dm_rpc_call(f->rpc, &f->one.sink, &request);
 }

@@ -44,7 +44,6 @@ static void ids_in_a_row_stand_in_their_own_places(void **state)
 {
     (void)state;
     struct dm_ttrpc_calls calls = {0};
-    char *names = malloc(8);
     for (uint32_t i = 0; i < CALLS; i++) {
         assert_true(dm_ttrpc_calls_add(&calls, (struct dm_ttrpc_call){.id = 1 + 2 * i}));
         assert_int_equal(calls.displaced, 0);
@@ -56,8 +55,8 @@ static void ids_in_a_row_stand_in_their_own_places(void **state)
     }
     assert_int_equal(calls.used, 0);
     assert_int_equal(calls.size, 0);
-    assert_true(dm_ttrpc_calls_add(&calls, (struct dm_ttrpc_call){.id = 7, .names = names}));
-    dm_ttrpc_calls_finish(&calls); /* and its names */
+    assert_true(dm_ttrpc_calls_add(&calls, (struct dm_ttrpc_call){.id = 7}));
+    dm_ttrpc_calls_finish(&calls);
 }
 
 int main(void)

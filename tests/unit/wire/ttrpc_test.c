@@ -70,6 +70,7 @@ static void note_event(struct fixture *f, const struct dm_session_event *event)
              (const char *)event->service.data, (int)event->method.size,
              (const char *)event->method.data, size, payload);
         note(&f->trace, "%s%s", event->streaming ? " stream" : "", event->open ? " open" : "");
+        note(&f->trace, "%s", event->awaiting ? " awaiting" : "");
         if (event->timeout_ns != 0) {
             note(&f->trace, " within %lld", (long long)event->timeout_ns);
         }
@@ -94,7 +95,8 @@ static void pull(struct fixture *f)
     struct dm_session_event event;
     while (dm_session_next(f->session, &event)) {
         note_event(f, &event);
-        if (f->answer && event.kind == DM_EVENT_CALL) {
+        if (f->answer &&
+            (event.kind == DM_EVENT_INPUT || (event.kind == DM_EVENT_CALL && !event.awaiting))) {
             dm_session_reply(f->session, event.id, event.payload);
         }
     }
@@ -216,7 +218,8 @@ static void conversation(struct fixture *f)
 }
 
 static const char conversation_events[] = "call 1 s.S/M=one\n"
-                                          "call 3 s.S/M=first stream open\n"
+                                          "call 3 s.S/M= stream open awaiting\n"
+                                          "input 3=first\n"
                                           "call 7 s.S/M=seven stream\n"
                                           "call 9 s.S/M=\n"
                                           "1 resp ok:one\n"
@@ -335,7 +338,8 @@ static void unknown_types_and_flags_are_answered(void **state)
     request(f, 9, DM_TTRPC_REMOTE_OPEN, "");
     data(f, 9, 8, "");
     feed_in(f);
-    assert_string_equal(finish(f), "1 resp code 3\n3 resp code 3\n5 resp code 3\n7 resp code 3\n"
+    assert_string_equal(finish(f), "call 9 s.S/M= stream open awaiting\ncancel 9\n"
+                                   "1 resp code 3\n3 resp code 3\n5 resp code 3\n7 resp code 3\n"
                                    "9 resp code 3\n");
 }
 
@@ -522,10 +526,12 @@ static void input_of_a_bidirectional_call_follows_it(void **state)
     request(f, 7, DM_TTRPC_REMOTE_OPEN, "");
     data(f, 7, DM_TTRPC_REMOTE_CLOSED, "only");
     feed_in(f);
-    assert_string_equal(finish(f), "call 1 s.S/M=a stream open\ninput 1=b\ninput 1=c\n"
-                                   "input 1 ends\ncall 3 s.S/M=a stream open\ninput 3 ends\n"
-                                   "cancel 3\ncall 7 s.S/M=only stream\n"
-                                   "3 resp code 3\n5 resp code 3\n");
+    assert_string_equal(finish(f), "call 1 s.S/M= stream open awaiting\ninput 1=a\ninput 1=b\n"
+                                   "input 1=c\ninput 1 ends\n"
+                                   "call 3 s.S/M=a stream open\ninput 3 ends\ncancel 3\n"
+                                   "call 5 s.S/M= stream open awaiting\ninput 5 ends\n"
+                                   "call 7 s.S/M= stream open awaiting\ninput 7=only\n"
+                                   "input 7 ends\n3 resp code 3\n");
 }
 
 static void an_answer_too_long_becomes_a_status(void **state)
