@@ -128,7 +128,8 @@
 
 /* ---- the engine ---------------------------------------------------------- */
 
-/* Contacts changed and not yet in the view: the memory that a slow disk costs. */
+/* Contacts changed and not yet in the view: the memory that a slow disk costs. A bound for
+ * callers; the overlay itself takes twice as much (see engine/room.c). */
 #define DM_OVERLAY_CONTACTS_MAX 6000000
 #define DM_OVERLAY_CONTACTS_MIN 16384
 /* Bytes ordered and not yet durable: past it, the disk is too slow for the load. */
@@ -148,7 +149,8 @@
 #define DM_RETENTION_MS (30LL * 24 * 3600 * 1000)
 /* How far ahead sleeping contacts are on the wheel. */
 #define DM_HORIZON_MS (3600LL * 1000)
-/* Sleeping contacts on the wheel at once: address space reserved for them. */
+/* Sleeping contacts on the wheel at once: address space reserved for them. Past it snoozes
+ * that end within the horizon are refused, and what sleeps already is timed later. */
 #define DM_SLEEPERS_MAX 64000000U
 /* Wakes ordered in one loop turn, index entries looked at in one turn, and steps
  * of every background scan: what a burst may take of one turn. */

@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/limits.h"
+#include "view/overlay.h"
 
 #include <stdlib.h>
 
@@ -72,16 +73,32 @@ struct dm_account *dm_accounts_at(const struct dm_accounts *accounts, uint32_t n
 
 struct dm_account *dm_accounts_add(struct dm_accounts *accounts, struct dm_slice id)
 {
-    if (accounts->count == DM_ACCOUNTS_MAX) {
+    struct dm_bot *bots = accounts->count == DM_ACCOUNTS_MAX ? NULL : calloc(1, sizeof *bots);
+    if (bots == NULL) {
         return NULL;
     }
     struct dm_account *account = &accounts->all[accounts->count++];
-    *account = (struct dm_account){.number = accounts->count, .id_size = (uint8_t)id.size};
+    *account = (struct dm_account){
+        .number = accounts->count, .bots = bots, .bot_count = 1, .id_size = (uint8_t)id.size};
     memcpy(account->id, id.data, id.size);
-    account->bots = dm_xcalloc(1, sizeof *account->bots);
-    account->bot_count = 1;
     dm_index_insert(&accounts->index, account->number, hash_of(id));
     return account;
+}
+
+/* version, id size, 0, 0, fence floor, counts of ACTIVE, SNOOZED, INACTIVE, id */
+enum { ACCOUNT_ROW_HEAD = 36, ROW_VERSION = 1 };
+/* version, id size, 0, 0, id, policy (empty: none) */
+enum { BOT_ROW_HEAD = 4 };
+
+static size_t account_row_bytes(const struct dm_account *account)
+{
+    return dm_overlay_entry_size(4, (size_t)ACCOUNT_ROW_HEAD + account->id_size);
+}
+
+/* With a policy, for it may be set before the row is written. */
+static size_t bot_row_bytes(const struct dm_bot *bot)
+{
+    return dm_overlay_entry_size(8, (size_t)BOT_ROW_HEAD + bot->id_size + DM_POLICY_SIZE);
 }
 
 void dm_accounts_touch(struct dm_accounts *accounts, struct dm_account *account)
@@ -89,8 +106,29 @@ void dm_accounts_touch(struct dm_accounts *accounts, struct dm_account *account)
     if (account->dirty_next == 0) {
         account->dirty_next = accounts->dirty + 1;
         accounts->dirty = account->number;
-        accounts->dirty_count++;
+        accounts->dirty_bytes += account_row_bytes(account);
     }
+}
+
+void dm_accounts_touch_bot(struct dm_accounts *accounts, struct dm_account *account, uint32_t bot)
+{
+    DM_ASSERT(bot < account->bot_count);
+    struct dm_bot *touched = &account->bots[bot];
+    if (!touched->dirty) {
+        touched->dirty = true;
+        accounts->dirty_bytes += bot_row_bytes(touched);
+    }
+    dm_accounts_touch(accounts, account);
+}
+
+bool dm_accounts_take_dirty_bot(struct dm_accounts *accounts, struct dm_bot *bot)
+{
+    bool was = bot->dirty;
+    if (was) {
+        bot->dirty = false;
+        accounts->dirty_bytes -= bot_row_bytes(bot);
+    }
+    return was;
 }
 
 void dm_accounts_count(struct dm_accounts *accounts, struct dm_account *account, uint8_t from,
@@ -118,7 +156,7 @@ struct dm_account *dm_accounts_take_dirty(struct dm_accounts *accounts)
     struct dm_account *account = dm_accounts_at(accounts, accounts->dirty);
     accounts->dirty = account->dirty_next - 1;
     account->dirty_next = 0;
-    accounts->dirty_count--;
+    accounts->dirty_bytes -= account_row_bytes(account);
     return account;
 }
 
@@ -132,17 +170,33 @@ int64_t dm_account_bot(const struct dm_account *account, struct dm_slice bot_id)
     return -1;
 }
 
-int64_t dm_account_add_bot(struct dm_account *account, struct dm_slice bot_id)
+/* One that is as its row says. */
+static struct dm_bot *add_clean_bot(struct dm_account *account, struct dm_slice bot_id)
 {
     if (account->bot_count == DM_BOTS_MAX) {
+        return NULL;
+    }
+    struct dm_bot *grown =
+        realloc(account->bots, ((size_t)account->bot_count + 1) * sizeof *account->bots);
+    if (grown == NULL) {
+        return NULL;
+    }
+    account->bots = grown;
+    struct dm_bot *bot = &grown[account->bot_count++];
+    *bot = (struct dm_bot){.id_size = (uint8_t)bot_id.size};
+    memcpy(bot->id, bot_id.data, bot_id.size);
+    return bot;
+}
+
+int64_t dm_accounts_add_bot(struct dm_accounts *accounts, struct dm_account *account,
+                            struct dm_slice bot_id)
+{
+    if (add_clean_bot(account, bot_id) == NULL) {
         return -1;
     }
-    account->bots =
-        dm_xrealloc(account->bots, ((size_t)account->bot_count + 1) * sizeof *account->bots);
-    struct dm_bot *bot = &account->bots[account->bot_count];
-    *bot = (struct dm_bot){.dirty = true, .id_size = (uint8_t)bot_id.size};
-    memcpy(bot->id, bot_id.data, bot_id.size);
-    return account->bot_count++;
+    uint32_t bot = account->bot_count - 1;
+    dm_accounts_touch_bot(accounts, account, bot);
+    return bot;
 }
 
 const struct dm_policy *dm_account_policy(const struct dm_account *account, uint32_t bot)
@@ -152,19 +206,28 @@ const struct dm_policy *dm_account_policy(const struct dm_account *account, uint
     return policy != NULL ? policy : dm_policy_default();
 }
 
-void dm_account_set_policy(struct dm_account *account, uint32_t bot, const struct dm_policy *policy)
+static bool store_policy(struct dm_bot *bot, const struct dm_policy *policy)
 {
-    DM_ASSERT(bot < account->bot_count);
-    struct dm_bot *owner = &account->bots[bot];
-    if (owner->policy == NULL) {
-        owner->policy = dm_xmalloc(sizeof *owner->policy);
+    if (bot->policy == NULL) {
+        bot->policy = malloc(sizeof *bot->policy);
     }
-    *owner->policy = *policy;
-    owner->dirty = true;
+    if (bot->policy == NULL) {
+        return false;
+    }
+    *bot->policy = *policy;
+    return true;
 }
 
-/* version, id size, 0, 0, fence floor, counts of ACTIVE, SNOOZED, INACTIVE, id */
-enum { ACCOUNT_ROW_HEAD = 36, ROW_VERSION = 1 };
+bool dm_accounts_set_policy(struct dm_accounts *accounts, struct dm_account *account, uint32_t bot,
+                            const struct dm_policy *policy)
+{
+    DM_ASSERT(bot < account->bot_count);
+    if (!store_policy(&account->bots[bot], policy)) {
+        return false;
+    }
+    dm_accounts_touch_bot(accounts, account, bot);
+    return true;
+}
 
 size_t dm_account_row(const struct dm_account *account, uint8_t out[DM_ACCOUNT_ROW_MAX])
 {
@@ -179,29 +242,26 @@ size_t dm_account_row(const struct dm_account *account, uint8_t out[DM_ACCOUNT_R
     return (size_t)ACCOUNT_ROW_HEAD + account->id_size;
 }
 
-bool dm_accounts_load_account(struct dm_accounts *accounts, struct dm_slice key,
-                              struct dm_slice row)
+enum dm_code dm_accounts_load_account(struct dm_accounts *accounts, struct dm_slice key,
+                                      struct dm_slice row)
 {
     const uint8_t *in = row.data;
     if (key.size != 4 || row.size < ACCOUNT_ROW_HEAD || in[0] != ROW_VERSION || in[1] > 64 ||
         row.size != (size_t)ACCOUNT_ROW_HEAD + in[1] ||
         dm_load_be32(key.data) != accounts->count + 1) {
-        return false;
+        return DM_DATA_LOSS;
     }
     struct dm_account *account = dm_accounts_add(accounts, dm_slice(in + ACCOUNT_ROW_HEAD, in[1]));
     if (account == NULL) {
-        return false;
+        return DM_RESOURCE_EXHAUSTED;
     }
     account->fence_floor = dm_load_le64(in + 4);
     for (size_t status = 1; status < DM_STATUS_COUNT; status++) {
         account->counts[status] = dm_load_le64(in + 4 + 8 * status);
         accounts->totals[status] += account->counts[status];
     }
-    return true;
+    return DM_OK;
 }
-
-/* version, id size, 0, 0, id, policy (empty: none) */
-enum { BOT_ROW_HEAD = 4 };
 
 size_t dm_bot_row(const struct dm_bot *bot, uint8_t out[DM_BOT_ROW_MAX])
 {
@@ -213,33 +273,33 @@ size_t dm_bot_row(const struct dm_bot *bot, uint8_t out[DM_BOT_ROW_MAX])
     return bot->policy == NULL ? size : size + dm_policy_encode(bot->policy, out + size);
 }
 
-bool dm_accounts_load_bot(struct dm_accounts *accounts, struct dm_slice key, struct dm_slice row)
+enum dm_code dm_accounts_load_bot(struct dm_accounts *accounts, struct dm_slice key,
+                                  struct dm_slice row)
 {
     const uint8_t *in = row.data;
     if (key.size != 8 || row.size < BOT_ROW_HEAD || in[0] != ROW_VERSION || in[1] > 64 ||
         row.size < (size_t)BOT_ROW_HEAD + in[1]) {
-        return false;
+        return DM_DATA_LOSS;
     }
     uint32_t number = dm_load_be32(key.data);
     uint32_t bot = dm_load_be32((const uint8_t *)key.data + 4);
     if (number == 0 || number > accounts->count) {
-        return false;
+        return DM_DATA_LOSS;
     }
     struct dm_account *account = dm_accounts_at(accounts, number);
-    if (bot != 0 && (bot != account->bot_count ||
-                     dm_account_add_bot(account, dm_slice(in + BOT_ROW_HEAD, in[1])) < 0)) {
-        return false;
+    if (bot != 0 && bot != account->bot_count) {
+        return DM_DATA_LOSS;
+    }
+    if (bot != 0 && add_clean_bot(account, dm_slice(in + BOT_ROW_HEAD, in[1])) == NULL) {
+        return DM_RESOURCE_EXHAUSTED;
     }
     size_t policy_at = (size_t)BOT_ROW_HEAD + in[1];
     struct dm_policy policy;
-    account->bots[bot].dirty = false;
     if (row.size == policy_at) {
-        return true;
+        return DM_OK;
     }
     if (!dm_policy_decode(&policy, dm_slice(in + policy_at, row.size - policy_at))) {
-        return false;
+        return DM_DATA_LOSS;
     }
-    dm_account_set_policy(account, bot, &policy);
-    account->bots[bot].dirty = false;
-    return true;
+    return store_policy(&account->bots[bot], &policy) ? DM_OK : DM_RESOURCE_EXHAUSTED;
 }

@@ -1,6 +1,7 @@
 #ifndef DM_ENGINE_ACCOUNTS_H
 #define DM_ENGINE_ACCOUNTS_H
 
+#include "base/code.h"
 #include "base/index.h"
 #include "base/slice.h"
 #include "core/policy.h"
@@ -37,8 +38,8 @@ struct dm_accounts {
     struct dm_region region;
     struct dm_account *all; /* by number - 1 */
     uint32_t count;
-    uint32_t dirty; /* list of accounts changed since their rows were last written */
-    uint32_t dirty_count;
+    uint32_t dirty;     /* list of accounts changed since their rows were last written */
+    size_t dirty_bytes; /* of the overlay, that their rows and those of their bots will take */
     struct dm_index index;
     uint64_t totals[DM_STATUS_COUNT];
 };
@@ -49,7 +50,7 @@ void dm_accounts_finish(struct dm_accounts *accounts);
 /* NULL when it is not known. */
 struct dm_account *dm_accounts_find(const struct dm_accounts *accounts, struct dm_slice id);
 struct dm_account *dm_accounts_at(const struct dm_accounts *accounts, uint32_t number);
-/* The next number; NULL at DM_ACCOUNTS_MAX. */
+/* The next number; NULL at DM_ACCOUNTS_MAX, or without memory. */
 struct dm_account *dm_accounts_add(struct dm_accounts *accounts, struct dm_slice id);
 /* A write happened: its row goes with the next sweep. */
 void dm_accounts_touch(struct dm_accounts *accounts, struct dm_account *account);
@@ -58,22 +59,30 @@ void dm_accounts_count(struct dm_accounts *accounts, struct dm_account *account,
                        uint8_t to);
 /* Takes one account from the list of changed ones; NULL at its end. */
 struct dm_account *dm_accounts_take_dirty(struct dm_accounts *accounts);
+/* Was this bot changed since its row was last written? From now on it was not. */
+bool dm_accounts_take_dirty_bot(struct dm_accounts *accounts, struct dm_bot *bot);
 
 /* -1 when the account has no bot of that name. */
 int64_t dm_account_bot(const struct dm_account *account, struct dm_slice bot_id);
-/* The next number; -1 at DM_BOTS_MAX. */
-int64_t dm_account_add_bot(struct dm_account *account, struct dm_slice bot_id);
+/* The next number; -1 at DM_BOTS_MAX, or without memory. */
+int64_t dm_accounts_add_bot(struct dm_accounts *accounts, struct dm_account *account,
+                            struct dm_slice bot_id);
 const struct dm_policy *dm_account_policy(const struct dm_account *account, uint32_t bot);
-void dm_account_set_policy(struct dm_account *account, uint32_t bot,
-                           const struct dm_policy *policy);
+/* false without memory. */
+bool dm_accounts_set_policy(struct dm_accounts *accounts, struct dm_account *account, uint32_t bot,
+                            const struct dm_policy *policy);
+/* A bot changed: its row, and its account's, go with the next sweep. */
+void dm_accounts_touch_bot(struct dm_accounts *accounts, struct dm_account *account, uint32_t bot);
 
 /* Rows of ACCOUNTS and POLICIES. */
 enum { DM_ACCOUNT_ROW_MAX = 40 + 64, DM_BOT_ROW_MAX = 4 + 64 + DM_POLICY_SIZE };
 size_t dm_account_row(const struct dm_account *account, uint8_t out[DM_ACCOUNT_ROW_MAX]);
 size_t dm_bot_row(const struct dm_bot *bot, uint8_t out[DM_BOT_ROW_MAX]);
-/* Rows come in order of number, without gaps. false: damaged. */
-bool dm_accounts_load_account(struct dm_accounts *accounts, struct dm_slice key,
-                              struct dm_slice row);
-bool dm_accounts_load_bot(struct dm_accounts *accounts, struct dm_slice key, struct dm_slice row);
+/* Rows come in order of number, without gaps. DATA_LOSS: damaged; RESOURCE_EXHAUSTED: no
+ * memory, or more than the limits allow. */
+enum dm_code dm_accounts_load_account(struct dm_accounts *accounts, struct dm_slice key,
+                                      struct dm_slice row);
+enum dm_code dm_accounts_load_bot(struct dm_accounts *accounts, struct dm_slice key,
+                                  struct dm_slice row);
 
 #endif

@@ -91,17 +91,11 @@ static bool seen_has(const struct seen *seen, struct dm_slice key)
 static enum dm_code find_bot(struct dm_bulk *bulk, const struct dm_bulk_options *options,
                              struct dm_error *error)
 {
-    struct dm_engine *engine = bulk->engine;
-    int64_t bot = dm_account_bot(bulk->account, options->bot_id);
-    if (bot < 0 && !bulk->dry_run) {
-        bot = dm_account_add_bot(bulk->account, options->bot_id);
-        if (bot < 0) {
-            return dm_fail(error, DM_RESOURCE_EXHAUSTED,
-                           "change.bot_id: the account has %d bots, which is the limit",
-                           DM_BOTS_MAX);
-        }
-        bulk->progress.barrier = dm_engine_put_bot(engine, bulk->account, (uint32_t)bot);
+    if (!bulk->dry_run) {
+        return dm_engine_meet_bot(bulk->engine, bulk->account, options->bot_id, &bulk->change,
+                                  &bulk->progress.barrier, error);
     }
+    int64_t bot = dm_account_bot(bulk->account, options->bot_id);
     bulk->change.bot = bot < 0 ? 0 : (uint32_t)bot;
     return DM_OK;
 }
@@ -238,6 +232,9 @@ enum dm_next dm_bulk_step(struct dm_bulk *bulk, struct dm_bulk_progress *progres
     while (bulk->held || next_contact(bulk, &budget, &code, error)) {
         if (!bulk->dry_run) {
             code = dm_engine_admit(engine, error);
+            if (code == DM_OK) {
+                code = dm_engine_admit_snooze(engine, &bulk->change, &bulk->current, error);
+            }
             bulk->held = code == DM_RESOURCE_EXHAUSTED;
             if (code != DM_OK) {
                 break;

@@ -19,9 +19,7 @@ static void set_defaults(struct dm_engine *engine, const struct dm_engine_option
     engine->horizon_ms = options->horizon_ms != 0 ? options->horizon_ms : DM_HORIZON_MS;
     engine->overlay_max =
         options->overlay_max != 0 ? options->overlay_max : DM_OVERLAY_CONTACTS_MAX;
-    if (engine->overlay_max < DM_OVERLAY_CONTACTS_MIN) {
-        engine->overlay_max = DM_OVERLAY_CONTACTS_MIN;
-    }
+    engine->sleepers_max = options->sleepers_max != 0 ? options->sleepers_max : DM_SLEEPERS_MAX;
     engine->apply_after_ms = options->apply_after_ms != 0 ? options->apply_after_ms : 1000;
 }
 
@@ -36,7 +34,7 @@ static bool create_parts(struct dm_engine *engine, const struct dm_engine_option
         .manual = options->manual_applier,
     };
     engine->overlay = dm_overlay_create(engine->overlay_max);
-    engine->sleepers = dm_sleepers_create(DM_SLEEPERS_MAX, now_ms);
+    engine->sleepers = dm_sleepers_create(engine->sleepers_max, now_ms);
     engine->applier = dm_applier_create(&applier);
     uint64_t cache_bytes = options->cache_bytes != 0 ? options->cache_bytes : DM_CACHE_BYTES;
     return engine->overlay != NULL && engine->sleepers != NULL && engine->applier != NULL &&

@@ -32,6 +32,7 @@ struct dm_engine_options {
     struct dm_clock clock;
     int64_t horizon_ms;        /* 0: DM_HORIZON_MS */
     uint32_t overlay_max;      /* contacts; 0: DM_OVERLAY_CONTACTS_MAX */
+    uint32_t sleepers_max;     /* on the wheel at once; 0: DM_SLEEPERS_MAX */
     int64_t apply_after_ms;    /* how long a change may wait for the next sweep; 0: 1000 */
     uint32_t contacts_per_txn; /* 0: the applier's default */
     uint64_t cache_bytes; /* what Check needs of contacts asked for lately; 0: DM_CACHE_BYTES */
@@ -40,8 +41,9 @@ struct dm_engine_options {
     void *notify_context;
 };
 
-/* Recovers: reads what the view holds, then the journal's rest. DATA_LOSS when the two
- * do not fit together. */
+/* Recovers: reads what the view holds, then the journal's rest; what of that exceeds half of
+ * overlay_max is brought into the view at once. DATA_LOSS when the two do not fit together,
+ * RESOURCE_EXHAUSTED when the rest fits neither into the view nor into memory. */
 enum dm_code dm_engine_open(struct dm_engine **engine, const struct dm_engine_options *options,
                             struct dm_error *error);
 void dm_engine_close(struct dm_engine *engine);

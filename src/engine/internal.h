@@ -7,6 +7,7 @@
 #include "engine/entry.h"
 #include "engine/sleepers.h"
 #include "view/overlay.h"
+#include "view/wake_key.h"
 
 /* The engine's own state, for the files of this folder. */
 
@@ -72,10 +73,12 @@ struct dm_engine {
 
     uint64_t last_seq; /* ordered, durable or not */
     uint64_t applied_lsn;
-    uint32_t overlay_max;
+    uint32_t overlay_max, sleepers_max;
     int64_t horizon_ms, apply_after_ms;
     int64_t clock_ms; /* the latest that a turn saw, unless the clock was set back since */
     int64_t armed_until_ms;
+    bool crowded; /* timers ran out since the last loading began: armed_until was lowered */
+    bool crowded_told;
     int64_t far_wake_ms; /* a wake beyond the horizon is not earlier than this; INT64_MAX: none */
     int64_t trim_due_ms;
     int64_t shed_due_ms;
@@ -162,9 +165,7 @@ static inline bool dm_view_key_set(struct dm_view_key *key, struct dm_slice byte
 
 /* ---- write.c ------------------------------------------------------------------ */
 
-/* May one more contact be written now? RESOURCE_EXHAUSTED, UNAVAILABLE. */
-enum dm_code dm_engine_admit(struct dm_engine *engine, struct dm_error *error);
-/* The account by name, made if it is new. NULL past DM_ACCOUNTS_MAX. */
+/* The account by name, made if it is new. NULL past DM_ACCOUNTS_MAX, or without memory. */
 struct dm_account *dm_engine_account(struct dm_engine *engine, struct dm_slice account_id);
 /* Runs `op` on the contact of engine->key, which was loaded, and commits what comes of it;
  * the result is in engine->step. Returns the lsn of its last entry, or 0. */
@@ -172,6 +173,28 @@ uint64_t dm_engine_run(struct dm_engine *engine, struct dm_account *account, uin
                        struct dm_op *op);
 /* Makes a bot's number durable together with its policy. */
 uint64_t dm_engine_put_bot(struct dm_engine *engine, struct dm_account *account, uint32_t bot);
+/* The bot that a change hands contacts to, into change->bot; made if it is new (*lsn: of its
+ * entry, else left as it is). */
+enum dm_code dm_engine_meet_bot(struct dm_engine *engine, struct dm_account *account,
+                                struct dm_slice bot_id, struct dm_change *change, uint64_t *lsn,
+                                struct dm_error *error);
+
+/* ---- room.c ------------------------------------------------------------------- */
+
+/* May one more contact be written now? RESOURCE_EXHAUSTED, UNAVAILABLE. */
+enum dm_code dm_engine_admit(struct dm_engine *engine, struct dm_error *error);
+/* May it be this change? RESOURCE_EXHAUSTED: it is a snooze that needs a timer, and there is
+ * none left for callers. `key` NULL: of an account that is new. */
+enum dm_code dm_engine_admit_snooze(struct dm_engine *engine, const struct dm_change *change,
+                                    const struct dm_key *key, struct dm_error *error);
+/* How many wakes may be ordered now. */
+size_t dm_engine_wakes_room(const struct dm_engine *engine);
+/* Is the overlay fuller than the share-th part of what callers may fill? */
+bool dm_engine_over_share(const struct dm_engine *engine, uint32_t share);
+/* Has the overlay room for one more entry of the journal, whatever it is? */
+bool dm_engine_replay_fits(const struct dm_engine *engine);
+/* Timers that loading from the index leaves. */
+uint32_t dm_engine_timers_for_rules(const struct dm_engine *engine);
 
 /* ---- wakes.c ------------------------------------------------------------------ */
 
@@ -192,6 +215,10 @@ void dm_engine_note_lags(struct dm_engine *engine, int64_t now_ms);
 
 /* true: there is more to do at once. */
 bool dm_engine_sweep(struct dm_engine *engine, int64_t now_ms);
+/* During recovery: brings what was replayed, all up to `upto_lsn`, on its way into the view,
+ * once what went before is there. Not OK: why that cannot be done now; nothing is lost. */
+enum dm_code dm_engine_sweep_replayed(struct dm_engine *engine, uint64_t upto_lsn,
+                                      struct dm_error *error);
 
 /* ---- recover.c ---------------------------------------------------------------- */
 

@@ -1,8 +1,8 @@
 #include "engine/sleepers.h"
 
-#include "base/assert.h"
 #include "base/hash.h"
 #include "base/index.h"
+#include "base/limits.h"
 #include "wheel/wheel.h"
 
 #include <stdlib.h>
@@ -17,17 +17,23 @@ struct sleeper {
     uint32_t account;
     uint32_t fence;
     uint8_t size;
-    uint8_t id[INLINE_MAX]; /* or, when longer: a pointer to it in the first 8 bytes */
+    uint8_t id[INLINE_MAX]; /* or, when longer: the number of its cell in the first 4 bytes */
 };
 _Static_assert(sizeof(struct sleeper) == 40, "56 bytes a sleeper with its timer");
+
+/* A long id. Cells are 1-based; one that is free begins with the number of the next. */
+struct cell {
+    uint8_t bytes[DM_ID_SIZE_MAX];
+};
 
 struct dm_sleepers {
     struct dm_wheel *wheel;
     struct dm_index index;
-    struct dm_region region;
+    struct dm_region region, cell_region;
     struct sleeper *pool;
     uint32_t used, max, free;
-    size_t long_ids; /* bytes outside the pool */
+    struct cell *cells;
+    uint32_t cells_used, cell_free;
 };
 
 static struct sleeper *at(const struct dm_sleepers *sleepers, uint32_t item)
@@ -35,14 +41,19 @@ static struct sleeper *at(const struct dm_sleepers *sleepers, uint32_t item)
     return &sleepers->pool[item - 1];
 }
 
-static struct dm_slice contact_of(const struct sleeper *sleeper)
+static uint32_t cell_of(const struct sleeper *sleeper)
+{
+    uint32_t cell;
+    memcpy(&cell, sleeper->id, sizeof cell);
+    return cell;
+}
+
+static struct dm_slice contact_of(const struct dm_sleepers *sleepers, const struct sleeper *sleeper)
 {
     if (sleeper->size <= INLINE_MAX) {
         return dm_slice(sleeper->id, sleeper->size);
     }
-    void *outside;
-    memcpy(&outside, sleeper->id, sizeof outside);
-    return dm_slice(outside, sleeper->size);
+    return dm_slice(sleepers->cells[cell_of(sleeper) - 1].bytes, sleeper->size);
 }
 
 static uint64_t hash_of(struct dm_slice key)
@@ -59,7 +70,7 @@ static uint64_t index_hash(void *context, uint32_t item)
 {
     const struct sleeper *sleeper = at(context, item);
     struct dm_key key;
-    dm_key_make(&key, sleeper->account, contact_of(sleeper));
+    dm_key_make(&key, sleeper->account, contact_of(context, sleeper));
     return hash_of(dm_key_slice(&key));
 }
 
@@ -73,23 +84,14 @@ struct dm_sleepers *dm_sleepers_create(uint32_t sleepers_max, int64_t now_ms)
     sleepers->wheel = dm_wheel_create(sleepers_max, (uint64_t)now_ms);
     if (sleepers->wheel == NULL ||
         !dm_region_init(&sleepers->region, (size_t)sleepers_max * sizeof *sleepers->pool) ||
+        !dm_region_init(&sleepers->cell_region, (size_t)sleepers_max * sizeof(struct cell)) ||
         !dm_index_init(&sleepers->index, sleepers_max, index_link, index_hash, sleepers)) {
         dm_sleepers_destroy(sleepers);
         return NULL;
     }
     sleepers->pool = sleepers->region.base;
+    sleepers->cells = sleepers->cell_region.base;
     return sleepers;
-}
-
-static void free_id(struct dm_sleepers *sleepers, struct sleeper *sleeper)
-{
-    if (sleeper->size > INLINE_MAX) {
-        void *outside;
-        memcpy(&outside, sleeper->id, sizeof outside);
-        free(outside);
-        sleepers->long_ids -= sleeper->size;
-    }
-    sleeper->size = 0;
 }
 
 void dm_sleepers_destroy(struct dm_sleepers *sleepers)
@@ -97,11 +99,9 @@ void dm_sleepers_destroy(struct dm_sleepers *sleepers)
     if (sleepers == NULL) {
         return;
     }
-    for (uint32_t i = 0; i < sleepers->used; i++) {
-        free_id(sleepers, &sleepers->pool[i]);
-    }
     dm_index_finish(&sleepers->index);
     dm_region_finish(&sleepers->region);
+    dm_region_finish(&sleepers->cell_region);
     if (sleepers->wheel != NULL) {
         dm_wheel_destroy(sleepers->wheel);
     }
@@ -114,7 +114,7 @@ static uint32_t find(const struct dm_sleepers *sleepers, uint32_t account, struc
     uint32_t item = dm_index_first(&sleepers->index, hash);
     while (item != 0) {
         const struct sleeper *sleeper = at(sleepers, item);
-        if (sleeper->account == account && dm_slice_equal(contact_of(sleeper), contact)) {
+        if (sleeper->account == account && dm_slice_equal(contact_of(sleepers, sleeper), contact)) {
             break;
         }
         item = sleeper->link;
@@ -134,26 +134,38 @@ static uint32_t take_free(struct dm_sleepers *sleepers)
 
 static void give_free(struct dm_sleepers *sleepers, uint32_t item)
 {
-    free_id(sleepers, at(sleepers, item));
-    at(sleepers, item)->link = sleepers->free;
+    struct sleeper *sleeper = at(sleepers, item);
+    if (sleeper->size > INLINE_MAX) {
+        uint32_t cell = cell_of(sleeper);
+        memcpy(sleepers->cells[cell - 1].bytes, &sleepers->cell_free, sizeof cell);
+        sleepers->cell_free = cell;
+    }
+    sleeper->size = 0;
+    sleeper->link = sleepers->free;
     sleepers->free = item;
 }
 
-static bool store_id(struct dm_sleepers *sleepers, struct sleeper *sleeper, struct dm_slice id)
+/* There are as many cells as sleepers. */
+static uint32_t take_cell(struct dm_sleepers *sleepers)
 {
+    uint32_t cell = sleepers->cell_free;
+    if (cell == 0) {
+        return ++sleepers->cells_used;
+    }
+    memcpy(&sleepers->cell_free, sleepers->cells[cell - 1].bytes, sizeof cell);
+    return cell;
+}
+
+static void store_id(struct dm_sleepers *sleepers, struct sleeper *sleeper, struct dm_slice id)
+{
+    sleeper->size = (uint8_t)id.size;
     if (id.size <= INLINE_MAX) {
         memcpy(sleeper->id, id.data, id.size);
-    } else {
-        void *outside = malloc(id.size);
-        if (outside == NULL) {
-            return false;
-        }
-        memcpy(outside, id.data, id.size);
-        memcpy(sleeper->id, &outside, sizeof outside);
-        sleepers->long_ids += id.size;
+        return;
     }
-    sleeper->size = (uint8_t)id.size;
-    return true;
+    uint32_t cell = take_cell(sleepers);
+    memcpy(sleepers->cells[cell - 1].bytes, id.data, id.size);
+    memcpy(sleeper->id, &cell, sizeof cell);
 }
 
 bool dm_sleepers_set(struct dm_sleepers *sleepers, struct dm_slice key, int64_t until_ms,
@@ -170,15 +182,24 @@ bool dm_sleepers_set(struct dm_sleepers *sleepers, struct dm_slice key, int64_t 
         }
         struct sleeper *sleeper = at(sleepers, item);
         sleeper->account = account;
-        if (!store_id(sleepers, sleeper, contact)) {
-            give_free(sleepers, item);
-            return false;
-        }
+        store_id(sleepers, sleeper, contact);
         dm_index_insert(&sleepers->index, item, hash);
     }
     at(sleepers, item)->fence = (uint32_t)fence;
     dm_wheel_arm(sleepers->wheel, item - 1, (uint64_t)until_ms);
     return true;
+}
+
+bool dm_sleepers_has(const struct dm_sleepers *sleepers, struct dm_slice key)
+{
+    uint32_t account = dm_key_account(key);
+    struct dm_slice contact = dm_key_contact(key);
+    return find(sleepers, account, contact, hash_of(key)) != 0;
+}
+
+uint32_t dm_sleepers_room(const struct dm_sleepers *sleepers)
+{
+    return sleepers->max - sleepers->index.count;
 }
 
 void dm_sleepers_clear(struct dm_sleepers *sleepers, struct dm_slice key)
@@ -203,7 +224,7 @@ size_t dm_sleepers_expired(struct dm_sleepers *sleepers, int64_t now_ms, struct 
     for (size_t i = 0; i < count; i++) {
         uint32_t item = timers[i] + 1;
         struct sleeper *sleeper = at(sleepers, item);
-        struct dm_slice contact = contact_of(sleeper);
+        struct dm_slice contact = contact_of(sleepers, sleeper);
         out[i].fence = sleeper->fence;
         dm_key_make(&out[i].key, sleeper->account, contact);
         dm_index_remove(&sleepers->index, item, hash_of(dm_key_slice(&out[i].key)));
@@ -231,5 +252,6 @@ uint32_t dm_sleepers_longest(const struct dm_sleepers *sleepers)
 size_t dm_sleepers_memory(const struct dm_sleepers *sleepers)
 {
     return dm_wheel_memory(sleepers->wheel) + dm_index_memory(&sleepers->index) +
-           (size_t)sleepers->used * sizeof *sleepers->pool + sleepers->long_ids;
+           (size_t)sleepers->used * sizeof *sleepers->pool +
+           (size_t)sleepers->cells_used * sizeof *sleepers->cells;
 }

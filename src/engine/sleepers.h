@@ -8,18 +8,20 @@
 #include <stdint.h>
 
 /* The contacts that sleep within the horizon: a timer each on the wheel, found by key,
- * so that a snooze that ends otherwise leaves nothing behind. 56 bytes a contact with
- * an id of up to 27 bytes, and 4 of its bucket. */
+ * so that a snooze that ends otherwise leaves nothing behind. 56 bytes a contact, 64 more
+ * with an id of more than 27 bytes, and 4 of its bucket. All in address space that is reserved
+ * at the start: nothing here can fail for want of memory later. */
 
 struct dm_sleepers;
 
 struct dm_sleepers *dm_sleepers_create(uint32_t sleepers_max, int64_t now_ms);
 void dm_sleepers_destroy(struct dm_sleepers *sleepers);
 
-/* Arms the contact's one timer, or moves it. false when sleepers_max are armed or there
- * is no memory. */
+/* Arms the contact's one timer, or moves it. false when sleepers_max others are armed. */
 bool dm_sleepers_set(struct dm_sleepers *sleepers, struct dm_slice key, int64_t until_ms,
                      uint64_t fence);
+bool dm_sleepers_has(const struct dm_sleepers *sleepers, struct dm_slice key);
+uint32_t dm_sleepers_room(const struct dm_sleepers *sleepers); /* timers that are not armed */
 /* No effect when there is none. */
 void dm_sleepers_clear(struct dm_sleepers *sleepers, struct dm_slice key);
 

@@ -16,6 +16,10 @@ static const int64_t shed_after_ms = 30000;
  * one gathers. */
 enum { SMALL_SWEEP = 16384, LARGE_SWEEP_WAITS = 9 };
 
+/* Parts of what the overlay may hold: a sweep that goes at once, and, for a sweep under way, to
+ * be in a hurry and no longer so. */
+enum { LARGE_SHARE = 4, HURRY_SHARE = 3, NO_HURRY_SHARE = 4 };
+
 /* Accounts and bots looked at in one turn, and turns after which the rest, which is what
  * changed of late, is done at once: otherwise a load that changes more than that each turn
  * would put off the sweep for ever. */
@@ -30,17 +34,17 @@ static void put_side(struct dm_engine *engine, enum dm_table table, const uint8_
 {
     bool kept =
         dm_overlay_side(engine->overlay, table, dm_slice(key, key_size), dm_slice(row, row_size));
-    DM_ASSERT(kept);
+    DM_ASSERT(kept); /* rows were counted since the change: see room.c */
 }
 
-/* The rows of accounts that changed. True when all of them are there as they are at this
- * moment, which is the sweep's lsn then: of one that changed again, the later row counts. */
-static bool put_rows(struct dm_engine *engine)
+/* The rows of accounts that changed, all of them or as many as fit into a turn. True when all
+ * are there as they are at this moment, which is the sweep's lsn then: of one that changed
+ * again, the later row counts. */
+static bool put_rows(struct dm_engine *engine, bool all)
 {
-    bool last = ++engine->sweep.row_turns > ROW_TURNS;
     struct dm_account *account;
     uint32_t seen = 0;
-    while ((last || seen < ROWS_PER_TURN) &&
+    while ((all || seen < ROWS_PER_TURN) &&
            (account = dm_accounts_take_dirty(&engine->accounts)) != NULL) {
         seen += 1 + account->bot_count;
         uint8_t key[8];
@@ -48,8 +52,7 @@ static bool put_rows(struct dm_engine *engine)
         dm_store_be32(key, account->number);
         put_side(engine, DM_TABLE_ACCOUNTS, key, 4, row, dm_account_row(account, row));
         for (uint32_t bot = 0; bot < account->bot_count; bot++) {
-            if (account->bots[bot].dirty) {
-                account->bots[bot].dirty = false;
+            if (dm_accounts_take_dirty_bot(&engine->accounts, &account->bots[bot])) {
                 dm_store_be32(key + 4, bot);
                 put_side(engine, DM_TABLE_POLICIES, key, 8, row,
                          dm_bot_row(&account->bots[bot], row));
@@ -64,7 +67,7 @@ static bool put_rows(struct dm_engine *engine)
 static bool worth_it(const struct dm_engine *engine, uint32_t contacts, int64_t now_ms)
 {
     int64_t late_ms = now_ms - engine->sweep.due_ms;
-    if (contacts >= engine->overlay_max / 4) {
+    if (dm_engine_over_share(engine, LARGE_SHARE)) {
         return true;
     }
     return contacts <= SMALL_SWEEP ? late_ms >= 0
@@ -98,7 +101,7 @@ static bool begin(struct dm_engine *engine, int64_t now_ms)
     if (!worth_it(engine, contacts, now_ms)) {
         return false;
     }
-    if (!put_rows(engine)) {
+    if (!put_rows(engine, ++sweep->row_turns > ROW_TURNS)) {
         return true;
     }
     sweep->upto_lsn = dm_journal_last(engine->journal);
@@ -110,9 +113,10 @@ static bool begin(struct dm_engine *engine, int64_t now_ms)
     return false;
 }
 
-static void finish(struct dm_engine *engine, int64_t now_ms)
+/* The sweep's generation is in the view. */
+static void settle(struct dm_engine *engine)
 {
-    struct dm_sweep *sweep = &engine->sweep;
+    const struct dm_sweep *sweep = &engine->sweep;
     engine->store->ops->read_end(engine->store); /* the next read sees what was applied */
     struct dm_generation *generation = dm_overlay_drop(engine->overlay);
     DM_ASSERT(generation == sweep->generation);
@@ -125,6 +129,12 @@ static void finish(struct dm_engine *engine, int64_t now_ms)
         dm_applier_bury(engine->applier, generation, true);
     }
     engine->applied_lsn = sweep->upto_lsn;
+}
+
+static void finish(struct dm_engine *engine, int64_t now_ms)
+{
+    struct dm_sweep *sweep = &engine->sweep;
+    settle(engine);
     dm_journal_trim(engine->journal, engine->applied_lsn);
     engine->trim_due_ms = now_ms + trim_every_ms;
     engine->shed_due_ms = now_ms + shed_after_ms;
@@ -134,8 +144,7 @@ static void finish(struct dm_engine *engine, int64_t now_ms)
 /* Before the overlay is full, the view must catch up even at the loop's expense. */
 static void pace(struct dm_engine *engine)
 {
-    uint32_t contacts = dm_overlay_count(engine->overlay);
-    bool hurry = contacts > engine->overlay_max / (engine->sweep.hurry ? 4 : 3);
+    bool hurry = dm_engine_over_share(engine, engine->sweep.hurry ? NO_HURRY_SHARE : HURRY_SHARE);
     if (hurry != engine->sweep.hurry) {
         engine->sweep.hurry = hurry;
         dm_applier_hurry(engine->applier, hurry);
@@ -160,4 +169,33 @@ bool dm_engine_sweep(struct dm_engine *engine, int64_t now_ms)
         engine->trim_due_ms = now_ms + trim_every_ms;
     }
     return more;
+}
+
+enum dm_code dm_engine_sweep_replayed(struct dm_engine *engine, uint64_t upto_lsn,
+                                      struct dm_error *error)
+{
+    struct dm_sweep *sweep = &engine->sweep;
+    if (sweep->stage == DM_SWEEP_APPLIES) {
+        enum dm_code code = dm_applier_wait(engine->applier, error);
+        if (code != DM_OK) {
+            return code;
+        }
+        settle(engine); /* and nothing is trimmed: the journal is being read */
+        sweep->stage = DM_SWEEP_IDLE;
+    }
+    (void)put_rows(engine, true);
+    sweep->generation = dm_overlay_freeze(engine->overlay, upto_lsn);
+    if (sweep->generation == NULL) {
+        return dm_fail(error, DM_RESOURCE_EXHAUSTED,
+                       "there is no address space for another generation of the overlay");
+    }
+    dm_log(DM_LOG_INFO, "recovery brings changes into the view",
+           DM_LOG_NUMBER("contacts", dm_generation_count(sweep->generation)),
+           DM_LOG_NUMBER("upto_lsn", upto_lsn));
+    sweep->upto_lsn = upto_lsn;
+    sweep->stage = DM_SWEEP_APPLIES;
+    sweep->hurry = true;
+    dm_applier_hurry(engine->applier, true);
+    dm_applier_begin(engine->applier, sweep->generation);
+    return DM_OK;
 }

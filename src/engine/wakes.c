@@ -6,19 +6,52 @@
 
 #include <stdlib.h>
 
-/* Room that wakes leave in the overlay for what one turn may still add. */
-enum { OVERLAY_SPARE = 1024, OVERLAY_SPARE_BYTES = DM_WAKES_PER_TURN * 2048 };
-
-static void arm(struct dm_engine *engine, struct dm_slice key, int64_t until_ms, uint64_t fence)
-{
-    bool armed = dm_sleepers_set(engine->sleepers, key, until_ms, fence);
-    DM_ASSERT(armed);
-}
-
 static void note_far(struct dm_engine *engine, int64_t until_ms)
 {
     if (until_ms < engine->far_wake_ms) {
         engine->far_wake_ms = until_ms;
+    }
+}
+
+/* Timers have run out. The snooze stays in overlay and index, from where it is loaded when
+ * there is room again; until then it counts, with all that end later, as beyond what is armed,
+ * also for a loading that is under way. */
+static void leave_for_later(struct dm_engine *engine, int64_t until_ms)
+{
+    note_far(engine, until_ms);
+    if (until_ms > engine->armed_until_ms) {
+        return;
+    }
+    engine->armed_until_ms = until_ms - 1;
+    if (engine->topup.to_ms > engine->armed_until_ms) {
+        engine->topup.to_ms = engine->armed_until_ms;
+    }
+    engine->crowded = true;
+    if (!engine->crowded_told) {
+        engine->crowded_told = true;
+        dm_log(DM_LOG_WARN,
+               "more snoozes end soon than can be timed: wakes may come late, and a "
+               "shorter --horizon would time fewer at once",
+               DM_LOG_NUMBER("timers", engine->sleepers_max));
+    }
+}
+
+static void arm(struct dm_engine *engine, struct dm_slice key, int64_t until_ms, uint64_t fence)
+{
+    if (!dm_sleepers_set(engine->sleepers, key, until_ms, fence)) {
+        leave_for_later(engine, until_ms);
+    }
+}
+
+/* Of one that was found by a loading: those that are set meanwhile come first. */
+static void load_timer(struct dm_engine *engine, struct dm_slice key, int64_t until_ms,
+                       uint64_t fence)
+{
+    if (dm_sleepers_room(engine->sleepers) > dm_engine_timers_for_rules(engine) ||
+        dm_sleepers_has(engine->sleepers, key)) {
+        arm(engine, key, until_ms, fence);
+    } else {
+        leave_for_later(engine, until_ms);
     }
 }
 
@@ -42,7 +75,11 @@ void dm_engine_note_wake(struct dm_engine *engine, uint64_t lsn, int64_t due_ms)
     struct dm_lag_ring *ring = &engine->lags;
     if (ring->count == ring->capacity) {
         uint32_t capacity = ring->capacity == 0 ? 1024 : ring->capacity * 2;
-        struct dm_lag *items = dm_xmalloc((size_t)capacity * sizeof *items);
+        struct dm_lag *items = malloc((size_t)capacity * sizeof *items);
+        if (items == NULL) {
+            engine->wakes++; /* its lag stays unknown */
+            return;
+        }
         for (uint32_t i = 0; i < ring->count; i++) {
             items[i] = ring->items[(ring->head + i) & (ring->capacity - 1)];
         }
@@ -94,14 +131,14 @@ static void fire_one(struct dm_engine *engine, const struct dm_sleeper *sleeper,
 bool dm_engine_fire(struct dm_engine *engine, int64_t now_ms)
 {
     struct dm_sleeper due[DM_WAKES_PER_TURN];
-    if (dm_journal_state(engine->journal, NULL) != DM_JOURNAL_OK ||
-        dm_journal_pending(engine->journal) > DM_JOURNAL_PENDING_MAX ||
-        dm_overlay_count(engine->overlay) + OVERLAY_SPARE >= engine->overlay_max ||
-        dm_overlay_room(engine->overlay) < OVERLAY_SPARE_BYTES) {
+    size_t room = dm_engine_wakes_room(engine);
+    if (room == 0 || dm_journal_state(engine->journal, NULL) != DM_JOURNAL_OK ||
+        dm_journal_pending(engine->journal) > DM_JOURNAL_PENDING_MAX) {
         return false; /* they stay due; reads judge them by the time anyway */
     }
     bool more;
-    size_t count = dm_sleepers_expired(engine->sleepers, now_ms, due, DM_WAKES_PER_TURN, &more);
+    size_t count = dm_sleepers_expired(engine->sleepers, now_ms, due,
+                                       room < DM_WAKES_PER_TURN ? room : DM_WAKES_PER_TURN, &more);
     for (size_t i = 0; i < count; i++) {
         fire_one(engine, &due[i], now_ms);
     }
@@ -122,6 +159,7 @@ void dm_engine_topup_begin(struct dm_engine *engine, int64_t from_ms, int64_t no
     /* From here on a new snooze that ends before `to` arms its own timer, so whatever is
      * written while the loading goes on cannot be missed by it. */
     engine->armed_until_ms = to_ms;
+    engine->crowded = false;
     engine->far_wake_ms = INT64_MAX;
 }
 
@@ -129,7 +167,7 @@ void dm_engine_topup_begin(struct dm_engine *engine, int64_t from_ms, int64_t no
  * wait for that. So another wheel begins at the new time, and is loaded as at the start. */
 void dm_engine_set_back(struct dm_engine *engine, int64_t now_ms)
 {
-    struct dm_sleepers *sleepers = dm_sleepers_create(DM_SLEEPERS_MAX, now_ms);
+    struct dm_sleepers *sleepers = dm_sleepers_create(engine->sleepers_max, now_ms);
     if (sleepers == NULL) {
         return; /* no address space now: the next turn tries again, nothing is early */
     }
@@ -157,7 +195,7 @@ static void topup_from_overlay(struct dm_engine *engine)
             continue;
         }
         if (head.until_ms > topup->from_ms && head.until_ms <= topup->to_ms) {
-            arm(engine, item.key, head.until_ms, head.fence);
+            load_timer(engine, item.key, head.until_ms, head.fence);
         } else if (head.until_ms > topup->to_ms) {
             note_far(engine, head.until_ms);
         }
@@ -207,7 +245,7 @@ static bool topup_one(struct dm_engine *engine)
     dm_key_make(&contact, wake.account, wake.contact);
     /* What is in the overlay has a newer say, and was seen there or armed itself. */
     if (!dm_overlay_get(engine->overlay, dm_overlay_key(dm_key_slice(&contact)), &newest, &lsn)) {
-        arm(engine, dm_key_slice(&contact), wake.until_ms, fence);
+        load_timer(engine, dm_key_slice(&contact), wake.until_ms, fence);
     }
     return true;
 }
@@ -218,6 +256,7 @@ static void topup_from_index(struct dm_engine *engine)
     for (int i = 0; i < DM_TOPUP_PER_TURN; i++) {
         if (topup->account > engine->accounts.count) {
             topup->stage = DM_TOPUP_IDLE;
+            engine->crowded_told = engine->crowded;
             return;
         }
         if (!topup_one(engine)) {
@@ -227,10 +266,19 @@ static void topup_from_index(struct dm_engine *engine)
     }
 }
 
+/* Of all timers, those that must be free before what was left for later is looked for again:
+ * that goes through the whole overlay and all accounts. */
+enum { FREE_AGAIN_SHARE = 16 };
+
 /* Well ahead of the time when the first of those not loaded may be due. */
 static bool wants_topup(const struct dm_engine *engine, int64_t now_ms)
 {
-    return engine->armed_until_ms - now_ms < engine->horizon_ms / 4 * 3;
+    if (engine->armed_until_ms - now_ms >= engine->horizon_ms / 4 * 3) {
+        return false;
+    }
+    return !engine->crowded ||
+           dm_sleepers_room(engine->sleepers) >
+               dm_engine_timers_for_rules(engine) + engine->sleepers_max / FREE_AGAIN_SHARE;
 }
 
 bool dm_engine_topup(struct dm_engine *engine, int64_t now_ms)

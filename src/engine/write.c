@@ -2,13 +2,6 @@
 
 #include "base/assert.h"
 
-/* Beyond the bounds for callers, wakes may still be ordered: a snooze must end. */
-enum { RESERVED_FOR_WAKES = 4096, BYTES_RESERVED_FOR_WAKES = 1 << 20 };
-
-/* What the rows of an account that changed take of the overlay before the next sweep: its
- * own, and now and then a bot's. */
-enum { BYTES_RESERVED_FOR_ROWS = 256 };
-
 enum dm_code dm_engine_writable(struct dm_engine *engine, struct dm_error *error)
 {
     struct dm_error why;
@@ -24,25 +17,6 @@ enum dm_code dm_engine_writable(struct dm_engine *engine, struct dm_error *error
 bool dm_engine_failed(struct dm_engine *engine, struct dm_error *error)
 {
     return dm_journal_state(engine->journal, error) == DM_JOURNAL_FAILED;
-}
-
-enum dm_code dm_engine_admit(struct dm_engine *engine, struct dm_error *error)
-{
-    if (dm_overlay_count(engine->overlay) + RESERVED_FOR_WAKES >= engine->overlay_max ||
-        dm_overlay_room(engine->overlay) <
-            BYTES_RESERVED_FOR_WAKES +
-                (size_t)engine->accounts.dirty_count * BYTES_RESERVED_FOR_ROWS) {
-        return dm_fail(error, DM_RESOURCE_EXHAUSTED,
-                       "overloaded: %u changed contacts wait to be applied (at most %u); try again "
-                       "later",
-                       dm_overlay_count(engine->overlay), engine->overlay_max);
-    }
-    if (dm_journal_pending(engine->journal) > DM_JOURNAL_PENDING_MAX) {
-        return dm_fail(error, DM_RESOURCE_EXHAUSTED,
-                       "overloaded: more than %u bytes wait for the disk; try again later",
-                       DM_JOURNAL_PENDING_MAX);
-    }
-    return dm_engine_writable(engine, error);
 }
 
 static uint64_t append(struct dm_engine *engine, const struct dm_entry_body *body, uint64_t seq)
@@ -81,8 +55,51 @@ uint64_t dm_engine_put_bot(struct dm_engine *engine, struct dm_account *account,
         .policy = dm_slice(policy, size),
     };
     account->policy_lsn = append(engine, &body, 0);
-    dm_accounts_touch(&engine->accounts, account);
+    dm_accounts_touch_bot(&engine->accounts, account, bot);
     return account->policy_lsn;
+}
+
+/* Whoever calls this puts the bot: a number that is given is in the journal, or a replay
+ * would give it to another. */
+static enum dm_code add_bot(struct dm_engine *engine, struct dm_account *account,
+                            struct dm_slice bot_id, const char *field, uint32_t *bot,
+                            struct dm_error *error)
+{
+    int64_t number = dm_accounts_add_bot(&engine->accounts, account, bot_id);
+    if (number >= 0) {
+        *bot = (uint32_t)number;
+        return DM_OK;
+    }
+    return account->bot_count == DM_BOTS_MAX
+               ? dm_fail(error, DM_RESOURCE_EXHAUSTED,
+                         "%s: the account has %d bots, which is the limit", field, DM_BOTS_MAX)
+               : dm_fail(error, DM_RESOURCE_EXHAUSTED, "%s: no memory for another bot", field);
+}
+
+enum dm_code dm_engine_meet_bot(struct dm_engine *engine, struct dm_account *account,
+                                struct dm_slice bot_id, struct dm_change *change, uint64_t *lsn,
+                                struct dm_error *error)
+{
+    int64_t number = dm_account_bot(account, bot_id);
+    if (number >= 0) {
+        change->bot = (uint32_t)number;
+        return DM_OK;
+    }
+    enum dm_code code = add_bot(engine, account, bot_id, "change.bot_id", &change->bot, error);
+    if (code == DM_OK) {
+        *lsn = dm_engine_put_bot(engine, account, change->bot);
+    }
+    return code;
+}
+
+static enum dm_code no_account(const struct dm_engine *engine, const char *field,
+                               struct dm_error *error)
+{
+    return engine->accounts.count == DM_ACCOUNTS_MAX
+               ? dm_fail(error, DM_RESOURCE_EXHAUSTED,
+                         "%s: the server keeps %d accounts, which is the limit", field,
+                         DM_ACCOUNTS_MAX)
+               : dm_fail(error, DM_RESOURCE_EXHAUSTED, "%s: no memory for another account", field);
 }
 
 /* A contact that is no more. Its fences are used up: those never written to begin above
@@ -104,7 +121,7 @@ static uint64_t commit_delete(struct dm_engine *engine, struct dm_account *accou
     uint64_t lsn = append(engine, &body, 0);
     account->floor_lsn = lsn;
     bool kept = dm_overlay_put(engine->overlay, engine->hashed, dm_slice(NULL, 0), lsn);
-    DM_ASSERT(kept);
+    DM_ASSERT(kept); /* see room.c */
     dm_accounts_touch(&engine->accounts, account);
     return lsn;
 }
@@ -129,7 +146,7 @@ static uint64_t commit_record(struct dm_engine *engine, struct dm_account *accou
     uint64_t seq = change->event ? change->record.last_seq : 0;
     uint64_t lsn = append(engine, &body, seq);
     bool kept = dm_overlay_put(engine->overlay, engine->hashed, record, lsn);
-    DM_ASSERT(kept);
+    DM_ASSERT(kept); /* see room.c */
     if (change->event) {
         engine->last_seq = seq;
     }
@@ -160,25 +177,6 @@ uint64_t dm_engine_run(struct dm_engine *engine, struct dm_account *account, uin
         dm_engine_time(engine, dm_key_slice(&engine->key), &change->record, change->from);
     }
     return lsn;
-}
-
-/* The bot that a SetStatus hands the contact to, by number; made if it is new. */
-static enum dm_code resolve_bot(struct dm_engine *engine, struct dm_account *account,
-                                struct dm_slice bot_id, struct dm_change *change,
-                                struct dm_error *error)
-{
-    int64_t bot = dm_account_bot(account, bot_id);
-    if (bot < 0) {
-        bot = dm_account_add_bot(account, bot_id);
-        if (bot < 0) {
-            return dm_fail(error, DM_RESOURCE_EXHAUSTED,
-                           "change.bot_id: the account has %d bots, which is the limit",
-                           DM_BOTS_MAX);
-        }
-        (void)dm_engine_put_bot(engine, account, (uint32_t)bot);
-    }
-    change->bot = (uint32_t)bot;
-    return DM_OK;
 }
 
 /* false: what was remembered names a bot that there is not. */
@@ -260,13 +258,18 @@ enum dm_code dm_engine_mutate(struct dm_engine *engine, struct dm_slice account_
     if (ref == NULL && op->kind == DM_OP_DELETE) {
         return delete_nothing(out);
     }
+    if (op->kind == DM_OP_SET_STATUS) {
+        code =
+            dm_engine_admit_snooze(engine, &op->set.change, ref == NULL ? NULL : &ref->key, error);
+        if (code != DM_OK) {
+            return code;
+        }
+    }
     if (ref == NULL && dm_engine_account(engine, account_id) != NULL) {
         ref = dm_engine_refer(engine, account_id, contact_id);
     }
     if (ref == NULL) {
-        return dm_fail(error, DM_RESOURCE_EXHAUSTED,
-                       "account_id: the server keeps %d accounts, which is the limit",
-                       DM_ACCOUNTS_MAX);
+        return no_account(engine, "account_id", error);
     }
     struct dm_account *account = ref->account;
     uint64_t read_lsn;
@@ -277,7 +280,8 @@ enum dm_code dm_engine_mutate(struct dm_engine *engine, struct dm_slice account_
     }
     uint32_t policy_bot = engine->record.bot;
     if (op->kind == DM_OP_SET_STATUS && op->set.change.has_bot) {
-        code = resolve_bot(engine, account, bot_id, &op->set.change, error);
+        uint64_t bot_lsn;
+        code = dm_engine_meet_bot(engine, account, bot_id, &op->set.change, &bot_lsn, error);
         if (code != DM_OK) {
             return code;
         }
@@ -323,18 +327,21 @@ enum dm_code dm_engine_set_policy(struct dm_engine *engine, struct dm_slice acco
                        (unsigned long long)revision, (unsigned long long)if_revision);
     }
     struct dm_account *account = dm_engine_account(engine, account_id);
-    if (account != NULL && bot < 0) {
-        bot = bot_id.size == 0 ? 0 : dm_account_bot(account, bot_id);
-        bot = bot < 0 ? dm_account_add_bot(account, bot_id) : bot;
+    if (account == NULL) {
+        return no_account(engine, "policy.account_id", error);
     }
+    bot = bot < 0 ? dm_account_bot(account, bot_id) : bot;
+    uint32_t number = (uint32_t)bot;
     if (bot < 0) {
-        return dm_fail(error, DM_RESOURCE_EXHAUSTED,
-                       account == NULL ? "policy.account_id: the server's limit of accounts is "
-                                         "reached"
-                                       : "policy.bot_id: the account's limit of bots is reached");
+        code = add_bot(engine, account, bot_id, "policy.bot_id", &number, error);
+        if (code != DM_OK) {
+            return code;
+        }
     }
     policy->revision = revision + 1;
-    dm_account_set_policy(account, (uint32_t)bot, policy);
-    *barrier = dm_engine_put_bot(engine, account, (uint32_t)bot);
-    return DM_OK;
+    if (!dm_accounts_set_policy(&engine->accounts, account, number, policy)) {
+        code = dm_fail(error, DM_RESOURCE_EXHAUSTED, "policy: no memory for another one");
+    }
+    *barrier = dm_engine_put_bot(engine, account, number);
+    return code;
 }

@@ -43,8 +43,9 @@ static const struct option table[] = {
      "long",
      DURATION, OPTION(apply_after_ms), 1, DAY_MS},
     {"overlay-max", "COUNT", "6000000",
-     "changed contacts not yet in the view; past it changes are refused", COUNT,
-     OPTION(overlay_max), DM_OVERLAY_CONTACTS_MIN, 1LL << 30},
+     "changed contacts not yet in the view; past it changes are refused; a restart with a smaller "
+     "one takes longer",
+     COUNT, OPTION(overlay_max), DM_OVERLAY_CONTACTS_MIN, 1LL << 30},
     {"cache-size", "SIZE", "256MiB",
      "memory for what Check needs of contacts asked for lately, 32 bytes each; 0: none", BYTES,
      OPTION(cache_bytes), 0, 1LL << 40},

@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "core/record.h"
+#include "view/wake_key.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -80,29 +81,6 @@ struct dm_applier {
     struct dm_error error;
     struct dm_applier_stats stats;
 };
-
-/* ---- keys ----------------------------------------------------------------- */
-
-size_t dm_wake_key_make(uint8_t *out, struct dm_slice contact_key, int64_t until_ms)
-{
-    DM_ASSERT(contact_key.size >= 4 && contact_key.size + 8 <= DM_WAKE_KEY_SIZE_MAX);
-    memcpy(out, contact_key.data, 4);
-    dm_store_be64(out + 4, (uint64_t)until_ms);
-    memcpy(out + 12, (const uint8_t *)contact_key.data + 4, contact_key.size - 4);
-    return contact_key.size + 8;
-}
-
-bool dm_wake_key_read(struct dm_wake_key *out, struct dm_slice key)
-{
-    if (key.size <= 12 || key.size > DM_WAKE_KEY_SIZE_MAX) {
-        return false;
-    }
-    const uint8_t *bytes = key.data;
-    out->account = dm_load_be32(bytes);
-    out->until_ms = (int64_t)dm_load_be64(bytes + 4);
-    out->contact = dm_slice(bytes + 12, key.size - 12);
-    return out->until_ms >= 0;
-}
 
 /* ---- one transaction ------------------------------------------------------ */
 
@@ -196,7 +174,8 @@ static void apply_sides(struct dm_store *store, const struct dm_generation *gene
 {
     enum dm_table table;
     struct dm_slice key, value;
-    for (size_t i = 0; dm_generation_side(generation, i, &table, &key, &value); i++) {
+    uint32_t place = 0;
+    while (dm_generation_side(generation, &place, &table, &key, &value)) {
         if (value.size == 0) {
             store->ops->txn_delete(store, table, key);
         } else {
@@ -316,6 +295,7 @@ static void state_set(struct dm_applier *applier, enum dm_code code, const struc
     if (code != DM_OK) {
         applier->error = *error;
         applier->stats.failures++;
+        pthread_cond_broadcast(&applier->wake); /* who waits for the end hears of it */
     }
     pthread_mutex_unlock(&applier->mutex);
     if (!changed) {
@@ -519,6 +499,24 @@ enum dm_code dm_applier_state(struct dm_applier *applier, struct dm_error *error
     pthread_mutex_lock(&applier->mutex);
     enum dm_code code = applier->state;
     if (code != DM_OK && error != NULL) {
+        *error = applier->error;
+    }
+    pthread_mutex_unlock(&applier->mutex);
+    return code;
+}
+
+enum dm_code dm_applier_wait(struct dm_applier *applier, struct dm_error *error)
+{
+    if (applier->manual) {
+        while (dm_applier_work(applier) && dm_applier_state(applier, NULL) == DM_OK) {
+        }
+    }
+    pthread_mutex_lock(&applier->mutex);
+    while (applier->busy && applier->state == DM_OK) {
+        pthread_cond_wait(&applier->wake, &applier->mutex);
+    }
+    enum dm_code code = applier->busy ? applier->state : DM_OK;
+    if (code != DM_OK) {
         *error = applier->error;
     }
     pthread_mutex_unlock(&applier->mutex);

@@ -43,6 +43,9 @@ bool dm_applier_busy(struct dm_applier *applier); /* begun and not done */
 /* Done since begun? Then the caller drops the generation from the overlay and hands it
  * to dm_applier_bury, which empties it off the loop: to be used again (`keep`), or for good. */
 bool dm_applier_done(struct dm_applier *applier);
+/* Waits until it is done, or a commit has failed (it is tried again all the same): before
+ * anybody is served. With `manual` it does the work. */
+enum dm_code dm_applier_wait(struct dm_applier *applier, struct dm_error *error);
 void dm_applier_bury(struct dm_applier *applier, struct dm_generation *generation, bool keep);
 /* OK, or why the last commit failed. */
 enum dm_code dm_applier_state(struct dm_applier *applier, struct dm_error *error);
@@ -53,16 +56,5 @@ bool dm_applier_work(struct dm_applier *applier);
 
 /* Finishes the transaction under way (not the sweep), ends the thread, frees. */
 void dm_applier_destroy(struct dm_applier *applier);
-
-/* Keys of DM_TABLE_WAKES. `out` has room for DM_WAKE_KEY_SIZE_MAX; returns the size. */
-enum { DM_WAKE_KEY_SIZE_MAX = 4 + 8 + 64 };
-size_t dm_wake_key_make(uint8_t *out, struct dm_slice contact_key, int64_t until_ms);
-struct dm_wake_key {
-    uint32_t account;
-    int64_t until_ms;
-    struct dm_slice contact; /* the contact_id alone */
-};
-/* false: it is none that dm_wake_key_make makes of a contact that sleeps. */
-bool dm_wake_key_read(struct dm_wake_key *out, struct dm_slice key);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/index.h"
 #include "base/limits.h"
 #include "base/region.h"
+#include "view/sort.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -20,33 +21,30 @@
 
 enum {
     UNIT = 8,
-    ENTRY_SIZE_EXPECTED = 512, /* arena bytes reserved for each contact */
-    ARENA_SIZE_MIN = 1 << 20,
-    SORT_BY_INSERTION = 12,
+    CONTACTS_BEYOND = 4096,
     CACHE_LINE = 64,
     LIKELY_LINES = 3,          /* of an entry: a record with few answers */
     GIVEN_BACK_STEP = 2 << 20, /* bytes: no huge page is taken apart */
     GIVEN_BACK_SHARE = 8,
 };
 #define ARENA_SIZE_MAX ((size_t)UINT32_MAX * UNIT)
+/* Entries of the largest arena: each has a key of at least an account's number. */
+#define CONTACTS_END_MAX ((uint32_t)(ARENA_SIZE_MAX / 32))
 
 enum { FLAG_MOVED = 1, FLAG_LATER = 2, FLAG_SIDE = 4 };
 
 struct entry {
-    uint32_t hash_next;    /* of a first entry that moved: its contact's newest entry */
+    uint32_t hash_next;    /* of a first entry that moved: its contact's newest entry; of a side
+                              row: the next one */
     uint32_t account_next; /* of one that came later: its contact's first entry */
     uint64_t lsn;
     uint16_t value_size, value_room;
     uint8_t key_size, flags;
-    uint16_t tag;    /* upper bits of the hash: most other keys differ here already */
+    uint16_t tag;    /* upper bits of the hash: most other keys differ here already; of a side
+                        row: its table */
     uint8_t bytes[]; /* the key, the value */
 };
 _Static_assert(sizeof(struct entry) == 24, "no padding in an entry");
-
-struct side_row {
-    uint32_t entry;
-    enum dm_table table;
-};
 
 /* A generation that was applied, emptied, and kept for its memory: pages that have been
  * touched once cost nothing the next time. The applier's thread leaves it here, the
@@ -63,15 +61,14 @@ struct dm_generation {
     uint32_t used;  /* of the arena, in units */
     size_t touched; /* bytes of the arena that may have pages from earlier use */
     struct dm_region arena;
-    struct dm_index index;     /* of each contact's newest entry */
-    struct dm_region accounts; /* u32 heads by account number */
-    struct side_row *sides;
-    size_t side_count, side_room;
+    struct dm_index index;                      /* of each contact's newest entry */
+    struct dm_region accounts;                  /* u32 heads by account number */
+    uint32_t side_count, side_first, side_last; /* a chain of entries */
 };
 
 struct dm_overlay {
-    uint32_t contacts_max;
-    size_t arena_size; /* what both generations together may use */
+    uint32_t contacts_max, contacts_end;
+    size_t used_max, used_end; /* of the arenas of both generations together */
     struct dm_generation *current, *frozen;
     struct dm_generation *settled; /* applied and dropped, or NULL */
     struct spare spare;
@@ -169,7 +166,7 @@ static uint32_t entry_add(struct dm_generation *generation, struct dm_slice key,
     return at;
 }
 
-static struct dm_generation *generation_create(struct spare *home, uint32_t contacts_max,
+static struct dm_generation *generation_create(struct spare *home, uint32_t contacts_end,
                                                size_t arena_size)
 {
     struct dm_generation *generation = calloc(1, sizeof *generation);
@@ -182,7 +179,7 @@ static struct dm_generation *generation_create(struct spare *home, uint32_t cont
     size_t accounts_size = ((size_t)DM_ACCOUNTS_MAX + 1) * sizeof(uint32_t);
     if (!dm_region_init(&generation->arena, arena_size) ||
         !dm_region_init(&generation->accounts, accounts_size) ||
-        !dm_index_init(&generation->index, contacts_max, index_link, index_hash, generation)) {
+        !dm_index_init(&generation->index, contacts_end, index_link, index_hash, generation)) {
         dm_generation_destroy(generation);
         return NULL;
     }
@@ -200,7 +197,6 @@ void dm_generation_destroy(struct dm_generation *generation)
     dm_region_finish(&generation->arena);
     dm_region_finish(&generation->accounts);
     dm_index_finish(&generation->index);
-    free(generation->sides);
     free(generation);
 }
 
@@ -232,7 +228,7 @@ void dm_generation_recycle(struct dm_generation *generation)
     shrink(generation);
     generation->used = 1;
     generation->count = 0;
-    generation->side_count = 0;
+    generation->side_count = generation->side_first = generation->side_last = 0;
     dm_index_clear(&generation->index);
     dm_region_release(&generation->accounts, 0, generation->accounts.size);
     struct dm_generation *old = atomic_exchange(&generation->home->generation, generation);
@@ -249,15 +245,19 @@ uint64_t dm_generation_lsn(const struct dm_generation *generation)
     return generation->upto_lsn;
 }
 
-bool dm_generation_side(const struct dm_generation *generation, size_t i, enum dm_table *table,
-                        struct dm_slice *key, struct dm_slice *value)
+bool dm_generation_side(const struct dm_generation *generation, uint32_t *place,
+                        enum dm_table *table, struct dm_slice *key, struct dm_slice *value)
 {
-    if (i >= generation->side_count) {
+    if (*place == 0) {
+        *place = generation->side_first;
+    } else {
+        *place = entry_at(generation, *place)->hash_next;
+    }
+    if (*place == 0) {
         return false;
     }
-    const struct side_row *row = &generation->sides[i];
-    const struct entry *entry = entry_at(generation, row->entry);
-    *table = row->table;
+    const struct entry *entry = entry_at(generation, *place);
+    *table = (enum dm_table)entry->tag;
     *key = entry_key(entry);
     *value = entry_value(entry);
     return true;
@@ -267,14 +267,18 @@ bool dm_generation_side(const struct dm_generation *generation, size_t i, enum d
 
 struct dm_overlay *dm_overlay_create(uint32_t contacts_max)
 {
-    size_t arena_size = ARENA_SIZE_MIN + (size_t)contacts_max * ENTRY_SIZE_EXPECTED;
-    if (arena_size > ARENA_SIZE_MAX) {
-        arena_size = ARENA_SIZE_MAX;
+    struct dm_overlay *overlay = calloc(1, sizeof *overlay);
+    if (overlay == NULL) {
+        return NULL;
     }
-    struct dm_overlay *overlay = dm_xcalloc(1, sizeof *overlay);
+    size_t bytes_max = (ARENA_SIZE_MAX - DM_OVERLAY_BEYOND) / 2;
+    size_t bytes = (size_t)contacts_max * DM_OVERLAY_CONTACT_SIZE;
+    overlay->used_max = bytes < bytes_max ? bytes : bytes_max;
+    overlay->used_end = 2 * overlay->used_max + DM_OVERLAY_BEYOND;
     overlay->contacts_max = contacts_max;
-    overlay->arena_size = arena_size;
-    overlay->current = generation_create(&overlay->spare, contacts_max, arena_size);
+    overlay->contacts_end =
+        contacts_max < CONTACTS_END_MAX / 2 ? 2 * contacts_max + CONTACTS_BEYOND : CONTACTS_END_MAX;
+    overlay->current = generation_create(&overlay->spare, overlay->contacts_end, overlay->used_end);
     if (overlay->current == NULL) {
         free(overlay);
         return NULL;
@@ -302,7 +306,7 @@ static size_t units_used(const struct dm_overlay *overlay)
 
 static bool has_room(const struct dm_overlay *overlay, size_t key_size, size_t room)
 {
-    return (units_used(overlay) + entry_units(key_size, room)) * UNIT <= overlay->arena_size;
+    return (units_used(overlay) + entry_units(key_size, room)) * UNIT <= overlay->used_end;
 }
 
 static bool replace(struct dm_overlay *overlay, uint32_t *link, struct dm_slice key,
@@ -355,7 +359,7 @@ bool dm_overlay_put(struct dm_overlay *overlay, struct dm_hashed_key hashed, str
     if (*link != 0) {
         return replace(overlay, link, key, value, lsn);
     }
-    if (dm_overlay_count(overlay) >= overlay->contacts_max ||
+    if (dm_overlay_count(overlay) >= overlay->contacts_end ||
         !has_room(overlay, key.size, value.size)) {
         return false;
     }
@@ -417,18 +421,20 @@ bool dm_overlay_side(struct dm_overlay *overlay, enum dm_table table, struct dm_
     if (!has_room(overlay, key.size, value.size)) {
         return false;
     }
-    if (current->side_count == current->side_room) {
-        size_t room = current->side_room == 0 ? 64 : current->side_room * 2;
-        struct side_row *grown = realloc(current->sides, room * sizeof *grown);
-        if (grown == NULL) {
-            return false;
-        }
-        current->sides = grown;
-        current->side_room = room;
-    }
     uint32_t at = entry_add(current, key, value, value.size, FLAG_SIDE);
-    current->sides[current->side_count++] = (struct side_row){.entry = at, .table = table};
+    entry_at(current, at)->tag = (uint16_t)table;
+    if (current->side_count++ == 0) {
+        current->side_first = at;
+    } else {
+        entry_at(current, current->side_last)->hash_next = at;
+    }
+    current->side_last = at;
     return true;
+}
+
+size_t dm_overlay_entry_size(size_t key_size, size_t value_size)
+{
+    return (size_t)entry_units(key_size, value_size) * UNIT;
 }
 
 uint32_t dm_overlay_count(const struct dm_overlay *overlay)
@@ -438,7 +444,7 @@ uint32_t dm_overlay_count(const struct dm_overlay *overlay)
 
 uint32_t dm_overlay_current_count(const struct dm_overlay *overlay)
 {
-    return overlay->current->count + (uint32_t)overlay->current->side_count;
+    return overlay->current->count + overlay->current->side_count;
 }
 
 static size_t generation_memory(const struct dm_generation *generation)
@@ -446,8 +452,7 @@ static size_t generation_memory(const struct dm_generation *generation)
     if (generation == NULL) {
         return 0;
     }
-    return (size_t)generation->used * UNIT + dm_index_memory(&generation->index) +
-           generation->side_room * sizeof(struct side_row);
+    return (size_t)generation->used * UNIT + dm_index_memory(&generation->index);
 }
 
 void dm_overlay_prefetch_bucket(const struct dm_overlay *overlay, uint64_t hash)
@@ -514,9 +519,34 @@ void dm_overlay_prefetch_value(const struct dm_overlay *overlay, uint64_t hash)
     }
 }
 
-size_t dm_overlay_room(const struct dm_overlay *overlay)
+uint32_t dm_overlay_contacts_max(const struct dm_overlay *overlay)
 {
-    return overlay->arena_size - units_used(overlay) * UNIT;
+    return overlay->contacts_max;
+}
+
+uint32_t dm_overlay_contacts_end(const struct dm_overlay *overlay)
+{
+    return overlay->contacts_end;
+}
+
+size_t dm_overlay_used(const struct dm_overlay *overlay)
+{
+    return units_used(overlay) * UNIT;
+}
+
+size_t dm_overlay_used_max(const struct dm_overlay *overlay)
+{
+    return overlay->used_max;
+}
+
+size_t dm_overlay_used_end(const struct dm_overlay *overlay)
+{
+    return overlay->used_end;
+}
+
+size_t dm_overlay_current_used(const struct dm_overlay *overlay)
+{
+    return (size_t)overlay->current->used * UNIT;
 }
 
 uint32_t dm_overlay_longest(const struct dm_overlay *overlay)
@@ -538,7 +568,7 @@ struct dm_generation *dm_overlay_freeze(struct dm_overlay *overlay, uint64_t upt
     }
     struct dm_generation *fresh = atomic_exchange(&overlay->spare.generation, NULL);
     if (fresh == NULL) {
-        fresh = generation_create(&overlay->spare, overlay->contacts_max, overlay->arena_size);
+        fresh = generation_create(&overlay->spare, overlay->contacts_end, overlay->used_end);
     }
     if (fresh == NULL) {
         return NULL;
@@ -577,7 +607,7 @@ struct dm_generation *dm_overlay_shed(struct dm_overlay *overlay)
         return spare;
     }
     struct dm_generation *fresh =
-        generation_create(&overlay->spare, overlay->contacts_max, overlay->arena_size);
+        generation_create(&overlay->spare, overlay->contacts_end, overlay->used_end);
     if (fresh == NULL) {
         return NULL;
     }
@@ -724,91 +754,11 @@ bool dm_overlay_walk_all(const struct dm_overlay *overlay, struct dm_overlay_wal
     return false;
 }
 
-/* ---- sorting -------------------------------------------------------------- */
+/* ---- for the applier -------------------------------------------------------- */
 
-/* Keys are sorted by eight bytes at a time: a merge sort by the first eight, then each
- * run of equals by the next eight, and so on. A long prefix that all share (an account,
- * "contact-") costs one pass, and no order of arrival makes it slow. */
-struct sort_item {
-    uint64_t word; /* eight bytes of the key, big-endian, zeros past its end */
-    uint32_t entry;
-    uint32_t rest; /* bytes of the key from there, at most 8 */
-};
-
-static bool sort_less(const struct sort_item *a, const struct sort_item *b)
+static struct dm_slice sort_key(const void *context, uint32_t number)
 {
-    return a->word != b->word ? a->word < b->word : a->rest < b->rest;
-}
-
-static bool sort_equal(const struct sort_item *a, const struct sort_item *b)
-{
-    return a->word == b->word && a->rest == b->rest;
-}
-
-static void sort_load(const struct dm_generation *generation, struct sort_item *item, size_t depth)
-{
-    const struct entry *entry = entry_at(generation, item->entry);
-    const uint8_t *from = entry->bytes + depth;
-    size_t rest = entry->key_size - depth;
-    if (rest >= 8) {
-        item->word = dm_load_be64(from);
-        item->rest = 8;
-        return;
-    }
-    uint8_t padded[8] = {0};
-    memcpy(padded, from, rest);
-    item->word = dm_load_be64(padded);
-    item->rest = (uint32_t)rest;
-}
-
-static void sort_insertion(struct sort_item *items, size_t count)
-{
-    for (size_t i = 1; i < count; i++) {
-        struct sort_item moving = items[i];
-        size_t to = i;
-        for (; to > 0 && sort_less(&moving, &items[to - 1]); to--) {
-            items[to] = items[to - 1];
-        }
-        items[to] = moving;
-    }
-}
-
-static void sort_words(struct sort_item *items, struct sort_item *scratch, size_t count)
-{
-    if (count <= SORT_BY_INSERTION) {
-        sort_insertion(items, count);
-        return;
-    }
-    size_t half = count / 2;
-    sort_words(items, scratch, half);
-    sort_words(items + half, scratch, count - half);
-    if (!sort_less(&items[half], &items[half - 1])) {
-        return;
-    }
-    memcpy(scratch, items, half * sizeof *items);
-    size_t left = 0, right = half, to = 0;
-    while (left < half && right < count) {
-        items[to++] = sort_less(&items[right], &scratch[left]) ? items[right++] : scratch[left++];
-    }
-    memcpy(&items[to], &scratch[left], (half - left) * sizeof *items);
-}
-
-static void sort_keys(const struct dm_generation *generation, struct sort_item *items,
-                      struct sort_item *scratch, size_t count, size_t depth)
-{
-    for (size_t i = 0; i < count; i++) {
-        sort_load(generation, &items[i], depth);
-    }
-    sort_words(items, scratch, count);
-    size_t end;
-    for (size_t from = 0; from < count; from = end) {
-        for (end = from + 1; end < count && sort_equal(&items[from], &items[end]); end++) {
-        }
-        if (end - from > 1) {
-            /* Keys are distinct, so these go on past the word. */
-            sort_keys(generation, items + from, scratch, end - from, depth + 8);
-        }
-    }
+    return entry_key(entry_at(context, number));
 }
 
 struct dm_generation_entry *dm_generation_sorted(const struct dm_generation *generation,
@@ -820,7 +770,7 @@ struct dm_generation_entry *dm_generation_sorted(const struct dm_generation *gen
         return NULL;
     }
     struct dm_generation_entry *sorted = malloc(total * sizeof *sorted);
-    struct sort_item *items = malloc((total + total / 2) * sizeof *items);
+    struct dm_sort_item *items = malloc((total + total / 2) * sizeof *items);
     if (sorted == NULL || items == NULL) {
         free(sorted);
         free(items);
@@ -832,11 +782,11 @@ struct dm_generation_entry *dm_generation_sorted(const struct dm_generation *gen
         DM_ASSERT(first != NULL);
         const struct entry *entry = newest_of(generation, first);
         ptrdiff_t offset = (const uint8_t *)entry - (const uint8_t *)generation->arena.base;
-        items[i].entry = (uint32_t)(offset / UNIT);
+        items[i].number = (uint32_t)(offset / UNIT);
     }
-    sort_keys(generation, items, items + total, total, 0);
+    dm_sort_keys(items, items + total, total, sort_key, generation);
     for (size_t i = 0; i < total; i++) {
-        const struct entry *entry = entry_at(generation, items[i].entry);
+        const struct entry *entry = entry_at(generation, items[i].number);
         sorted[i] =
             (struct dm_generation_entry){.key = entry_key(entry), .value = entry_value(entry)};
     }

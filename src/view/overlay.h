@@ -22,8 +22,25 @@
 struct dm_overlay;
 struct dm_generation;
 
+/* `contacts_max` contacts of DM_OVERLAY_CONTACT_SIZE bytes are what callers should be let fill
+ * it with: that is for the owner to see to (dm_overlay_count, dm_overlay_used). It takes twice as
+ * much, in address space that costs nothing until then: for what cannot be refused. NULL
+ * when there is no address space. */
+enum { DM_OVERLAY_CONTACT_SIZE = 512, DM_OVERLAY_BEYOND = 4 << 20 };
 struct dm_overlay *dm_overlay_create(uint32_t contacts_max);
 void dm_overlay_destroy(struct dm_overlay *overlay);
+
+uint32_t dm_overlay_count(const struct dm_overlay *overlay);        /* contacts, both generations */
+uint32_t dm_overlay_contacts_max(const struct dm_overlay *overlay); /* callers' bound for it */
+uint32_t dm_overlay_contacts_end(const struct dm_overlay *overlay); /* where puts end */
+/* Bytes of entries in both generations, the callers' bound for them, and where puts and side
+ * rows end: at least twice that bound, and DM_OVERLAY_BEYOND. */
+size_t dm_overlay_used(const struct dm_overlay *overlay);
+size_t dm_overlay_used_max(const struct dm_overlay *overlay);
+size_t dm_overlay_used_end(const struct dm_overlay *overlay);
+/* What one entry or side row takes. One that is moved because its value grew takes a new
+ * entry, with half as much again for its value. */
+size_t dm_overlay_entry_size(size_t key_size, size_t value_size);
 
 /* A key and its dm_keyed_hash: several calls about one key need it only once. */
 struct dm_hashed_key {
@@ -33,7 +50,7 @@ struct dm_hashed_key {
 struct dm_hashed_key dm_overlay_key(struct dm_slice key);
 
 /* Stores a contact's newest encoded record (empty: deleted) at `lsn`. Replaces the one
- * in current. false when there are contacts_max entries or no memory. */
+ * in current. false at dm_overlay_contacts_end or dm_overlay_used_end, never before. */
 bool dm_overlay_put(struct dm_overlay *overlay, struct dm_hashed_key key, struct dm_slice value,
                     uint64_t lsn);
 /* Found in either generation? *value (empty: deleted) is valid until the next put,
@@ -50,15 +67,14 @@ void dm_overlay_prefetch_bucket(const struct dm_overlay *overlay, uint64_t hash)
 void dm_overlay_prefetch_entry(const struct dm_overlay *overlay, uint64_t hash);
 void dm_overlay_prefetch_value(const struct dm_overlay *overlay, uint64_t hash);
 
-/* Adds a side row (empty value: deleted). Of two with one key the later counts. */
+/* Adds a side row (empty value: deleted). Of two with one key the later counts. false at
+ * dm_overlay_used_end. */
 bool dm_overlay_side(struct dm_overlay *overlay, enum dm_table table, struct dm_slice key,
                      struct dm_slice value);
 
-uint32_t dm_overlay_count(const struct dm_overlay *overlay);         /* both generations */
 uint32_t dm_overlay_current_count(const struct dm_overlay *overlay); /* contacts and side rows */
-/* Bytes that puts may still take: keys, values and 24 bytes each. */
-size_t dm_overlay_room(const struct dm_overlay *overlay);
-size_t dm_overlay_memory(const struct dm_overlay *overlay); /* bytes in use */
+size_t dm_overlay_current_used(const struct dm_overlay *overlay);    /* bytes */
+size_t dm_overlay_memory(const struct dm_overlay *overlay);          /* bytes in use */
 /* Keys that the worst lookup in current compares with. Walks all of it: for tests. */
 uint32_t dm_overlay_longest(const struct dm_overlay *overlay);
 
@@ -121,8 +137,9 @@ struct dm_generation_entry {
 struct dm_generation_entry *dm_generation_sorted(const struct dm_generation *generation,
                                                  size_t *count);
 uint64_t dm_generation_lsn(const struct dm_generation *generation); /* upto_lsn */
-/* The i-th side row, false past the last. */
-bool dm_generation_side(const struct dm_generation *generation, size_t i, enum dm_table *table,
-                        struct dm_slice *key, struct dm_slice *value);
+/* The side row at *place (0: the first), in order of arrival; moves *place to the next. false
+ * past the last. */
+bool dm_generation_side(const struct dm_generation *generation, uint32_t *place,
+                        enum dm_table *table, struct dm_slice *key, struct dm_slice *value);
 
 #endif

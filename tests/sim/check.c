@@ -1,6 +1,7 @@
 #include "sim/sim.h"
 
 #include "base/bytes.h"
+#include "view/wake_key.h"
 
 /* ---- single contacts --------------------------------------------------------------------- */
 

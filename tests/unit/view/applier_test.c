@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "support.h"
 #include "view/applier.h"
+#include "view/wake_key.h"
 
 #include <limits.h>
 #include <pthread.h>

@@ -120,32 +120,66 @@ static void side_rows_come_back_in_order(void **state)
     struct dm_generation *frozen = dm_overlay_freeze(overlay, 1);
     enum dm_table table;
     struct dm_slice key, value;
+    uint32_t place = 0;
     for (uint32_t i = 0; i < 200; i++) {
-        assert_true(dm_generation_side(frozen, i, &table, &key, &value));
+        assert_true(dm_generation_side(frozen, &place, &table, &key, &value));
         assert_int_equal(table, i % 2 ? DM_TABLE_ACCOUNTS : DM_TABLE_POLICIES);
         assert_int_equal(dm_load_be32(key.data), i);
         assert_int_equal(value.size, i % 5);
     }
-    assert_false(dm_generation_side(frozen, 200, &table, &key, &value));
+    assert_false(dm_generation_side(frozen, &place, &table, &key, &value));
     dm_overlay_destroy(overlay);
 }
 
-static void the_bound_counts_both_generations_and_lets_replacements_pass(void **state)
+/* One new contact after the other, until one is refused; returns its number. */
+static uint32_t fill(struct dm_overlay *overlay, uint32_t from)
+{
+    struct dm_key key;
+    for (uint32_t i = from;; i++) {
+        key_of(&key, 1, i);
+        if (!dm_overlay_put(overlay, dm_overlay_key(dm_key_slice(&key)), slice_text("x"), i)) {
+            return i;
+        }
+    }
+}
+
+static void it_takes_twice_what_callers_may_and_no_more(void **state)
 {
     (void)state;
     struct dm_overlay *overlay = dm_overlay_create(3);
-    struct dm_key key;
+    assert_int_equal(dm_overlay_contacts_max(overlay), 3);
+    assert_in_range(dm_overlay_contacts_end(overlay), 6, 10000);
+    assert_in_range(dm_overlay_used_end(overlay), 2 * dm_overlay_used_max(overlay) + (1 << 20),
+                    100 << 20);
     put_text(overlay, 1, 1, "a", 1);
     put_text(overlay, 1, 2, "b", 2);
     assert_non_null(dm_overlay_freeze(overlay, 2));
     put_text(overlay, 1, 1, "c", 3);
-    key_of(&key, 1, 3);
-    assert_false(dm_overlay_put(overlay, dm_overlay_key(dm_key_slice(&key)), slice_text("d"), 4));
-    assert_has_not(overlay, 1, 3);
+    uint32_t refused = fill(overlay, 3);
+    /* Both generations count. */
+    assert_int_equal(dm_overlay_count(overlay), dm_overlay_contacts_end(overlay));
+    assert_has_not(overlay, 1, refused);
     put_text(overlay, 1, 1, "longer than it was", 5);
     dm_generation_destroy(dm_overlay_drop(overlay));
-    put_text(overlay, 1, 3, "d", 6);
-    assert_has(overlay, 1, 3, "d", 6);
+    put_text(overlay, 1, refused, "d", 6);
+    assert_has(overlay, 1, refused, "d", 6);
+    dm_overlay_destroy(overlay);
+}
+
+static void entries_take_what_is_said(void **state)
+{
+    (void)state;
+    struct dm_overlay *overlay = dm_overlay_create(100);
+    struct dm_key key;
+    key_of(&key, 1, 1);
+    for (size_t size = 1; size < 20; size++) {
+        uint8_t row[20] = {0};
+        size_t before = dm_overlay_used(overlay);
+        assert_true(
+            dm_overlay_side(overlay, DM_TABLE_ACCOUNTS, dm_key_slice(&key), dm_slice(row, size)));
+        assert_int_equal(dm_overlay_used(overlay) - before,
+                         dm_overlay_entry_size(dm_key_slice(&key).size, size));
+    }
     dm_overlay_destroy(overlay);
 }
 
@@ -163,7 +197,9 @@ static void a_full_arena_refuses_and_keeps_what_is_there(void **state)
             break;
         }
     }
-    assert_in_range(taken, 10, 30);
+    assert_in_range((size_t)taken * sizeof large,
+                    dm_overlay_used_end(overlay) - sizeof large - 4096,
+                    dm_overlay_used_end(overlay));
     assert_int_equal(dm_overlay_count(overlay), taken);
     assert_has_not(overlay, 1, taken);
     put_text(overlay, 1, taken, "small", 1);
@@ -629,7 +665,8 @@ int main(void)
         cmocka_unit_test(a_lookup_asks_current_then_frozen),
         cmocka_unit_test(nothing_new_is_nothing_to_freeze),
         cmocka_unit_test(side_rows_come_back_in_order),
-        cmocka_unit_test(the_bound_counts_both_generations_and_lets_replacements_pass),
+        cmocka_unit_test(it_takes_twice_what_callers_may_and_no_more),
+        cmocka_unit_test(entries_take_what_is_said),
         cmocka_unit_test(a_full_arena_refuses_and_keeps_what_is_there),
         cmocka_unit_test(it_grows_to_many_contacts),
         cmocka_unit_test(sorting_gives_byte_order),
