@@ -1,3 +1,4 @@
+#include "base/process.h"
 #include "modes.h"
 
 #include <signal.h>
@@ -12,6 +13,7 @@ int complain(const char *what, const char *why)
 
 int main(int argc, char **argv)
 {
+    dm_process_begin();
     static const struct {
         const char *name;
         int (*mode)(const struct options *options);

@@ -1,3 +1,4 @@
+#include "base/process.h"
 #include "server/options.h"
 #include "server/server.h"
 
@@ -8,6 +9,7 @@ enum { EXIT_USAGE = 2 };
 
 int main(int argc, char **argv)
 {
+    dm_process_begin();
     struct dm_options options;
     struct dm_error error = {0};
     int status = EXIT_USAGE;

@@ -1,4 +1,5 @@
 #include "base/assert.h"
+#include "base/process.h"
 #include "cli/cli.h"
 
 #include <signal.h>
@@ -212,6 +213,7 @@ static int run(struct dm_cli *cli, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    dm_process_begin();
     /* A reader that goes away is seen when writing. */
     (void)signal(SIGPIPE, SIG_IGN);
     struct dm_cli cli = {.command = NULL};

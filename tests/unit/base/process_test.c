@@ -1,0 +1,60 @@
+#include "base/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+/* In a process of its own, whose exit status says what was seen. */
+static int without(unsigned closed)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        for (int fd = 0; fd < 3; fd++) {
+            if ((closed >> fd & 1) != 0) {
+                (void)close(fd);
+            }
+        }
+        dm_process_begin();
+        char byte = 0;
+        int next = open("/dev/null", O_RDONLY);
+        bool fine = next > 2;
+        if ((closed & 1) != 0) {
+            fine = fine && read(0, &byte, 1) < 0 && errno == EBADF;
+        }
+        for (int fd = 1; fd < 3; fd++) {
+            if ((closed >> fd & 1) != 0) {
+                fine = fine && write(fd, &byte, 1) < 0 && errno == EBADF;
+            }
+        }
+        _exit(fine ? 0 : 1);
+    }
+    int status = -1;
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void no_file_gets_the_number_of_a_closed_stream(void **state)
+{
+    (void)state;
+    for (unsigned closed = 0; closed < 8; closed++) {
+        assert_int_equal(without(closed), 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_file_gets_the_number_of_a_closed_stream),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
