@@ -1,17 +1,23 @@
 #include "base/assert.h"
 
+#include "base/log.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
 _Noreturn void dm_assert_failed(const char *expression, const char *file, int line)
 {
-    (void)fprintf(stderr, "dormouse: broken invariant at %s:%d: %s\n", file, line, expression);
+    char text[512];
+    (void)snprintf(text, sizeof text, "broken invariant at %s:%d: %s", file, line, expression);
+    dm_log_last_words(text);
     abort();
 }
 
 static _Noreturn void out_of_memory(unsigned long size)
 {
-    (void)fprintf(stderr, "dormouse: out of memory (asked for %lu bytes)\n", size);
+    char text[64];
+    (void)snprintf(text, sizeof text, "out of memory (asked for %lu bytes)", size);
+    dm_log_last_words(text);
     abort();
 }
 

@@ -126,6 +126,14 @@
  * them up, and not where nobody can tell how old they are. */
 #define DM_UNREAD_SIZE (256 * 1024)
 
+/* ---- the log ----------------------------------------------------------------- */
+
+/* Lines that wait for whoever reads the log, in bytes: past it they are dropped and counted,
+ * for no call waits for a log. The last eighth is for errors. */
+#define DM_LOG_QUEUE_SIZE (256U << 10)
+/* How long a process that ends, well or by a broken invariant, waits for its last lines. */
+#define DM_LOG_FLUSH_MS 1000
+
 /* ---- the engine ---------------------------------------------------------- */
 
 /* Contacts changed and not yet in the view: the memory that a slow disk costs. A bound for

@@ -1,12 +1,10 @@
-#include "base/log.h"
+#include "base/log_writer.h"
 
-#include <stdarg.h>
-#include <stdbool.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 /* A text is cut where ROOM is left for its last character (a \u escape, or the rest
  * of a UTF-8 sequence) and the closing quote: a cut line still parses. */
@@ -14,7 +12,10 @@ enum { LINE_MAX_BYTES = 2000, ROOM = 8 };
 /* What a field needs beside its key to be begun at all: punctuation and any number. */
 enum { FIELD_ROOM = 40 };
 
-static enum dm_log_level level_min = DM_LOG_INFO;
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+/* As configured, and as it counts now. */
+static enum dm_log_level level_configured = DM_LOG_INFO;
+static atomic_int level_min = DM_LOG_INFO;
 static enum dm_log_format line_format = DM_LOG_FORMAT_LOGFMT;
 
 struct line {
@@ -24,13 +25,35 @@ struct line {
 
 void dm_log_configure(enum dm_log_level min, enum dm_log_format format)
 {
-    level_min = min;
+    level_configured = min;
     line_format = format;
+    dm_log_set_level(min);
+}
+
+enum dm_log_level dm_log_configured_level(void)
+{
+    return level_configured;
+}
+
+void dm_log_set_level(enum dm_log_level min)
+{
+    atomic_store_explicit(&level_min, (int)min, memory_order_relaxed);
 }
 
 int dm_log_enabled(enum dm_log_level level)
 {
-    return level >= level_min;
+    return (int)level >= atomic_load_explicit(&level_min, memory_order_relaxed);
+}
+
+bool dm_log_level_parse(const char *word, enum dm_log_level *level)
+{
+    for (int i = DM_LOG_DEBUG; i <= DM_LOG_ERROR; i++) {
+        if (strcmp(level_names[i], word) == 0) {
+            *level = (enum dm_log_level)i;
+            return true;
+        }
+    }
+    return false;
 }
 
 static void put_char(struct line *line, char c)
@@ -47,26 +70,52 @@ static void put_text(struct line *line, const char *text)
     }
 }
 
+/* One character of valid UTF-8 (the Unicode standard, table 3-7): its bytes, else 0. */
+static size_t take_character(const char *text, uint32_t *character)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char *at = (const unsigned char *)text;
+    size_t size = at[0] < 0x80 ? 1 : at[0] >> 5 == 6 ? 2 : at[0] >> 4 == 14 ? 3 : 4;
+    if (size == 4 && at[0] >> 3 != 30) {
+        return 0;
+    }
+    *character = size == 1 ? at[0] : at[0] & (0x7fU >> size);
+    for (size_t i = 1; i < size; i++) {
+        if (at[i] >> 6 != 2) {
+            return 0; /* the text's end, too */
+        }
+        *character = *character << 6 | (at[i] & 0x3fU);
+    }
+    bool fine = *character >= least[size] && *character <= 0x10ffff && *character >> 11 != 27;
+    return fine ? size : 0;
+}
+
+/* Controls (C1, too, which a terminal obeys as well) are escaped; what is no UTF-8 shows as
+ * the replacement character. */
 static void put_quoted(struct line *line, const char *text)
 {
     put_char(line, '"');
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        bool starts_character = (c & 0xc0) != 0x80;
-        size_t left = LINE_MAX_BYTES - line->size;
-        if (left < 2 || (starts_character && left < ROOM)) {
-            break;
+    while (*text != '\0' && LINE_MAX_BYTES - line->size >= ROOM) {
+        uint32_t character = 0;
+        size_t size = take_character(text, &character);
+        if (size == 0) {
+            put_text(line, "\xef\xbf\xbd");
+            text++;
+            continue;
         }
-        if (c == '"' || c == '\\') {
-            put_char(line, '\\');
-            put_char(line, (char)c);
-        } else if (c < 0x20) {
+        if (character < 0x20 || (character >= 0x7f && character < 0xa0)) {
             char escaped[8];
-            (void)snprintf(escaped, sizeof escaped, "\\u%04x", c);
+            (void)snprintf(escaped, sizeof escaped, "\\u%04x", character);
             put_text(line, escaped);
         } else {
-            put_char(line, (char)c);
+            if (character == '"' || character == '\\') {
+                put_char(line, '\\');
+            }
+            for (size_t i = 0; i < size; i++) {
+                put_char(line, text[i]);
+            }
         }
+        text += size;
     }
     put_char(line, '"');
 }
@@ -76,7 +125,7 @@ static bool is_plain(const char *text)
     if (*text == '\0' || strpbrk(text, " \"=\\") != NULL) {
         return false;
     }
-    while ((unsigned char)*text >= 0x20) {
+    while ((unsigned char)*text >= 0x20 && (unsigned char)*text < 0x7f) {
         text++;
     }
     return *text == '\0';
@@ -132,13 +181,12 @@ static void put_time(struct line *line)
 void dm_log_write(enum dm_log_level level, const char *event, const struct dm_log_field *fields,
                   int count)
 {
-    static const char *const names[] = {"debug", "info", "warn", "error"};
     struct line line = {.size = 0};
     if (line_format == DM_LOG_FORMAT_JSON) {
         put_char(&line, '{');
     }
     put_time(&line);
-    put_pair(&line, "level", names[level]);
+    put_pair(&line, "level", level_names[level]);
     put_pair(&line, "event", event);
     for (int i = 0; i < count; i++) {
         if (line.size + strlen(fields[i].key) + FIELD_ROOM > LINE_MAX_BYTES) {
@@ -154,6 +202,5 @@ void dm_log_write(enum dm_log_level level, const char *event, const struct dm_lo
         line.text[line.size++] = '}';
     }
     line.text[line.size++] = '\n';
-    ssize_t written = write(STDERR_FILENO, line.text, line.size);
-    (void)written; /* nowhere left to say so */
+    dm_log_put(line.text, line.size, level == DM_LOG_ERROR);
 }

@@ -20,7 +20,7 @@
  * writer holds `writer_mutex` through its transaction, and who meets the refusal opens
  * again with both held, taken in this order. */
 
-enum { FILE_MODE = 0640 };
+enum { FILE_MODE = 0600 };
 #define MAP_SIZE_MIN (1ULL << 30)
 
 struct lmdb_store {
@@ -170,6 +170,7 @@ _Noreturn static void read_failed(const struct lmdb_store *store, int rc)
 {
     dm_log(DM_LOG_ERROR, "view unreadable", DM_LOG_TEXT("folder", store->folder),
            DM_LOG_TEXT("reason", mdb_strerror(rc)));
+    dm_log_flush();
     abort();
 }
 

@@ -100,6 +100,32 @@ static void no_text_can_forge_a_line_or_reach_a_terminal(void **state)
     assert_ptr_equal(strchr(text, '\n'), strrchr(text, '\n'));
 }
 
+static void what_is_no_utf8_shows_as_replaced(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"\x80",
+                                      "\xff",
+                                      "\xc3",
+                                      "\xc0\xaf",
+                                      "\xe2\x82",
+                                      "\xed\xa0\x80",
+                                      "\xf0\x80\x80\x80",
+                                      "\xf4\x90\x80\x80",
+                                      "\xf8\x88\x80\x80"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char line[32];
+        (void)ftruncate(fileno(caught), 0);
+        (void)lseek(STDERR_FILENO, 0, SEEK_SET);
+        (void)snprintf(line, sizeof line, "a%sz", bad[i]);
+        dm_log(DM_LOG_INFO, "x", DM_LOG_TEXT("t", line));
+        const char *shown = strstr(logged(), " t=\"a\xef\xbf\xbd");
+        assert_non_null(shown);
+        assert_null(strstr(shown, bad[i]));
+    }
+    dm_log(DM_LOG_INFO, "x", DM_LOG_TEXT("t", "\xc3\xa9\xf0\x9f\x92\xa4\xc2\x9b"));
+    assert_non_null(strstr(logged(), " t=\"\xc3\xa9\xf0\x9f\x92\xa4\\u009b\"\n"));
+}
+
 /* A text that fills the line and beyond, by what repeats in it. */
 static void check_overlong(const char *piece)
 {
@@ -116,7 +142,7 @@ static void check_overlong(const char *piece)
     assert_in_range(length, 1950, 2002);
     assert_string_equal(text + length - 3, "\"}\n");
     const char *quoted = strstr(text, "\"text\":\"") + strlen("\"text\":\"");
-    size_t escaped = piece[0] == '\n' ? 6 : piece[0] == '"' ? 2 : size;
+    size_t escaped = piece[0] == '\n' ? 6 : piece[0] == '"' ? 2 : piece[0] == '\x80' ? 3 : size;
     assert_int_equal((size_t)(text + length - 3 - quoted) % escaped, 0);
 }
 
@@ -159,6 +185,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_below_the_level_is_not_written, catch_stderr,
                                         let_stderr_go),
         cmocka_unit_test_setup_teardown(no_text_can_forge_a_line_or_reach_a_terminal, catch_stderr,
+                                        let_stderr_go),
+        cmocka_unit_test_setup_teardown(what_is_no_utf8_shows_as_replaced, catch_stderr,
                                         let_stderr_go),
         cmocka_unit_test_setup_teardown(an_overlong_json_line_is_cut_between_characters_and_closed,
                                         catch_stderr, let_stderr_go),
