@@ -32,8 +32,8 @@ static struct folder *folder_of(struct dm_disk *disk)
 
 static int folder_open(struct dm_disk *disk, const char *name, bool create)
 {
-    int flags = O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0);
-    int fd = openat(folder_of(disk)->fd, name, flags, 0640);
+    int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | (create ? O_CREAT : 0);
+    int fd = openat(folder_of(disk)->fd, name, flags, 0600);
     return fd < 0 ? -errno : fd;
 }
 
@@ -254,7 +254,7 @@ static const struct dm_disk_ops folder_ops = {
 
 struct dm_disk *dm_disk_folder(const char *path)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
         return NULL;
     }

@@ -45,7 +45,7 @@ static void prepare_name(char name[32], uint64_t number)
 static bool may_pass(int failed)
 {
     return failed == -ENOSPC || failed == -EDQUOT || failed == -EMFILE || failed == -ENFILE ||
-           failed == -ENOMEM;
+           failed == -ENOMEM || failed == -EFBIG;
 }
 
 static void set_state(struct dm_writer *w, enum dm_journal_state state)
@@ -63,7 +63,8 @@ static bool trouble(struct dm_writer *w, enum dm_journal_state state, const char
                     const char *name, int failed)
 {
     char text[96];
-    const char *why = strerror_r(-failed, text, sizeof text);
+    const char *why = failed == -EFBIG ? "larger than this process may make a file (ulimit -f)"
+                                       : strerror_r(-failed, text, sizeof text);
     enum dm_journal_state before = dm_writer_state(w);
     (void)pthread_mutex_lock(&w->mutex);
     dm_fail(&w->error, DM_UNAVAILABLE, "the journal cannot %s %s: %s", what, name, why);

@@ -32,7 +32,7 @@ struct dm_loop {
     uv_idle_t idle;   /* active: the next iteration does not block */
     uv_timer_t timer; /* how long an iteration may block */
     uv_async_t doorbell;
-    uv_signal_t sigterm, sigint;
+    uv_signal_t sigterm, sigint, sighup;
     uv_poll_t clock_poll, durable_poll;
     int clock_fd; /* -1: none */
 

@@ -66,6 +66,17 @@ static enum dm_code remove_stale(const char *path, struct dm_error *error)
     return DM_OK;
 }
 
+static bool folder_is_there(const char *path)
+{
+    struct stat entry;
+    const char *slash = strrchr(path, '/');
+    char folder[sizeof((struct sockaddr_un *)0)->sun_path] = ".";
+    if (slash != NULL) {
+        (void)snprintf(folder, sizeof folder, "%.*s", (int)(slash - path) + 1, path);
+    }
+    return stat(folder, &entry) == 0 || errno != ENOENT;
+}
+
 static enum dm_code bind_pipe(struct dm_loop *loop, struct listener *listener, const char *path,
                               struct dm_error *error)
 {
@@ -82,7 +93,14 @@ static enum dm_code bind_pipe(struct dm_loop *loop, struct listener *listener, c
     if (code != DM_OK) {
         return code;
     }
+    /* Never open for a moment to more than it will be. */
+    mode_t mode = loop->options.unix_mode != 0 ? (mode_t)loop->options.unix_mode : 0600;
+    mode_t before = umask(0777 & ~mode);
     status = uv_pipe_bind(&listener->uv.pipe, path);
+    (void)umask(before);
+    if (status == UV_EACCES && !folder_is_there(path)) {
+        status = UV_ENOENT; /* libuv says EACCES for both */
+    }
     return status == 0 ? DM_OK
                        : dm_fail(error, DM_UNAVAILABLE, "cannot bind unix:%s: %s", path,
                                  uv_strerror(status));

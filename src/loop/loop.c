@@ -218,12 +218,22 @@ static void on_signal(uv_signal_t *handle, int number)
     struct dm_loop *loop = handle->data;
     if (loop->draining) {
         dm_log(DM_LOG_WARN, "second signal, exiting at once", DM_LOG_NUMBER("signal", number));
+        dm_log_flush();
         _exit(128 + number);
     }
     dm_log(DM_LOG_INFO, "draining", DM_LOG_NUMBER("signal", number),
            DM_LOG_NUMBER("connections", loop->conn_count),
            DM_LOG_NUMBER("open_calls", dm_rpc_open_calls(loop->rpc)));
     dm_loop_drain(loop);
+}
+
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    const struct dm_loop *loop = handle->data;
+    (void)number;
+    if (loop->options.hangup != NULL) {
+        loop->options.hangup();
+    }
 }
 
 void dm_loop_drain(struct dm_loop *loop)
@@ -324,9 +334,11 @@ static void init_handles(struct dm_loop *loop)
     status |= uv_async_init(&loop->uv, &loop->doorbell, on_doorbell);
     status |= uv_signal_init(&loop->uv, &loop->sigterm);
     status |= uv_signal_init(&loop->uv, &loop->sigint);
+    status |= uv_signal_init(&loop->uv, &loop->sighup);
     DM_ASSERT(status == 0);
     loop->check.data = loop->idle.data = loop->timer.data = loop;
     loop->doorbell.data = loop->sigterm.data = loop->sigint.data = loop;
+    loop->sighup.data = loop;
     (void)uv_check_start(&loop->check, on_check);
 }
 
@@ -389,7 +401,8 @@ enum dm_code dm_loop_run(struct dm_loop *loop, struct dm_error *error)
 {
     (void)uv_signal_start(&loop->sigterm, on_signal, SIGTERM);
     (void)uv_signal_start(&loop->sigint, on_signal, SIGINT);
-    (void)uv_idle_start(&loop->idle, on_idle); /* the first turn is at once */
+    (void)uv_signal_start(&loop->sighup, on_hangup, SIGHUP); /* to the end of the loop */
+    (void)uv_idle_start(&loop->idle, on_idle);               /* the first turn is at once */
     while (!loop->ended) {
         (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     }

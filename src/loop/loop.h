@@ -34,6 +34,7 @@ struct dm_http_answer {
 struct dm_loop_options {
     struct dm_clock clock;
     int64_t drain_timeout_ms; /* how long a shutdown waits for open calls */
+    uint32_t unix_mode;       /* of unix sockets' files; 0: 0600 */
     uint32_t connections_max; /* 0: DM_CONNECTIONS_MAX; lowered to what descriptors allow */
     /* See struct dm_session_limits. Borrowed. */
     const char *const *hosts, *const *cors_origins;
@@ -41,6 +42,7 @@ struct dm_loop_options {
     void (*http)(void *context, struct dm_slice path, struct dm_slice query,
                  struct dm_http_answer *answer);
     void *http_context;
+    void (*hangup)(void); /* at SIGHUP; NULL: nothing. Must not block */
 };
 
 enum dm_code dm_loop_create(struct dm_loop **loop, const struct dm_loop_options *options,

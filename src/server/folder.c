@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -11,6 +12,17 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* What lies in the data folder is trusted at every start, and written to. So nobody else
+ * may have been able to put it there: a link would lead the writes to a file of his choice.
+ * Folders are opened first and looked at then, and what is in them is reached through their
+ * descriptors; once a folder is known to be ours alone, nothing in it changes behind us.
+ *
+ * A folder that others may only read is taken as it is: whoever runs the server made it so,
+ * and it shows no more than names of files. Files that others may read (0640 was our own
+ * mode once) are closed to them. */
+
+enum { OTHERS_WRITE = S_IWGRP | S_IWOTH, OTHERS = S_IRWXG | S_IRWXO, LINK_SIZE_MAX = 160 };
 
 static char *join(const char *folder, const char *name)
 {
@@ -22,15 +34,13 @@ static char *join(const char *folder, const char *name)
 
 /* A name is there after a power cut only when the folder that holds it was synced since. Of
  * a folder that was there before, too: the start that made it may have ended too early. */
-static enum dm_code sync_parent(const char *path, bool made, struct dm_error *error)
+static enum dm_code sync_parent(int folder, const char *path, bool made, struct dm_error *error)
 {
-    char *parent = join(path, "..");
-    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int failed = fd < 0 || fsync(fd) != 0 ? errno : 0;
     if (fd >= 0) {
         (void)close(fd);
     }
-    free(parent);
     /* Some file systems know no such thing; and what others made may be kept from us. */
     if (failed == 0 || failed == EINVAL || failed == EROFS || (!made && fd < 0)) {
         return DM_OK;
@@ -39,23 +49,128 @@ static enum dm_code sync_parent(const char *path, bool made, struct dm_error *er
                    strerror(failed));
 }
 
-static enum dm_code make_folder(const char *path, struct dm_error *error)
+static enum dm_code check_owner(const struct stat *entry, const char *path, struct dm_error *error)
+{
+    if (entry->st_uid != geteuid()) {
+        return dm_fail(error, DM_UNAVAILABLE,
+                       "%s belongs to user %u, and this process is user %u: chown it, run as that "
+                       "user, or give --data a folder of its own",
+                       path, (unsigned)entry->st_uid, (unsigned)geteuid());
+    }
+    if ((entry->st_mode & OTHERS_WRITE) != 0) {
+        return dm_fail(error, DM_UNAVAILABLE,
+                       "%s can be written by others (mode %04o): see that all in it is yours, then "
+                       "chmod go-w it, or give --data a new folder",
+                       path, (unsigned)(entry->st_mode & 07777));
+    }
+    return DM_OK;
+}
+
+/* ---- folders ------------------------------------------------------------------------------ */
+
+static enum dm_code no_folder(int at, const char *name, const char *path, int why,
+                              struct dm_error *error)
+{
+    char target[LINK_SIZE_MAX];
+    ssize_t size = readlinkat(at, name, target, sizeof target - 1);
+    if (size >= 0) {
+        target[size] = '\0';
+        return dm_fail(error, DM_UNAVAILABLE,
+                       "%s is a symbolic link, which is not followed: give --data the folder "
+                       "itself (the link says %s)",
+                       path, target);
+    }
+    if (why == ENOTDIR) {
+        return dm_fail(error, DM_UNAVAILABLE, "%s is no folder", path);
+    }
+    return dm_fail(error, DM_UNAVAILABLE, "the data folder %s cannot be opened: %s", path,
+                   strerror(why));
+}
+
+/* `name` in the folder `at`, `path` to people. Creates it if it is not there. */
+static enum dm_code open_folder(int at, const char *name, const char *path, int *fd,
+                                struct dm_error *error)
 {
     struct stat entry;
-    bool made = mkdir(path, 0700) == 0;
+    bool made = mkdirat(at, name, 0700) == 0;
     if (!made && errno != EEXIST) {
         return dm_fail(error, DM_UNAVAILABLE, "cannot create the data folder %s: %s", path,
                        strerror(errno));
     }
-    if (stat(path, &entry) != 0 || !S_ISDIR(entry.st_mode)) {
-        return dm_fail(error, DM_UNAVAILABLE, "the data folder %s is no folder", path);
+    *fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (*fd < 0) {
+        return no_folder(at, name, path, errno, error);
     }
-    if (access(path, R_OK | W_OK | X_OK) != 0) {
-        return dm_fail(error, DM_UNAVAILABLE, "the data folder %s cannot be written: %s", path,
+    if (fstat(*fd, &entry) != 0) {
+        return dm_fail(error, DM_UNAVAILABLE, "cannot look at %s: %s", path, strerror(errno));
+    }
+    enum dm_code code = check_owner(&entry, path, error);
+    if (code == DM_OK && faccessat(at, name, R_OK | W_OK | X_OK, AT_EACCESS) != 0) {
+        code = dm_fail(error, DM_UNAVAILABLE, "the data folder %s cannot be written: %s", path,
                        strerror(errno));
     }
-    return sync_parent(path, made, error);
+    return code != DM_OK ? code : sync_parent(*fd, path, made, error);
 }
+
+/* ---- files -------------------------------------------------------------------------------- */
+
+/* What lies in a folder of ours, before anything in it is opened. */
+static enum dm_code check_file(int at, const char *name, const char *path, struct dm_error *error)
+{
+    struct stat entry;
+    if (fstatat(at, name, &entry, AT_SYMLINK_NOFOLLOW) != 0) {
+        return errno == ENOENT ? DM_OK
+                               : dm_fail(error, DM_UNAVAILABLE, "cannot look at %s/%s: %s", path,
+                                         name, strerror(errno));
+    }
+    if (S_ISDIR(entry.st_mode)) {
+        return DM_OK; /* lost+found, say; nothing is written to a folder */
+    }
+    char *whole = join(path, name);
+    enum dm_code code = DM_OK;
+    if (!S_ISREG(entry.st_mode)) {
+        code = dm_fail(error, DM_UNAVAILABLE,
+                       "%s is no plain file but %s: nothing of this server's; remove it", whole,
+                       S_ISLNK(entry.st_mode) ? "a symbolic link" : "a pipe, socket or device");
+    } else if (entry.st_nlink != 1) {
+        code = dm_fail(error, DM_UNAVAILABLE,
+                       "%s has %lu names (hard links), and what is written to it changes all of "
+                       "them: copy it, and put the copy in its place",
+                       whole, (unsigned long)entry.st_nlink);
+    } else {
+        code = check_owner(&entry, whole, error);
+    }
+    if (code == DM_OK && (entry.st_mode & OTHERS) != 0 && fchmodat(at, name, 0600, 0) != 0) {
+        code = dm_fail(error, DM_UNAVAILABLE, "cannot chmod 0600 %s: %s", whole, strerror(errno));
+    }
+    free(whole);
+    return code;
+}
+
+static enum dm_code check_files(int folder, const char *path, struct dm_error *error)
+{
+    enum dm_code code = DM_OK;
+    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+    if (entries == NULL) {
+        code = dm_fail(error, DM_UNAVAILABLE, "cannot list %s: %s", path, strerror(errno));
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        return code;
+    }
+    const struct dirent *entry = NULL;
+    while (code == DM_OK &&
+           (entry = readdir(entries)) != NULL) { /* NOLINT(concurrency-mt-unsafe) */
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+            code = check_file(folder, entry->d_name, path, error);
+        }
+    }
+    (void)closedir(entries);
+    return code;
+}
+
+/* ---- the lock ----------------------------------------------------------------------------- */
 
 static enum dm_code held_by_other(int fd, const char *path, struct dm_error *error)
 {
@@ -69,22 +184,25 @@ static enum dm_code held_by_other(int fd, const char *path, struct dm_error *err
 
 /* The kernel drops the lock with the process, however that ends; the pid in the file is
  * only for people. */
-static enum dm_code take_lock(struct dm_folder *folder, const char *path, struct dm_error *error)
+static enum dm_code take_lock(struct dm_folder *folder, int data, const char *path,
+                              struct dm_error *error)
 {
-    char *name = join(path, "lock");
-    int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    enum dm_code code = DM_OK;
-    if (fd < 0) {
-        code = dm_fail(error, DM_UNAVAILABLE, "cannot open %s: %s", name, strerror(errno));
-    } else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        code = errno == EWOULDBLOCK
-                   ? held_by_other(fd, path, error)
-                   : dm_fail(error, DM_UNAVAILABLE, "cannot lock %s: %s", name, strerror(errno));
-    } else if (ftruncate(fd, 0) != 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0) {
-        code = dm_fail(error, DM_UNAVAILABLE, "cannot write %s: %s", name, strerror(errno));
+    enum dm_code code = check_file(data, "lock", path, error);
+    if (code != DM_OK) {
+        return code;
     }
-    free(name);
-    if (code != DM_OK && fd >= 0) {
+    int fd = openat(data, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return dm_fail(error, DM_UNAVAILABLE, "cannot open %s/lock: %s", path, strerror(errno));
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        code = errno == EWOULDBLOCK ? held_by_other(fd, path, error)
+                                    : dm_fail(error, DM_UNAVAILABLE, "cannot lock %s/lock: %s",
+                                              path, strerror(errno));
+    } else if (ftruncate(fd, 0) != 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0) {
+        code = dm_fail(error, DM_UNAVAILABLE, "cannot write %s/lock: %s", path, strerror(errno));
+    }
+    if (code != DM_OK) {
         (void)close(fd);
         fd = -1;
     }
@@ -92,21 +210,50 @@ static enum dm_code take_lock(struct dm_folder *folder, const char *path, struct
     return code;
 }
 
-enum dm_code dm_folder_open(struct dm_folder *folder, const char *path, struct dm_error *error)
+static enum dm_code open_inner(int data, const char *name, const char *path, struct dm_error *error)
 {
+    int fd = -1;
+    enum dm_code code = open_folder(data, name, path, &fd, error);
+    if (code == DM_OK) {
+        code = check_files(fd, path, error);
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return code;
+}
+
+/* A slash at the end would make the system follow a link all the same. */
+static char *without_slashes(const char *path)
+{
+    char *copy = join(path, "");
+    for (size_t size = strlen(copy); size > 1 && copy[size - 1] == '/'; size--) {
+        copy[size - 1] = '\0';
+    }
+    return copy;
+}
+
+enum dm_code dm_folder_open(struct dm_folder *folder, const char *given, struct dm_error *error)
+{
+    int data = -1;
+    char *path = without_slashes(given);
     folder->lock = -1;
     folder->journal = join(path, "journal");
     folder->view = join(path, "view");
-    enum dm_code code = make_folder(path, error);
+    enum dm_code code = open_folder(AT_FDCWD, path, path, &data, error);
     if (code == DM_OK) {
-        code = take_lock(folder, path, error);
+        code = take_lock(folder, data, path, error);
     }
     if (code == DM_OK) {
-        code = make_folder(folder->journal, error);
+        code = open_inner(data, "journal", folder->journal, error);
     }
     if (code == DM_OK) {
-        code = make_folder(folder->view, error);
+        code = open_inner(data, "view", folder->view, error);
     }
+    if (data >= 0) {
+        (void)close(data);
+    }
+    free(path);
     return code;
 }
 

@@ -1,5 +1,7 @@
 #include "server/metrics.h"
 
+#include "base/log.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -191,6 +193,8 @@ static void put_loop(struct dm_buf *out, const struct dm_loop *loop)
 
 static void put_process(struct dm_buf *out)
 {
+    counter(out, "log_lines_dropped_total", dm_log_dropped(),
+            "Log lines that could not be written, or not soon enough.");
     unsigned long pages = 0;
     struct rusage usage;
     FILE *statm = fopen("/proc/self/statm", "re");

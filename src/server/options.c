@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { TEXT, LIST, HOSTS, ORIGINS, DURATION, BYTES, COUNT, LEVEL, FORMAT };
+enum kind { TEXT, LIST, HOSTS, ORIGINS, DURATION, BYTES, COUNT, MODE, LEVEL, FORMAT };
 
 struct option {
     const char *name;     /* of the flag; the variable is derived from it */
@@ -30,6 +30,9 @@ static const struct option table[] = {
     {"listen", "ADDRESS", "127.0.0.1:7400",
      "HOST:PORT, [IPV6]:PORT or unix:PATH; may be given again (the variable: commas)", LIST,
      OPTION(listen), 0, 0},
+    {"unix-mode", "MODE", "0600",
+     "mode of unix sockets' files, in octal; 0660 lets the group in, too", MODE, OPTION(unix_mode),
+     0600, 0777},
     {"horizon", "DURATION", "1h", "how far ahead sleeping contacts are kept in memory", DURATION,
      OPTION(horizon_ms), 1000, 366 * DAY_MS},
     {"retention-bytes", "SIZE", "8GiB", "journal kept for Watch and GetHistory, by size", BYTES,
@@ -52,6 +55,12 @@ static const struct option table[] = {
     {"connections-max", "COUNT", "20000", "connections at once; past it new ones are closed", COUNT,
      OPTION(connections_max), 1, 1000000},
     {"log-level", "LEVEL", "info", "debug, info, warn or error", LEVEL, OPTION(log_level), 0, 0},
+    {"log-level-file", "FILE", NULL,
+     "holds a level that counts instead, while it is there; read at start and at SIGHUP", TEXT,
+     OPTION(log_level_file), 0, 0},
+    {"log-file", "FILE", NULL,
+     "lines are appended to it instead of stderr; opened anew at SIGHUP, after a rename", TEXT,
+     OPTION(log_file), 0, 0},
     {"log-format", "FORMAT", "logfmt", "logfmt or json", FORMAT, OPTION(log_format), 0, 0},
     {"drain-timeout", "DURATION", "10s", "how long a shutdown waits for open calls", DURATION,
      OPTION(drain_timeout_ms), 0, DAY_MS},
@@ -132,6 +141,17 @@ static bool parse_count(const char *text, int64_t *count)
     return take_amount(&text, units, count) && *text == '\0';
 }
 
+/* Octal, and the owner can always use it. */
+static bool parse_mode(const char *text, int64_t *mode)
+{
+    char *end;
+    if (*text == '\0' || strspn(text, "01234567") != strlen(text) || strlen(text) > 4) {
+        return false;
+    }
+    *mode = strtol(text, &end, 8);
+    return (*mode & 0600) == 0600;
+}
+
 static bool parse_word(const char *text, const char *const *words, int *index)
 {
     for (int i = 0; words[i] != NULL; i++) {
@@ -179,6 +199,7 @@ static bool set_number(const struct option *option, void *field, const char *tex
     int64_t number;
     bool ok = option->kind == DURATION ? dm_parse_duration(text, &number)
               : option->kind == BYTES  ? dm_parse_bytes(text, &number)
+              : option->kind == MODE   ? parse_mode(text, &number)
                                        : parse_count(text, &number);
     if (!ok || number < option->min || number > option->max) {
         return false;
@@ -191,7 +212,6 @@ static bool set_number(const struct option *option, void *field, const char *tex
 static bool set_value(struct dm_options *options, const struct option *option, const char *text,
                       bool commas)
 {
-    static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
     static const char *const formats[] = {"logfmt", "json", NULL};
     void *field = (char *)options + option->offset;
     int index;
@@ -205,11 +225,7 @@ static bool set_value(struct dm_options *options, const struct option *option, c
     case ORIGINS:
         return commas ? add_values(field, text) : add_value(field, text, strlen(text));
     case LEVEL:
-        if (!parse_word(text, levels, &index)) {
-            return false;
-        }
-        *(enum dm_log_level *)field = (enum dm_log_level)index;
-        return true;
+        return dm_log_level_parse(text, field);
     case FORMAT:
         if (!parse_word(text, formats, &index)) {
             return false;
@@ -232,6 +248,7 @@ static const char *wanted(const struct option *option)
         [DURATION] = "a duration in range, like 500ms, 10s, 1h30m or 30d",
         [BYTES] = "a size in range, like 64MiB or 8GiB",
         [COUNT] = "a whole number in range",
+        [MODE] = "an octal mode that lets the owner read and write, 0600 to 0777",
         [LEVEL] = "debug, info, warn or error",
         [FORMAT] = "logfmt or json",
     };
@@ -367,8 +384,11 @@ static void finish_list(struct dm_option_list *list)
 
 void dm_options_finish(struct dm_options *options)
 {
-    free(options->data);
-    options->data = NULL;
+    char **texts[] = {&options->data, &options->log_file, &options->log_level_file};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        free(*texts[i]);
+        *texts[i] = NULL;
+    }
     finish_list(&options->listen);
     finish_list(&options->hosts);
     finish_list(&options->cors_origins);

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Where all parts meet: each is opened on the one before it and closed in the reverse
@@ -90,17 +91,26 @@ static const char *const *names(const struct dm_option_list *list)
     return list->count == 0 ? NULL : (const char *const *)list->values;
 }
 
+/* What can be read again without a restart. */
+static void read_again(void)
+{
+    dm_log(DM_LOG_INFO, "hangup, reading the log's level and file again");
+    dm_log_reread();
+}
+
 static enum dm_code open_loop(struct server *server, struct dm_error *error)
 {
     const struct dm_options *options = server->options;
     const struct dm_loop_options loop_options = {
         .clock = server->clock,
         .drain_timeout_ms = options->drain_timeout_ms,
+        .unix_mode = (uint32_t)options->unix_mode,
         .connections_max = (uint32_t)options->connections_max,
         .hosts = names(&options->hosts),
         .cors_origins = names(&options->cors_origins),
         .http = answer_http,
         .http_context = server,
+        .hangup = read_again,
     };
     return dm_loop_create(&server->loop, &loop_options, error);
 }
@@ -212,12 +222,22 @@ static void close_all(struct server *server)
     dm_folder_close(&server->folder);
 }
 
-int dm_server_run(const struct dm_options *options)
+/* What is only an error of one write must not end them all: a client that is gone, a limit
+ * on the size of files, a terminal that others write to. A hangup means something once the
+ * loop runs, and nothing before. */
+static void prepare_process(void)
+{
+    static const int numbers[] = {SIGPIPE, SIGXFSZ, SIGTTOU, SIGHUP};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        (void)signal(numbers[i], SIG_IGN);
+    }
+    (void)umask(077);
+}
+
+static int serve(const struct dm_options *options)
 {
     struct server server = {.options = options, .clock = dm_clock_system(), .folder = {.lock = -1}};
     struct dm_error error = {0};
-    dm_log_configure(options->log_level, options->log_format);
-    (void)signal(SIGPIPE, SIG_IGN); /* a client that is gone is an error of its write */
     uint64_t start_ns = dm_clock_monotonic_ns(&server.clock);
     server.step_ns = start_ns;
     dm_log(DM_LOG_INFO, "starting", DM_LOG_TEXT("version", DM_VERSION),
@@ -233,9 +253,25 @@ int dm_server_run(const struct dm_options *options)
     if (dm_loop_run(server.loop, &error) != DM_OK) {
         /* The disk lies below every promise that is still open: end, and recover at start. */
         dm_log(DM_LOG_ERROR, "the engine failed", DM_LOG_TEXT("reason", error.message));
+        dm_log_flush();
         _exit(EXIT_FAILURE);
     }
     close_all(&server);
     dm_log(DM_LOG_INFO, "stopped");
     return EXIT_SUCCESS;
+}
+
+int dm_server_run(const struct dm_options *options)
+{
+    const struct dm_log_files files = {options->log_file, options->log_level_file};
+    struct dm_error error = {0};
+    prepare_process();
+    dm_log_configure(options->log_level, options->log_format);
+    if (dm_log_start(&files, &error) != DM_OK) {
+        dm_log(DM_LOG_ERROR, "cannot start", DM_LOG_TEXT("reason", error.message));
+        return EXIT_FAILURE;
+    }
+    int status = serve(options);
+    dm_log_stop();
+    return status;
 }

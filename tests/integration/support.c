@@ -52,24 +52,38 @@ static uint16_t logged_port(const struct server *server)
     return (uint16_t)strtoul(at + strlen(before), NULL, 10);
 }
 
-static _Noreturn void become(const char *output, const char *const *arguments)
+static _Noreturn void become(const char *output, const char *const *arguments,
+                             void (*prepare)(void *context), void *context)
 {
     char *argv[ARGUMENTS_MAX]; /* execv takes no const, and changes nothing */
     memcpy(argv, arguments, sizeof argv);
     int fd = open(output, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     (void)dup2(fd, STDOUT_FILENO);
     (void)dup2(fd, STDERR_FILENO);
+    if (prepare != NULL) {
+        prepare(context);
+    }
     (void)execv(DORMOUSED, argv);
     _exit(127);
 }
 
 int server_start(struct server *server, const char *const *arguments)
 {
-    return server_start_limited(server, arguments, NULL);
+    return server_start_prepared(server, arguments, NULL, NULL);
 }
 
-int server_start_limited(struct server *server, const char *const *arguments,
-                         const struct rlimit *files)
+static void limit_files(void *context)
+{
+    (void)setrlimit(RLIMIT_NOFILE, context);
+}
+
+int server_start_limited(struct server *server, const char *const *arguments, struct rlimit *files)
+{
+    return server_start_prepared(server, arguments, limit_files, files);
+}
+
+void server_spawn(struct server *server, const char *const *arguments,
+                  void (*prepare)(void *context), void *context)
 {
     char data[160];
     const char *argv[ARGUMENTS_MAX] = {DORMOUSED, "--data", data, "--listen", "127.0.0.1:0"};
@@ -82,12 +96,15 @@ int server_start_limited(struct server *server, const char *const *arguments,
     (void)snprintf(server->log, sizeof server->log, "%s/log%d", server->folder, ++server->starts);
     server->pid = fork();
     if (server->pid == 0) {
-        if (files != NULL) {
-            (void)setrlimit(RLIMIT_NOFILE, files);
-        }
-        become(server->log, argv);
+        become(server->log, argv, prepare, context);
     }
     DM_ASSERT(server->pid > 0);
+}
+
+int server_start_prepared(struct server *server, const char *const *arguments,
+                          void (*prepare)(void *context), void *context)
+{
+    server_spawn(server, arguments, prepare, context);
     for (uint64_t end = peer_now_ms() + PEER_DEADLINE_MS;;) {
         int status;
         server->port = logged_port(server);
@@ -157,7 +174,7 @@ int server_run(const char *const *arguments, char *output, size_t size)
     (void)snprintf(server.log, sizeof server.log, "%s/output", server.folder);
     server.pid = fork();
     if (server.pid == 0) {
-        become(server.log, argv);
+        become(server.log, argv, NULL, NULL);
     }
     DM_ASSERT(server.pid > 0);
     int status = server_wait(&server);

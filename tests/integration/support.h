@@ -20,9 +20,14 @@ void server_folder(struct server *server);
 /* Starts it on a free port with the folder's data, and more arguments (NULL-terminated, or
  * NULL). Returns when it serves, or has ended: then pid is 0 and the status is returned. */
 int server_start(struct server *server, const char *const *arguments);
-/* The same, with a limit of descriptors (NULL: as it is). */
-int server_start_limited(struct server *server, const char *const *arguments,
-                         const struct rlimit *files);
+/* The same, with a limit of descriptors. */
+int server_start_limited(struct server *server, const char *const *arguments, struct rlimit *files);
+/* The same; the new process calls `prepare` just before it becomes the server. */
+int server_start_prepared(struct server *server, const char *const *arguments,
+                          void (*prepare)(void *context), void *context);
+/* The same, but returns at once. */
+void server_spawn(struct server *server, const char *const *arguments,
+                  void (*prepare)(void *context), void *context);
 /* Waits for its end: the exit status, or 128 + the signal. */
 int server_wait(struct server *server);
 /* SIGTERM, and server_wait. */
