@@ -1,10 +1,15 @@
+#include "base/log.h"
+
 #include "base/log_writer.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* A text is cut where ROOM is left for its last character (a \u escape, or the rest
  * of a UTF-8 sequence) and the closing quote: a cut line still parses. */
@@ -23,21 +28,16 @@ struct line {
     size_t size;
 };
 
+static void set_level(enum dm_log_level min)
+{
+    atomic_store_explicit(&level_min, (int)min, memory_order_relaxed);
+}
+
 void dm_log_configure(enum dm_log_level min, enum dm_log_format format)
 {
     level_configured = min;
     line_format = format;
-    dm_log_set_level(min);
-}
-
-enum dm_log_level dm_log_configured_level(void)
-{
-    return level_configured;
-}
-
-void dm_log_set_level(enum dm_log_level min)
-{
-    atomic_store_explicit(&level_min, (int)min, memory_order_relaxed);
+    set_level(min);
 }
 
 int dm_log_enabled(enum dm_log_level level)
@@ -202,5 +202,106 @@ void dm_log_write(enum dm_log_level level, const char *event, const struct dm_lo
         line.text[line.size++] = '}';
     }
     line.text[line.size++] = '\n';
-    dm_log_put(line.text, line.size, level == DM_LOG_ERROR);
+    dm_log_writer_put(line.text, line.size, level == DM_LOG_ERROR);
+}
+
+/* ---- the thread that writes ---------------------------------------------------------------- */
+
+enum { WORD_SIZE_MAX = 32 };
+static const char *level_file;
+
+/* A file that is not there leaves the level as configured. */
+static enum dm_code read_level(const char *path, struct dm_error *error)
+{
+    char word[WORD_SIZE_MAX] = "";
+    enum dm_log_level level;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0 && errno == ENOENT) {
+        set_level(level_configured);
+        return DM_OK;
+    }
+    ssize_t size = fd < 0 ? -1 : read(fd, word, sizeof word - 1);
+    int why = errno;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    if (size < 0) {
+        return dm_fail(error, DM_UNAVAILABLE, "cannot read the log's level from %s: %s", path,
+                       strerror(why));
+    }
+    word[size] = '\0';
+    word[strcspn(word, " \t\r\n")] = '\0';
+    if (!dm_log_level_parse(word, &level)) {
+        return dm_fail(error, DM_INVALID_ARGUMENT,
+                       "%s holds no level of the log: one word is wanted, debug, info, warn or "
+                       "error",
+                       path);
+    }
+    set_level(level);
+    return DM_OK;
+}
+
+static void on_hangup(void)
+{
+    struct dm_error error;
+    if (level_file != NULL && read_level(level_file, &error) != DM_OK) {
+        dm_log(DM_LOG_ERROR, "log level kept", DM_LOG_TEXT("reason", error.message));
+    }
+}
+
+static void on_opened(const char *file)
+{
+    dm_log(DM_LOG_INFO, "log file opened", DM_LOG_TEXT("file", file));
+}
+
+static void on_kept(const char *file, const char *why)
+{
+    dm_log(DM_LOG_ERROR, "log file kept", DM_LOG_TEXT("file", file), DM_LOG_TEXT("reason", why));
+}
+
+static void on_dropped(uint64_t count, uint64_t total)
+{
+    dm_log(DM_LOG_ERROR, "log lines dropped", DM_LOG_NUMBER("count", count),
+           DM_LOG_NUMBER("total", total));
+}
+
+enum dm_code dm_log_start(const struct dm_log_files *files, struct dm_error *error)
+{
+    const struct dm_log_writer_options options = {
+        .file = files->file,
+        .told = {.hangup = on_hangup, .opened = on_opened, .kept = on_kept, .dropped = on_dropped},
+    };
+    level_file = files->level_file;
+    enum dm_code code = level_file == NULL ? DM_OK : read_level(level_file, error);
+    return code != DM_OK ? code : dm_log_writer_start(&options, error);
+}
+
+void dm_log_reread(void)
+{
+    dm_log_writer_reread();
+}
+
+void dm_log_flush(void)
+{
+    dm_log_writer_flush();
+}
+
+void dm_log_stop(void)
+{
+    dm_log_writer_stop();
+}
+
+uint64_t dm_log_dropped(void)
+{
+    return dm_log_writer_dropped();
+}
+
+void dm_log_last_words(const char *text)
+{
+    if (!dm_log_writer_running()) {
+        (void)dprintf(STDERR_FILENO, "dormouse: %s\n", text);
+        return;
+    }
+    dm_log(DM_LOG_ERROR, "aborting", DM_LOG_TEXT("reason", text));
+    dm_log_writer_flush();
 }

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,7 +20,7 @@
  * How it fails: what cannot be queued or written is counted, and as soon as there is half of
  * the room again, a line tells how many were lost. */
 
-enum { LINE_SIZE_MAX = 2048, WORD_SIZE_MAX = 32, RESERVED = DM_LOG_QUEUE_SIZE / 8 };
+enum { LINE_SIZE_MAX = 2048, RESERVED = DM_LOG_QUEUE_SIZE / 8 };
 
 static struct {
     pthread_mutex_t mutex;
@@ -29,7 +28,7 @@ static struct {
     pthread_t thread;
     bool running, ending, ended, reread;
     int fd;
-    struct dm_log_files files;
+    struct dm_log_writer_options options;
     uint8_t ring[DM_LOG_QUEUE_SIZE];
     size_t head, used;
     uint64_t queued, done; /* lines */
@@ -77,7 +76,7 @@ static bool write_line(int fd, const char *line, size_t size)
     return true;
 }
 
-void dm_log_put(const char *line, size_t size, bool important)
+void dm_log_writer_put(const char *line, size_t size, bool important)
 {
     uint16_t head = (uint16_t)size;
     (void)pthread_mutex_lock(&writer.mutex);
@@ -98,7 +97,7 @@ void dm_log_put(const char *line, size_t size, bool important)
     (void)pthread_mutex_unlock(&writer.mutex);
 }
 
-uint64_t dm_log_dropped(void)
+uint64_t dm_log_writer_dropped(void)
 {
     (void)pthread_mutex_lock(&writer.mutex);
     uint64_t dropped = writer.dropped;
@@ -122,55 +121,16 @@ static int open_file(const char *path)
     return fd;
 }
 
-static enum dm_code read_level(const char *path, struct dm_error *error)
+static void reopen(void)
 {
-    char word[WORD_SIZE_MAX] = "";
-    enum dm_log_level level;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0 && errno == ENOENT) {
-        dm_log_set_level(dm_log_configured_level());
-        return DM_OK;
-    }
-    ssize_t size = fd < 0 ? -1 : read(fd, word, sizeof word - 1);
-    int why = errno;
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    if (size < 0) {
-        return dm_fail(error, DM_UNAVAILABLE, "cannot read the log's level from %s: %s", path,
-                       strerror(why));
-    }
-    word[size] = '\0';
-    word[strcspn(word, " \t\r\n")] = '\0';
-    if (!dm_log_level_parse(word, &level)) {
-        return dm_fail(error, DM_INVALID_ARGUMENT,
-                       "%s holds no level of the log: one word is wanted, debug, info, warn or "
-                       "error",
-                       path);
-    }
-    dm_log_set_level(level);
-    return DM_OK;
-}
-
-static void reread(void)
-{
-    const struct dm_log_files *files = &writer.files;
-    struct dm_error error;
-    if (files->level_file != NULL && read_level(files->level_file, &error) != DM_OK) {
-        dm_log(DM_LOG_ERROR, "log level kept", DM_LOG_TEXT("reason", error.message));
-    }
-    if (files->file == NULL) {
-        return;
-    }
-    int fd = open_file(files->file);
+    int fd = open_file(writer.options.file);
     if (fd < 0) {
-        dm_log(DM_LOG_ERROR, "log file kept", DM_LOG_TEXT("file", files->file),
-               DM_LOG_TEXT("reason", strerror(errno)));
+        writer.options.told.kept(writer.options.file, strerror(errno));
         return;
     }
     (void)close(writer.fd);
     writer.fd = fd;
-    dm_log(DM_LOG_INFO, "log file opened", DM_LOG_TEXT("file", files->file));
+    writer.options.told.opened(writer.options.file);
 }
 
 /* ---- the thread --------------------------------------------------------------------------- */
@@ -197,8 +157,7 @@ static void tell_of_dropped(void)
     uint64_t count = total - writer.told;
     writer.told = total;
     (void)pthread_mutex_unlock(&writer.mutex);
-    dm_log(DM_LOG_ERROR, "log lines dropped", DM_LOG_NUMBER("count", count),
-           DM_LOG_NUMBER("total", total));
+    writer.options.told.dropped(count, total);
     (void)pthread_mutex_lock(&writer.mutex);
 }
 
@@ -209,7 +168,10 @@ static void *run(void *context)
         if (writer.reread) {
             writer.reread = false;
             (void)pthread_mutex_unlock(&writer.mutex);
-            reread();
+            writer.options.told.hangup();
+            if (writer.options.file != NULL) {
+                reopen();
+            }
             (void)pthread_mutex_lock(&writer.mutex);
         } else if (writer.used == 0) {
             (void)pthread_cond_wait(&writer.more, &writer.mutex);
@@ -224,15 +186,12 @@ static void *run(void *context)
     return context;
 }
 
-enum dm_code dm_log_start(const struct dm_log_files *files, struct dm_error *error)
+enum dm_code dm_log_writer_start(const struct dm_log_writer_options *options,
+                                 struct dm_error *error)
 {
-    enum dm_code code = files->level_file == NULL ? DM_OK : read_level(files->level_file, error);
-    if (code != DM_OK) {
-        return code;
-    }
-    int fd = files->file == NULL ? STDERR_FILENO : open_file(files->file);
+    int fd = options->file == NULL ? STDERR_FILENO : open_file(options->file);
     if (fd < 0) {
-        return dm_fail(error, DM_UNAVAILABLE, "cannot open the log file %s: %s", files->file,
+        return dm_fail(error, DM_UNAVAILABLE, "cannot open the log file %s: %s", options->file,
                        errno == ENXIO ? "nobody reads this pipe" : strerror(errno));
     }
     pthread_condattr_t monotonic;
@@ -241,7 +200,7 @@ enum dm_code dm_log_start(const struct dm_log_files *files, struct dm_error *err
     (void)pthread_cond_init(&writer.more, NULL);
     (void)pthread_cond_init(&writer.written, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
-    writer.files = *files;
+    writer.options = *options;
     writer.fd = fd;
     writer.head = writer.used = 0;
     writer.queued = writer.done = 0;
@@ -251,7 +210,7 @@ enum dm_code dm_log_start(const struct dm_log_files *files, struct dm_error *err
                           : dm_fail(error, DM_UNAVAILABLE, "no thread to be had for the log");
 }
 
-void dm_log_reread(void)
+void dm_log_writer_reread(void)
 {
     (void)pthread_mutex_lock(&writer.mutex);
     writer.reread = true;
@@ -286,7 +245,7 @@ static bool has_ended(uint64_t line)
     return writer.ended;
 }
 
-void dm_log_flush(void)
+void dm_log_writer_flush(void)
 {
     (void)pthread_mutex_lock(&writer.mutex);
     if (writer.running && !pthread_equal(pthread_self(), writer.thread)) {
@@ -295,7 +254,7 @@ void dm_log_flush(void)
     (void)pthread_mutex_unlock(&writer.mutex);
 }
 
-void dm_log_stop(void)
+void dm_log_writer_stop(void)
 {
     (void)pthread_mutex_lock(&writer.mutex);
     if (!writer.running) {
@@ -318,15 +277,10 @@ void dm_log_stop(void)
     }
 }
 
-void dm_log_last_words(const char *text)
+bool dm_log_writer_running(void)
 {
     (void)pthread_mutex_lock(&writer.mutex);
     bool running = writer.running;
     (void)pthread_mutex_unlock(&writer.mutex);
-    if (!running) {
-        (void)dprintf(STDERR_FILENO, "dormouse: %s\n", text);
-        return;
-    }
-    dm_log(DM_LOG_ERROR, "aborting", DM_LOG_TEXT("reason", text));
-    dm_log_flush();
+    return running;
 }
