@@ -1,414 +1,212 @@
 #include "cli/import.h"
 
 #include "base/assert.h"
-#include "base/hash.h"
-#include "cli/progress.h"
-#include "cli/source.h"
+#include "cli/importing.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-/* import: every row is a SetStatus with a request id made from its line, so that the same file
- * may be imported again after whatever happened and no row is done twice. Many calls are under
- * way at once; two rows of one contact never are, so that they are done in the file's order.
- *
- * What can fail. A row that is wrong, or that the server refuses, is told, and the import goes
- * on. A server that is busy or away gets the rows it did not answer again, after a pause and
- * before all others; after PATIENCE_MS without one answer the import ends. */
+/* import: the rows of a file become the status of their contacts, and nothing that came after it
+ * is overwritten. What may be is said by cli/verdict.h, what is remembered beside the file by
+ * cli/checkpoint.h, and how a row is done by import_rows.c. */
 
 enum {
     IN_FLIGHT_DEFAULT = 512,
     IN_FLIGHT_MAX = 4000, /* the client takes 4,096 calls */
-    BUSY_SLOTS = 65536,   /* a power of 2, so large that few contacts share one */
-    PAUSE_MS_MIN = 50,
-    PAUSE_MS_MAX = 2000,
-    PATIENCE_MS = 60000,
-    EXHAUSTED_TRIES_MAX = 12, /* then it is no passing overload but a limit */
-    REFUSED_SHOWN_MAX = 20,
 };
 
-struct importing;
-
-/* One row from reading it until its answer. */
-struct slot {
-    struct importing *importing;
-    struct slot *next; /* in `idle` or `again` */
-    struct dm_row row;
-    struct dormouse_set_status request;
-    char request_id[DM_REQUEST_ID_SIZE + 1];
-    uint32_t busy; /* index in importing->busy */
-    uint32_t tries;
-};
-
-struct importing {
-    struct dm_cli *cli;
-    struct dm_source source;
-    struct dm_row_defaults defaults;
-    bool dry_run;
-    FILE *refused_file; /* or NULL */
-
-    struct slot *slots, *idle, *again;
-    struct slot *held; /* read, but its contact is busy */
-    uint32_t in_flight;
-    uint16_t *busy; /* calls under way, by the contact's hash */
-    bool at_end, failed;
-
-    uint64_t rows, accepted, refused;
-    int64_t heard_ms; /* the last answer, monotonic */
-    int64_t pause_ms;
-    int last_code; /* of the last answer that makes us pause */
-    uint64_t file_size;
-    struct dm_progress progress;
-};
-
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int number)
-{
-    (void)number;
-    interrupted = 1;
-}
-
-/* ---- what is told ------------------------------------------------------------------- */
-
-static void refuse(struct importing *importing, const struct dm_row *row, int code,
-                   struct dormouse_text why)
+static int fail(const char *what, const char *why)
 {
     struct dm_out line = {.colour = false};
-    importing->refused++;
-    if (importing->refused <= REFUSED_SHOWN_MAX) {
-        dm_progress_clear(&importing->progress);
-        dm_out_format(&line, "line %" PRIu64 ": %s: ", row->line, dormouse_code_name(code));
-        (void)dm_out_safe(&line, why);
-        dm_out_str(&line, "\n");
-        if (importing->refused == REFUSED_SHOWN_MAX) {
-            dm_out_str(&line, "(more are not shown; --refused FILE has them all)\n");
-        }
-        (void)dm_out_flush(&line, stderr);
-    }
-    if (importing->refused_file != NULL) {
-        dm_out_format(&line, "%" PRIu64 ",%s,", row->line, dormouse_code_name(code));
-        dm_out_csv(&line, why);
-        dm_out_str(&line, ",");
-        dm_out_csv(&line, row->fields[DM_ACCOUNT_ID]);
-        dm_out_str(&line, ",");
-        dm_out_csv(&line, row->fields[DM_CONTACT_ID]);
-        dm_out_str(&line, "\n");
-        (void)dm_out_flush(&line, importing->refused_file);
-    }
+    dm_out_str(&line, "dormouse: ");
+    (void)dm_out_safe(&line, dormouse_text(what));
+    dm_out_str(&line, ": ");
+    (void)dm_out_safe(&line, dormouse_text(why));
+    dm_out_str(&line, "\n");
+    (void)dm_out_flush(&line, stderr);
     dm_out_finish(&line);
+    return DM_EXIT_REFUSED;
 }
 
-static void show_progress(struct importing *importing)
+/* ---- the end ------------------------------------------------------------------------ */
+
+static const char *how_to_go_on(const struct dm_importing *importing)
 {
-    int64_t now_ms = dm_cli_monotonic_ms();
-    if (!dm_progress_due(&importing->progress, now_ms)) {
-        return;
+    if (importing->dry_run) {
+        return "";
     }
-    struct dm_out words = {.colour = false};
-    dm_out_count(&words, importing->rows);
-    dm_out_str(&words, " rows  ");
-    dm_out_count(&words, dm_progress_rate(&importing->progress, now_ms, importing->rows));
-    dm_out_str(&words, "/s");
-    if (importing->refused > 0) {
-        dm_out_str(&words, "  refused ");
-        dm_out_count(&words, importing->refused);
+    return importing->checkpoint.fd >= 0
+               ? "; the same command again goes on where it stopped"
+               : "; the same input again goes on, and leaves alone what is as it wants it already";
+}
+
+static int conclude(struct dm_importing *importing, int code)
+{
+    dm_import_summary(importing);
+    if (importing->checkpoint.unwritten) {
+        (void)fprintf(stderr,
+                      "dormouse: the checkpoint could not be written to its end: %s; a repeated "
+                      "import looks at the last rows again\n",
+                      importing->checkpoint.why);
     }
-    if (importing->again != NULL) {
-        dm_out_format(&words, "  waiting: %s", dormouse_code_name(importing->last_code));
-    }
-    double fraction = importing->file_size == 0
-                          ? -1.0
-                          : (double)importing->source.consumed / (double)importing->file_size;
-    struct dm_slice text = dm_buf_slice(&words.buf);
-    dm_progress_show(&importing->progress, now_ms, fraction,
-                     (struct dormouse_text){text.data, text.size});
-    dm_out_finish(&words);
-}
-
-/* ---- calls ------------------------------------------------------------------------ */
-
-static void pump(struct importing *importing, bool wait);
-
-static void push(struct slot **list, struct slot *slot)
-{
-    slot->next = *list;
-    *list = slot;
-}
-
-static struct slot *pop(struct slot **list)
-{
-    struct slot *slot = *list;
-    *list = slot->next;
-    return slot;
-}
-
-static bool passes(const struct slot *slot, int code)
-{
-    return code == DORMOUSE_UNAVAILABLE || code == DORMOUSE_DEADLINE_EXCEEDED ||
-           (code == DORMOUSE_RESOURCE_EXHAUSTED && slot->tries < EXHAUSTED_TRIES_MAX);
-}
-
-/* Its call is over. */
-static void settle(struct slot *slot, int code, struct dormouse_text why)
-{
-    struct importing *importing = slot->importing;
-    if (code == DORMOUSE_OK) {
-        importing->accepted++;
-    } else if (passes(slot, code)) {
-        importing->last_code = code;
-        push(&importing->again, slot);
-        return;
-    } else {
-        refuse(importing, &slot->row, code, why);
-    }
-    importing->heard_ms = dm_cli_monotonic_ms();
-    importing->pause_ms = PAUSE_MS_MIN;
-    push(&importing->idle, slot);
-}
-
-static void on_done(void *context, const struct dormouse_result *result,
-                    const struct dormouse_set_status_answer *answer)
-{
-    (void)answer;
-    struct slot *slot = context;
-    struct importing *importing = slot->importing;
-    importing->in_flight--;
-    importing->busy[slot->busy]--;
-    settle(slot, result->code, result->message);
-    pump(importing, false);
-}
-
-static void start(struct slot *slot)
-{
-    struct importing *importing = slot->importing;
-    slot->tries++;
-    int code = dormouse_set_status(importing->cli->client, &slot->request,
-                                   importing->cli->timeout_ms, on_done, slot);
-    if (code != DORMOUSE_OK) {
-        settle(slot, code, dormouse_text("the call cannot be made"));
-        return;
-    }
-    importing->in_flight++;
-    importing->busy[slot->busy]++;
-}
-
-static uint32_t busy_index(const struct dormouse_set_status *request)
-{
-    uint64_t hash = dm_hash(request->account_id.data, request->account_id.size, 0);
-    hash = dm_hash(request->contact_id.data, request->contact_id.size, hash);
-    return (uint32_t)(hash & (BUSY_SLOTS - 1));
-}
-
-/* ---- rows ------------------------------------------------------------------------- */
-
-static void accept_row(struct importing *importing, struct slot *slot)
-{
-    const char *why = dm_row_request(&slot->row, &importing->defaults, dm_cli_now_ms(),
-                                     &slot->request, slot->request_id);
-    importing->rows++;
-    slot->tries = 0;
-    if (why != NULL) {
-        refuse(importing, &slot->row, DORMOUSE_INVALID_ARGUMENT, dormouse_text(why));
-        push(&importing->idle, slot);
-    } else if (importing->dry_run) {
-        importing->accepted++;
-        push(&importing->idle, slot);
-    } else {
-        slot->busy = busy_index(&slot->request);
-        importing->held = slot;
-    }
-}
-
-/* Reads one row: into `held`, or straight to its end. false: there is none now. */
-static bool read_row(struct importing *importing, bool wait)
-{
-    struct slot *slot = pop(&importing->idle);
-    enum dm_source_result result = dm_source_next(&importing->source, &slot->row, wait);
-    switch (result) {
-    case DM_SOURCE_ROW:
-        accept_row(importing, slot);
-        return true;
-    case DM_SOURCE_BAD:
-        importing->rows++;
-        memset(slot->row.fields, 0, sizeof slot->row.fields);
-        refuse(importing, &slot->row, DORMOUSE_INVALID_ARGUMENT,
-               dormouse_text(importing->source.why));
-        break;
-    case DM_SOURCE_FAILED:
-        importing->failed = importing->at_end = true;
-        break;
-    case DM_SOURCE_END:
-        importing->at_end = true;
-        break;
-    case DM_SOURCE_WAIT:
-        break;
-    }
-    push(&importing->idle, slot);
-    return result == DM_SOURCE_BAD;
-}
-
-/* Begins calls while there are rows and room. */
-static void pump(struct importing *importing, bool wait)
-{
-    while (!interrupted && importing->again == NULL) {
-        if (importing->held == NULL) {
-            if (importing->at_end || importing->idle == NULL ||
-                !read_row(importing, wait && importing->in_flight == 0)) {
-                break;
-            }
-        }
-        if (importing->held != NULL) {
-            if (importing->busy[importing->held->busy] > 0) {
-                break;
-            }
-            struct slot *slot = importing->held;
-            importing->held = NULL;
-            if (importing->in_flight == 0) {
-                importing->heard_ms = dm_cli_monotonic_ms(); /* waiting for input is no silence */
-            }
-            start(slot);
-        }
-        if ((importing->rows & 1023) == 0) {
-            show_progress(importing);
-        }
-    }
-}
-
-static void repeat(struct importing *importing)
-{
-    struct slot *list = importing->again;
-    struct timespec pause = {.tv_sec = importing->pause_ms / 1000,
-                             .tv_nsec = importing->pause_ms % 1000 * 1000000};
-    show_progress(importing);
-    (void)nanosleep(&pause, NULL);
-    importing->pause_ms =
-        importing->pause_ms * 2 < PAUSE_MS_MAX ? importing->pause_ms * 2 : PAUSE_MS_MAX;
-    importing->again = NULL;
-    while (list != NULL) {
-        start(pop(&list));
-    }
-}
-
-/* Returns the exit code of its end. */
-static int run_rows(struct importing *importing)
-{
-    importing->pause_ms = PAUSE_MS_MIN;
-    while (!interrupted && !(importing->at_end && importing->held == NULL &&
-                             importing->again == NULL && importing->in_flight == 0)) {
-        if (dm_cli_monotonic_ms() - importing->heard_ms > PATIENCE_MS && importing->again != NULL) {
-            return DM_EXIT_UNREACHABLE;
-        }
-        if (importing->again != NULL) {
-            repeat(importing);
-        } else {
-            pump(importing, true);
-        }
-        if (importing->in_flight > 0) {
-            dormouse_client_run(importing->cli->client);
-        }
-    }
-    if (importing->in_flight > 0) {
-        dormouse_client_run(importing->cli->client);
-    }
-    return interrupted ? DM_EXIT_INTERRUPTED : DM_EXIT_OK;
-}
-
-/* ---- the command -------------------------------------------------------------------- */
-
-static void summary_json(struct dm_cli *cli, const struct importing *importing, int64_t spent_ms)
-{
-    dm_out_format(&cli->out,
-                  "{\"rows\":\"%" PRIu64 "\",\"accepted\":\"%" PRIu64 "\",\"refused\":\"%" PRIu64
-                  "\",\"seconds\":%" PRId64 ".%03" PRId64 "}",
-                  importing->rows, importing->accepted, importing->refused, spent_ms / 1000,
-                  spent_ms % 1000);
-    dm_cli_line(cli);
-}
-
-static void summary(struct dm_cli *cli, struct importing *importing)
-{
-    int64_t now_ms = dm_cli_monotonic_ms();
-    dm_progress_clear(&importing->progress);
-    if (cli->json) {
-        summary_json(cli, importing, now_ms - importing->progress.started_ms);
-        return;
-    }
-    struct dm_out line = {.colour = false};
-    dm_out_str(&line, importing->dry_run ? "looked at " : "imported ");
-    dm_out_count(&line, importing->accepted);
-    dm_out_str(&line, " of ");
-    dm_out_count(&line, importing->rows);
-    dm_out_str(&line, " rows");
-    if (importing->refused > 0) {
-        dm_out_str(&line, ", refused ");
-        dm_out_count(&line, importing->refused);
-    }
-    int64_t spent_ms = now_ms - importing->progress.started_ms;
-    dm_out_format(&line, ", in %" PRId64 ".%" PRId64 " s (", spent_ms / 1000, spent_ms / 100 % 10);
-    dm_out_count(&line, dm_progress_rate(&importing->progress, now_ms, importing->rows));
-    dm_out_str(&line, "/s)\n");
-    cli->output_lost = !dm_out_flush(&line, stderr) || cli->output_lost;
-    dm_out_finish(&line);
-}
-
-static int conclude(struct dm_cli *cli, struct importing *importing, int code, const char *path)
-{
-    summary(cli, importing);
     if (importing->failed) {
-        struct dm_out line = {.colour = false};
-        dm_out_format(&line, "dormouse: %s: ", path);
-        (void)dm_out_safe(&line, dormouse_text(importing->source.why));
-        dm_out_str(&line, "\n");
-        (void)dm_out_flush(&line, stderr);
-        dm_out_finish(&line);
-        return DM_EXIT_REFUSED;
+        return fail(importing->path, importing->source.why);
     }
     if (code == DM_EXIT_UNREACHABLE) {
-        (void)dm_cli_unreachable(cli, dormouse_text(dormouse_code_name(importing->last_code)));
+        (void)dm_cli_unreachable(importing->cli,
+                                 dormouse_text(dormouse_code_name(importing->last_code)));
     }
     if (code != DM_EXIT_OK) {
-        (void)fprintf(stderr, "dormouse: not finished; the same command again goes on, and does "
-                              "nothing twice\n");
+        (void)fprintf(stderr, "dormouse: not finished%s\n", how_to_go_on(importing));
         return code;
+    }
+    if (importing->before == importing->rows && importing->rows > 0) {
+        (void)fprintf(stderr, "dormouse: every row was done by an earlier run, and nothing was "
+                              "looked at again; to apply the file over what came since, name a "
+                              "new --run\n");
     }
     return importing->refused > 0 ? DM_EXIT_REFUSED : DM_EXIT_OK;
 }
 
-static void init_slots(struct importing *importing, size_t count)
+/* ---- where it begins ----------------------------------------------------------------- */
+
+/* The last event of the whole server: what comes after it is not this import's to overwrite. */
+static int read_last_seq(struct dm_cli *cli, uint64_t *seq)
 {
-    importing->slots = dm_xcalloc(count, sizeof *importing->slots);
-    importing->busy = dm_xcalloc(BUSY_SLOTS, sizeof *importing->busy);
-    for (size_t i = 0; i < count; i++) {
-        importing->slots[i].importing = importing;
-        push(&importing->idle, &importing->slots[i]);
+    const struct dormouse_get_stats request = {.account_id = {NULL, 0}};
+    struct dormouse_stats stats;
+    struct dormouse_result result;
+    if (dormouse_get_stats_wait(cli->client, &request, cli->timeout_ms, &result, &stats) !=
+        DORMOUSE_OK) {
+        return dm_cli_failed(dormouse_text(""), result.code, result.message);
     }
+    *seq = stats.last_seq;
+    return DM_EXIT_OK;
 }
 
-static int run_import(struct importing *importing, size_t slots, const char *path)
+/* An import that goes on keeps the event after which it first began. */
+static int begin_or_go_on(struct dm_importing *importing, const char *path, uint64_t last_seq,
+                          const struct dm_checkpoint_target *target)
 {
-    struct sigaction action = {.sa_handler = on_interrupt};
-    struct stat file;
-    init_slots(importing, slots);
-    if (fstat(importing->source.fd, &file) == 0 && S_ISREG(file.st_mode)) {
-        importing->file_size = (uint64_t)file.st_size;
+    struct dm_checkpoint *checkpoint = &importing->checkpoint;
+    const struct dm_args *args = &importing->cli->args;
+    uint64_t as_of = checkpoint->is_new ? last_seq : checkpoint->after_seq;
+    if (!dm_args_number(&importing->cli->args, "as-of", UINT64_MAX, &as_of)) {
+        return dm_cli_args_usage(importing->cli);
     }
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
-    dm_progress_start(&importing->progress, dm_cli_monotonic_ms());
-    int code = conclude(importing->cli, importing, run_rows(importing), path);
-    for (size_t i = 0; i < slots; i++) {
-        dm_row_finish(&importing->slots[i].row);
+    if (checkpoint->is_new) {
+        dm_checkpoint_begin(checkpoint, as_of, dm_cli_now_ms(), target);
+        return DM_EXIT_OK;
     }
-    free(importing->slots);
-    free(importing->busy);
-    dm_source_finish(&importing->source);
+    if (dm_args_flag(args, "as-of") && as_of != checkpoint->after_seq) {
+        return dm_cli_usage(importing->cli,
+                            "--as-of: this import began after event %" PRIu64
+                            "; leave it out to go on, or name a new --run",
+                            checkpoint->after_seq);
+    }
+    if (last_seq < checkpoint->after_seq) {
+        return fail(path,
+                    "the server has fewer events than when this import began: it is another "
+                    "one, or was emptied. To import into it from the start, name a new --run");
+    }
+    if (dm_checkpoint_matches(checkpoint, importing->source.fd)) {
+        importing->done_before = checkpoint->done;
+    } else {
+        (void)fprintf(stderr, "dormouse: the file was edited since it was imported: all its rows "
+                              "are looked at\n");
+        dm_checkpoint_edited(checkpoint);
+    }
+    return DM_EXIT_OK;
+}
+
+/* `path`: of the checkpoint; NULL: none. */
+static int open_checkpoint(struct dm_importing *importing, const char *path)
+{
+    uint64_t last_seq = 0;
+    const struct dm_checkpoint_target target = {
+        .server = importing->cli->server,
+        .account = importing->cli->account,
+        .run = importing->defaults.run,
+    };
+    if (!dm_checkpoint_open(&importing->checkpoint, path, importing->dry_run, &target)) {
+        return fail(path, importing->checkpoint.why);
+    }
+    int code = read_last_seq(importing->cli, &last_seq);
+    return code == DM_EXIT_OK ? begin_or_go_on(importing, path, last_seq, &target) : code;
+}
+
+/* The refused rows' file, which begins with its header. */
+static bool open_refused(struct dm_importing *importing)
+{
+    const char *path = dm_args_value(&importing->cli->args, "refused");
+    if (path == NULL) {
+        return true;
+    }
+    importing->refused_file = fopen(path, "wb");
+    if (importing->refused_file == NULL ||
+        fputs("line,code,reason,account_id,contact_id\n", importing->refused_file) < 0) {
+        (void)fail(path, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static int close_refused(struct dm_importing *importing, int code)
+{
+    if (importing->refused_file != NULL && fclose(importing->refused_file) != 0) {
+        return fail("the file of refused rows could not be written", strerror(errno));
+    }
+    return code;
+}
+
+/* ---- the command --------------------------------------------------------------------- */
+
+/* A pipe cannot be read again, and has no place beside it: no checkpoint. */
+static int import_source(struct dm_importing *importing, bool is_file)
+{
+    const char *given = dm_args_value(&importing->cli->args, "checkpoint");
+    struct dm_out beside = {.colour = false};
+    if (given != NULL && !is_file) {
+        return dm_cli_usage(importing->cli, "--checkpoint: only a file can be gone on with");
+    }
+    dm_out_format(&beside, "%s.import%c", importing->path, '\0');
+    const char *path = !is_file ? NULL : given != NULL ? given : (char *)dm_buf_head(&beside.buf);
+    int code = open_checkpoint(importing, path);
+    if (code == DM_EXIT_OK) {
+        code = open_refused(importing) ? conclude(importing, dm_import_rows(importing))
+                                       : DM_EXIT_REFUSED;
+        code = close_refused(importing, code);
+    }
+    dm_checkpoint_finish(&importing->checkpoint);
+    dm_out_finish(&beside);
+    return code;
+}
+
+static int import_file(struct dm_importing *importing, enum dm_format format)
+{
+    bool is_stdin = strcmp(importing->path, "-") == 0;
+    int fd = is_stdin ? STDIN_FILENO : open(importing->path, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    if (fd < 0 || fstat(fd, &status) != 0) {
+        return fail(importing->path, strerror(errno));
+    }
+    bool is_file = !is_stdin && S_ISREG(status.st_mode);
+    importing->file_size = S_ISREG(status.st_mode) ? (uint64_t)status.st_size : 0;
+    int code;
+    if (dm_cli_connect(importing->cli)) {
+        dm_source_init(&importing->source, fd, format);
+        code = import_source(importing, is_file);
+        dm_source_finish(&importing->source);
+    } else {
+        code = importing->cli->connect_code;
+    }
+    if (!is_stdin) {
+        (void)close(fd);
+    }
     return code;
 }
 
@@ -427,50 +225,6 @@ static bool read_format(struct dm_cli *cli, enum dm_format *format)
     return true;
 }
 
-/* The refused rows' file, which begins with its header. */
-static bool open_refused(struct dm_cli *cli, struct importing *importing)
-{
-    const char *path = dm_args_value(&cli->args, "refused");
-    if (path == NULL) {
-        return true;
-    }
-    importing->refused_file = fopen(path, "wb");
-    if (importing->refused_file == NULL ||
-        fputs("line,code,reason,account_id,contact_id\n", importing->refused_file) < 0) {
-        (void)fprintf(stderr, "dormouse: %s: %s\n", path, strerror(errno));
-        return false;
-    }
-    return true;
-}
-
-static int import_file(struct importing *importing, size_t slots, const char *path,
-                       enum dm_format format)
-{
-    bool is_stdin = strcmp(path, "-") == 0;
-    int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        (void)fprintf(stderr, "dormouse: %s: %s\n", path, strerror(errno));
-        return DM_EXIT_REFUSED;
-    }
-    int code;
-    if (!importing->dry_run && !dm_cli_connect(importing->cli)) {
-        code = importing->cli->connect_code;
-    } else {
-        dm_source_init(&importing->source, fd, format);
-        code = open_refused(importing->cli, importing) ? run_import(importing, slots, path)
-                                                       : DM_EXIT_REFUSED;
-    }
-    if (!is_stdin) {
-        (void)close(fd);
-    }
-    if (importing->refused_file != NULL && fclose(importing->refused_file) != 0) {
-        (void)fprintf(stderr, "dormouse: the refused rows could not be written: %s\n",
-                      strerror(errno));
-        code = DM_EXIT_REFUSED;
-    }
-    return code;
-}
-
 int dm_import(struct dm_cli *cli)
 {
     const char *run = dm_args_value(&cli->args, "run");
@@ -486,9 +240,11 @@ int dm_import(struct dm_cli *cli)
     if (!dm_args_number(&cli->args, "in-flight", IN_FLIGHT_MAX, &slots)) {
         return dm_cli_args_usage(cli);
     }
-    struct importing importing = {
+    struct dm_importing importing = {
         .cli = cli,
+        .path = cli->args.words[1],
         .dry_run = dm_args_flag(&cli->args, "dry-run"),
+        .slots_count = slots == 0 ? 1 : (size_t)slots,
         .defaults =
             {
                 .account_id = cli->account,
@@ -497,5 +253,5 @@ int dm_import(struct dm_cli *cli)
                 .unlock = dm_args_flag(&cli->args, "unlock"),
             },
     };
-    return import_file(&importing, slots == 0 ? 1 : (size_t)slots, cli->args.words[1], format);
+    return import_file(&importing, format);
 }

@@ -1,6 +1,7 @@
 #include "cli/source.h"
 
 #include "base/assert.h"
+#include "base/hash.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -39,6 +40,9 @@ static enum dm_source_result bad(struct dm_source *source, const char *why)
 
 static void consume(struct dm_source *source, size_t size, uint64_t lines)
 {
+    if (size > 0) {
+        source->crc = dm_crc32c(source->crc, dm_buf_head(&source->buf), size);
+    }
     dm_buf_consume(&source->buf, size);
     source->consumed += size;
     source->line += lines;

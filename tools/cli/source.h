@@ -19,6 +19,7 @@ struct dm_source {
     bool skipping;                             /* the rest of a line that was refused */
     uint64_t line;                             /* of what comes next */
     uint64_t consumed;                         /* bytes */
+    uint32_t crc;                              /* CRC-32C of those */
     enum dm_column columns[DM_CSV_FIELDS_MAX]; /* CSV: field i is this one */
     size_t columns_count;
     char why[256]; /* of DM_SOURCE_BAD and DM_SOURCE_FAILED */

@@ -10,11 +10,14 @@
 
 static const struct dm_option import_options[] = {
     {"format", 0, "csv|ndjson", "else guessed: a file that begins with { is NDJSON"},
-    {"refused", 0, "FILE", "refused rows as CSV: line, code, reason, account_id, contact_id"},
-    {"dry-run", 0, NULL, "only look whether all rows can be read"},
-    {"expired", 0, "refuse|active", "what becomes of snoozes that are over already (refuse)"},
+    {"dry-run", 0, NULL, "change nothing; only say what would become of each row"},
+    {"refused", 0, "FILE",
+     "rows refused or skipped, as CSV: line, code, reason, account_id, contact_id"},
+    {"expired", 0, "refuse|active", "what to do with snoozes that are already over (refuse)"},
     {"unlock", 0, NULL, "change locked contacts, too"},
-    {"run", 0, "NAME", "import the same file once more: under another name, rows are done again"},
+    {"checkpoint", 0, "FILE", "where progress is kept; default: the file's name with .import"},
+    {"as-of", 0, "SEQ", "skip contacts changed after this event; default: the newest one now"},
+    {"run", 0, "NAME", "apply the file again over what came since; each new NAME does so once"},
     {"in-flight", 0, "N", "calls under way at once (512)"},
 };
 
@@ -121,11 +124,22 @@ static const struct dm_command commands[] = {
          "status, snoozed_until (RFC 3339), snooze_for (2h), reason, actor, bot_id, locked.\n"
          "contact_id and status must be there; without account_id, --account counts. NDJSON has\n"
          "one object a line with the same names, or those of proto JSON (accountId).\n\n"
-         "Each row's request id is made from its line number and content: importing a file\n"
-         "again after an interruption does nothing twice. To apply a file anew, name another\n"
-         "--run.\n\n"
-         "Exit codes: 1, rows were refused or the file cannot be read; 3, the server went away;\n"
-         "130, interrupted.\n\n"
+         "Nothing that happened after the import began is overwritten: a contact that somebody\n"
+         "else has changed or deleted since is skipped. The summary says how many rows changed\n"
+         "their contact, were already so, were skipped, or were refused.\n\n"
+         "Progress is kept beside the file, in FILE.import:\n"
+         "  interrupted     the same command goes on where it stopped\n"
+         "  run twice       rows that are done are not looked at again; refused ones are tried\n"
+         "                  again\n"
+         "  file edited     all rows are looked at; those that are already so stay as they are\n"
+         "  rows appended   only those are done\n"
+         "  --run NAME      all rows are done again, over whatever happened since\n"
+         "In the first four cases it still counts what happened after the import first began.\n"
+         "A pipe (-) has no such file: give it --as-of when it may have to be repeated. Of two\n"
+         "rows for one contact the later one wins. --dry-run judges each row by the contact as\n"
+         "it is now.\n\n"
+         "Exit codes: 0, done, even if rows were skipped; 1, rows were refused or the file cannot\n"
+         "be read; 3, the server went away; 130, interrupted.\n\n"
          "  dormouse import contacts.csv --refused refused.csv\n"
          "  dormouse --account old export | dormouse --server new:7400 import -\n",
      DM_OPTIONS(import_options),
