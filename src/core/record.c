@@ -70,13 +70,15 @@ bool dm_state_valid(uint8_t status, uint8_t reason, bool locked, int64_t until_m
            (status == DM_STATUS_INACTIVE || !locked);
 }
 
-bool dm_record_head(struct dm_record_head *head, struct dm_slice bytes)
+static uint8_t version_of(struct dm_slice bytes)
 {
-    if (bytes.size < DM_RECORD_HEAD_SIZE) {
-        return false;
-    }
-    const uint8_t *at = bytes.data;
-    uint8_t version = dm_get8(&at);
+    return *(const uint8_t *)bytes.data;
+}
+
+/* Of bytes that are enough. Returns the flags. */
+static uint8_t get_head(struct dm_record_head *head, struct dm_slice bytes)
+{
+    const uint8_t *at = (const uint8_t *)bytes.data + 1;
     head->status = dm_get8(&at);
     head->reason = dm_get8(&at);
     uint8_t flags = dm_get8(&at);
@@ -89,6 +91,16 @@ bool dm_record_head(struct dm_record_head *head, struct dm_slice bytes)
     head->last_seq = dm_get64(&at);
     head->bot_messages = dm_get32(&at);
     head->missed_inbound = dm_get32(&at);
+    return flags;
+}
+
+bool dm_record_head(struct dm_record_head *head, struct dm_slice bytes)
+{
+    if (bytes.size < DM_RECORD_HEAD_SIZE) {
+        return false;
+    }
+    uint8_t version = version_of(bytes);
+    uint8_t flags = get_head(head, bytes);
     if (version < DM_RECORD_VERSION_1 || version > VERSION || (flags & ~FLAG_LOCKED) != 0) {
         return false;
     }
@@ -96,11 +108,6 @@ bool dm_record_head(struct dm_record_head *head, struct dm_slice bytes)
         return head->reason == DM_REASON_UNSPECIFIED && !head->locked && head->until_ms == 0;
     }
     return dm_state_valid(head->status, head->reason, head->locked, head->until_ms);
-}
-
-static uint8_t version_of(struct dm_slice bytes)
-{
-    return *(const uint8_t *)bytes.data;
 }
 
 static size_t checksum_size(struct dm_slice bytes)
@@ -143,10 +150,14 @@ bool dm_record_decode(struct dm_record *record, struct dm_slice bytes)
                : dm_answers_decode(&record->answers, count, answers);
 }
 
-uint8_t dm_record_status_left(struct dm_slice bytes)
+struct dm_record_head dm_record_left(struct dm_slice bytes)
 {
-    uint8_t status = bytes.size < 2 ? 0 : ((const uint8_t *)bytes.data)[1];
-    return status < DM_STATUS_COUNT ? status : (uint8_t)DM_STATUS_NONE;
+    struct dm_record_head head = {0};
+    if (bytes.size >= DM_RECORD_HEAD_SIZE) {
+        (void)get_head(&head, bytes);
+    }
+    head.status = head.status < DM_STATUS_COUNT ? head.status : (uint8_t)DM_STATUS_NONE;
+    return head;
 }
 
 struct dm_slice dm_record_actor(struct dm_slice bytes)

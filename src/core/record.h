@@ -104,8 +104,9 @@ struct dm_record_head {
 };
 bool dm_record_head(struct dm_record_head *head, struct dm_slice bytes);
 
-/* Of a record that is damaged: the status that its bytes name; NONE when they name none. */
-uint8_t dm_record_status_left(struct dm_slice bytes);
+/* What the bytes of a damaged record still say, true or not; all zero when they are too few,
+ * status NONE when it is none. To tidy up after it, not to be shown. */
+struct dm_record_head dm_record_left(struct dm_slice bytes);
 
 /* The actor in an encoded record whose head has been read; empty when it is cut. */
 struct dm_slice dm_record_actor(struct dm_slice bytes);

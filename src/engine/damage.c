@@ -100,7 +100,7 @@ static uint8_t counted_as(struct dm_engine *engine, const struct dm_account *acc
     struct dm_slice value = {0};
     (void)engine->store->ops->get(engine->store, DM_TABLE_CONTACTS, dm_key_slice(&engine->key),
                                   &value);
-    uint8_t status = dm_record_status_left(value);
+    uint8_t status = dm_record_left(value).status;
     return account->counts[status] != 0 ? status : (uint8_t)DM_STATUS_NONE;
 }
 

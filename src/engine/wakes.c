@@ -104,7 +104,8 @@ void dm_engine_note_lags(struct dm_engine *engine, int64_t now_ms)
 }
 
 /* One timer has gone off. The fence decides: whatever was done since, an old timer does
- * nothing. A snooze that is not over yet (the wall clock was set back) is armed again. */
+ * nothing; but a snooze that is over is over, whatever the index said of its fence. One that
+ * is not over yet (the wall clock was set back) is armed again. */
 static void fire_one(struct dm_engine *engine, const struct dm_sleeper *sleeper, int64_t now_ms)
 {
     engine->key = sleeper->key;
@@ -114,10 +115,12 @@ static void fire_one(struct dm_engine *engine, const struct dm_sleeper *sleeper,
         return; /* told; there is nothing to wake any more */
     }
     const struct dm_record *record = &engine->record;
-    if (record->status != DM_STATUS_SNOOZED || (uint32_t)record->fence != sleeper->fence) {
+    bool over = record->until_ms <= now_ms;
+    if (record->status != DM_STATUS_SNOOZED ||
+        (!over && (uint32_t)record->fence != sleeper->fence)) {
         return;
     }
-    if (record->until_ms > now_ms) {
+    if (!over) {
         dm_engine_time(engine, key, record, DM_STATUS_SNOOZED);
         return;
     }

@@ -90,22 +90,19 @@ static void wake_add(struct sweep *sweep, const struct dm_record_head *head, boo
         .entry = sweep->next, .until_ms = head->until_ms, .fence = head->fence, .put = put};
 }
 
-/* A zeroed head for what is not there. */
-static struct dm_record_head head_of(struct dm_slice bytes, const char *where)
+/* A zeroed head for what is not there. What is damaged was told to who read it; its entry of
+ * the wake index goes if the bytes still say where it is. If it stays, it is harmless: the
+ * contact's record is asked before anything is done. */
+static struct dm_record_head head_of(struct dm_slice bytes)
 {
     struct dm_record_head head = {0};
-    if (bytes.size > 0 && !dm_record_head(&head, bytes)) {
-        /* Lost already. Its entry of the wake index may stay; the fence makes it harmless. */
-        dm_log(DM_LOG_ERROR, "unreadable record", DM_LOG_TEXT("where", where));
-        head = (struct dm_record_head){0};
-    }
-    return head;
+    return dm_record_head(&head, bytes) ? head : dm_record_left(bytes);
 }
 
 static void wake_note(struct sweep *sweep, struct dm_slice old_bytes, struct dm_slice new_bytes)
 {
-    struct dm_record_head old = head_of(old_bytes, "view");
-    struct dm_record_head new = head_of(new_bytes, "overlay");
+    struct dm_record_head old = head_of(old_bytes);
+    struct dm_record_head new = head_of(new_bytes);
     bool was = old.status == DM_STATUS_SNOOZED;
     bool is = new.status == DM_STATUS_SNOOZED;
     if (was && (!is || old.until_ms != new.until_ms)) {
