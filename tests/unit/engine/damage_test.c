@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "engine/engine.h"
 #include "lib/virtual_clock.h"
+#include "view/wake_key.h"
 
 static const int64_t start_ms = 1800000000000;
 static const int64_t hour_ms = 3600000;
