@@ -114,8 +114,7 @@ static bool get_one(struct dm_rpc *rpc, struct batch *batch, uint32_t i)
         contact =
             (struct dm_contact){.account_id = batch->account_id, .contact_id = batch->ids.items[i]};
     }
-    dormouse_v1_Contact message;
-    dm_contact_message(&message, &contact);
+    const dormouse_v1_Contact message = dm_contact_message(&contact);
     grown(batch, barrier);
     return dm_append_message(&batch->out, dormouse_v1_BatchGetContactsResponse_contacts_tag,
                              dormouse_v1_Contact_fields, &message);
@@ -131,16 +130,14 @@ static const struct dm_task_ops get_ops = {.step = get_step, .destroy = destroy}
 static enum dm_code get_read(const struct dm_inbound *in, struct batch *batch,
                              struct dm_error *error)
 {
-    dormouse_v1_BatchGetContactsRequest request = {
-        .account_id = dm_text_in(&batch->account_id),
-        .contact_ids = dm_texts_in(&batch->ids),
-    };
+    dormouse_v1_BatchGetContactsRequest request = {.contact_ids = dm_texts_in(&batch->ids)};
     if (dm_decode(in, dm_slice(batch->payload, in->payload.size),
                   dormouse_v1_BatchGetContactsRequest_fields, &request, error) != DM_OK ||
-        dm_id_check(batch->account_id, "account_id", error) != DM_OK ||
+        dm_id_check(request.account_id, "account_id", error) != DM_OK ||
         dm_texts_check(&batch->ids, "contact_ids", error) != DM_OK) {
         return error->code;
     }
+    batch->account_id = request.account_id;
     for (uint32_t i = 0; i < batch->ids.count; i++) {
         if (id_check(batch, i, error) != DM_OK) {
             return error->code;
@@ -153,14 +150,14 @@ static enum dm_code get_read(const struct dm_inbound *in, struct batch *batch,
 
 static bool set_one(struct dm_rpc *rpc, struct batch *batch, uint32_t i)
 {
-    struct dm_slice contact_id = batch->ids.items[i], sentence = {0};
+    struct dm_slice contact_id = batch->ids.items[i];
     struct dm_outcome outcome = {.barrier = 0};
     struct dm_error error;
-    dormouse_v1_BatchSetStatusResponse_Result result = {.message = dm_text_out(&sentence)};
+    dormouse_v1_BatchSetStatusResponse_Result result = {0};
     enum dm_code code = id_check(batch, i, &error);
     if (code == DM_OK) {
         /* an id that is none is not given back: it may not even be text */
-        result.contact_id = dm_text_out(&contact_id);
+        result.contact_id = contact_id;
         struct dm_op op = {
             .kind = DM_OP_SET_STATUS, .request = batch->request, .set.change = batch->change};
         code = dm_engine_mutate(rpc->engine, batch->account_id, contact_id, batch->bot_id, &op,
@@ -169,9 +166,9 @@ static bool set_one(struct dm_rpc *rpc, struct batch *batch, uint32_t i)
     result.code = (int32_t)code;
     result.has_contact = code == DM_OK;
     if (code == DM_OK) {
-        dm_contact_message(&result.contact, &outcome.contact);
+        result.contact = dm_contact_message(&outcome.contact);
     } else {
-        sentence = dm_slice_str(error.message);
+        result.message = dm_slice_str(error.message);
     }
     grown(batch, outcome.barrier);
     return dm_append_message(&batch->out, dormouse_v1_BatchSetStatusResponse_results_tag,
@@ -188,25 +185,19 @@ static const struct dm_task_ops set_ops = {.step = set_step, .destroy = destroy}
 static enum dm_code set_read(struct dm_rpc *rpc, const struct dm_inbound *in, struct batch *batch,
                              struct dm_error *error)
 {
-    struct dm_slice request_id = {0};
-    struct dm_change_in texts;
-    dormouse_v1_BatchSetStatusRequest request = {
-        .account_id = dm_text_in(&batch->account_id),
-        .contact_ids = dm_texts_in(&batch->ids),
-        .request_id = dm_text_in(&request_id),
-    };
-    dm_change_expect(&request.change, &texts);
+    dormouse_v1_BatchSetStatusRequest request = {.contact_ids = dm_texts_in(&batch->ids)};
     if (dm_decode(in, dm_slice(batch->payload, in->payload.size),
                   dormouse_v1_BatchSetStatusRequest_fields, &request, error) != DM_OK ||
-        dm_id_check(batch->account_id, "account_id", error) != DM_OK ||
+        dm_id_check(request.account_id, "account_id", error) != DM_OK ||
         dm_texts_check(&batch->ids, "contact_ids", error) != DM_OK ||
-        dm_change_read(&request.change, request.has_change, &texts, dm_clock_wall_ms(&rpc->clock),
+        dm_change_read(&request.change, request.has_change, dm_clock_wall_ms(&rpc->clock),
                        &batch->change, error) != DM_OK ||
-        dm_request_id_check(request_id, error) != DM_OK) {
+        dm_request_id_check(request.request_id, error) != DM_OK) {
         return error->code;
     }
-    batch->bot_id = texts.bot_id;
-    batch->request = dm_request_hash(DM_REQUEST_BATCH_SET_STATUS, request_id);
+    batch->account_id = request.account_id;
+    batch->bot_id = request.change.bot_id;
+    batch->request = dm_request_hash(DM_REQUEST_BATCH_SET_STATUS, request.request_id);
     return DM_OK;
 }
 

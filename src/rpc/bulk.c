@@ -92,17 +92,16 @@ static const struct dm_task_ops bulk_ops = {.step = step, .destroy = destroy};
 static enum dm_code prepare(struct dm_rpc *rpc, const struct dm_inbound *in,
                             struct dm_bulk_options *options, struct dm_error *error)
 {
-    struct dm_change_in texts;
-    dormouse_v1_BulkSetStatusRequest request = {.account_id = dm_text_in(&options->account_id)};
-    dm_change_expect(&request.change, &texts);
+    dormouse_v1_BulkSetStatusRequest request = {0};
     if (dm_decode(in, in->payload, dormouse_v1_BulkSetStatusRequest_fields, &request, error) !=
             DM_OK ||
-        dm_id_check(options->account_id, "account_id", error) != DM_OK ||
-        dm_change_read(&request.change, request.has_change, &texts, dm_clock_wall_ms(&rpc->clock),
+        dm_id_check(request.account_id, "account_id", error) != DM_OK ||
+        dm_change_read(&request.change, request.has_change, dm_clock_wall_ms(&rpc->clock),
                        &options->change, error) != DM_OK) {
         return error->code;
     }
-    options->bot_id = texts.bot_id;
+    options->account_id = request.account_id;
+    options->bot_id = request.change.bot_id;
     options->dry_run = request.dry_run;
     options->if_status = dm_enum8((int64_t)request.if_status);
     options->if_reason = dm_enum8((int64_t)request.if_reason);

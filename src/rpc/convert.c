@@ -10,16 +10,6 @@
 #define NANOS_MAX 999999999
 #define NANOS_PER_MS 1000000
 
-google_protobuf_Timestamp dm_timestamp(int64_t ms)
-{
-    int64_t rest = ms % 1000;
-    if (rest < 0) {
-        rest += 1000;
-    }
-    return (google_protobuf_Timestamp){.seconds = (ms - rest) / 1000,
-                                       .nanos = (int32_t)rest * NANOS_PER_MS};
-}
-
 google_protobuf_Duration dm_duration(int64_t ms)
 {
     return (google_protobuf_Duration){.seconds = ms / 1000,
@@ -68,41 +58,18 @@ enum dm_code dm_duration_ms(const google_protobuf_Duration *from, const char *fi
     return DM_OK;
 }
 
-void dm_contact_message(dormouse_v1_Contact *to, const struct dm_contact *from)
-{
-    *to = (dormouse_v1_Contact){
-        .account_id = dm_text_out(&from->account_id),
-        .contact_id = dm_text_out(&from->contact_id),
-        .status = (dormouse_v1_Status)from->status,
-        .reason = (dormouse_v1_Reason)from->reason,
-        .actor = dm_text_out(&from->actor),
-        .has_since = from->since_ms != 0,
-        .since = dm_timestamp(from->since_ms),
-        .has_snoozed_until = from->until_ms != 0,
-        .snoozed_until = dm_timestamp(from->until_ms),
-        .fence = from->fence,
-        .revision = from->revision,
-        .locked = from->locked,
-        .bot_messages = from->bot_messages,
-        .missed_inbound = from->missed_inbound,
-        .bot_id = dm_text_out(&from->bot_id),
-        .mode = (dormouse_v1_Mode)from->mode,
-        .last_seq = from->last_seq,
-    };
-}
-
 void dm_event_message(dormouse_v1_StatusEvent *to, const struct dm_event *from)
 {
     *to = (dormouse_v1_StatusEvent){
         .seq = from->seq,
         .has_at = from->at_ms != 0,
         .at = dm_timestamp(from->at_ms),
-        .account_id = dm_text_out(&from->account_id),
-        .contact_id = dm_text_out(&from->contact_id),
+        .account_id = from->account_id,
+        .contact_id = from->contact_id,
         .from = (dormouse_v1_Status)from->from,
         .to = (dormouse_v1_Status)from->to,
         .reason = (dormouse_v1_Reason)from->reason,
-        .actor = dm_text_out(&from->actor),
+        .actor = from->actor,
         .fence = from->fence,
         .has_snoozed_until = from->until_ms != 0,
         .snoozed_until = dm_timestamp(from->until_ms),
@@ -110,13 +77,6 @@ void dm_event_message(dormouse_v1_StatusEvent *to, const struct dm_event *from)
         .due = dm_timestamp(from->due_ms),
         .missed_inbound = from->missed_inbound,
     };
-}
-
-void dm_change_expect(dormouse_v1_StatusChange *message, struct dm_change_in *in)
-{
-    *in = (struct dm_change_in){0};
-    message->actor = dm_text_in(&in->actor);
-    message->bot_id = dm_text_in(&in->bot_id);
 }
 
 static enum dm_code read_times(const dormouse_v1_StatusChange *message, struct dm_change *change,
@@ -136,9 +96,8 @@ static enum dm_code read_times(const dormouse_v1_StatusChange *message, struct d
     }
 }
 
-enum dm_code dm_change_read(const dormouse_v1_StatusChange *message, bool present,
-                            const struct dm_change_in *in, int64_t now_ms, struct dm_change *change,
-                            struct dm_error *error)
+enum dm_code dm_change_read(const dormouse_v1_StatusChange *message, bool present, int64_t now_ms,
+                            struct dm_change *change, struct dm_error *error)
 {
     if (!present) {
         return dm_fail(error, DM_INVALID_ARGUMENT, "change: is missing; say what to set");
@@ -148,15 +107,15 @@ enum dm_code dm_change_read(const dormouse_v1_StatusChange *message, bool presen
         .reason = dm_enum8((int64_t)message->reason),
         .lock = message->lock,
         .unlock = message->unlock,
-        .has_bot = in->bot_id.data != NULL,
-        .actor = in->actor,
+        .has_bot = message->bot_id.data != NULL,
+        .actor = message->actor,
     };
     enum dm_code code = read_times(message, change, error);
     if (code == DM_OK) {
         code = dm_change_check(change, now_ms, error);
     }
     if (code == DM_OK) {
-        code = dm_text_check(in->bot_id, DM_ID_SIZE_MAX, "change.bot_id", error);
+        code = dm_text_check(message->bot_id, DM_ID_SIZE_MAX, "change.bot_id", error);
     }
     return code;
 }

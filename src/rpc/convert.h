@@ -8,7 +8,16 @@
 /* Between the messages and what the core and the engine speak. Enumerations have the
  * same numbers on both sides; times are whole milliseconds inside, rounded up. */
 
-google_protobuf_Timestamp dm_timestamp(int64_t ms);
+static inline google_protobuf_Timestamp dm_timestamp(int64_t ms)
+{
+    int64_t rest = ms % 1000;
+    if (rest < 0) {
+        rest += 1000;
+    }
+    return (google_protobuf_Timestamp){.seconds = (ms - rest) / 1000,
+                                       .nanos = (int32_t)rest * 1000000};
+}
+
 google_protobuf_Duration dm_duration(int64_t ms);
 /* INVALID_ARGUMENT naming `field` when it is outside of what the type allows. */
 enum dm_code dm_timestamp_ms(const google_protobuf_Timestamp *from, const char *field, int64_t *ms,
@@ -17,18 +26,49 @@ enum dm_code dm_duration_ms(const google_protobuf_Duration *from, const char *fi
                             struct dm_error *error);
 
 /* Texts are referred to, not copied: `from` outlives `to`. */
-void dm_contact_message(dormouse_v1_Contact *to, const struct dm_contact *from);
+static inline dormouse_v1_CheckResponse dm_check_message(const struct dm_effective *from)
+{
+    return (dormouse_v1_CheckResponse){
+        .decision = (dormouse_v1_Decision)from->decision,
+        .status = (dormouse_v1_Status)from->status,
+        .reason = (dormouse_v1_Reason)from->decision_reason,
+        .fence = from->fence,
+        .has_valid_until = from->until_ms != 0,
+        .valid_until = dm_timestamp(from->until_ms),
+        .has_messages_left = from->limited,
+        .messages_left = from->messages_left,
+    };
+}
+
+static inline dormouse_v1_Contact dm_contact_message(const struct dm_contact *from)
+{
+    return (dormouse_v1_Contact){
+        .account_id = from->account_id,
+        .contact_id = from->contact_id,
+        .status = (dormouse_v1_Status)from->status,
+        .reason = (dormouse_v1_Reason)from->reason,
+        .actor = from->actor,
+        .has_since = from->since_ms != 0,
+        .since = dm_timestamp(from->since_ms),
+        .has_snoozed_until = from->until_ms != 0,
+        .snoozed_until = dm_timestamp(from->until_ms),
+        .fence = from->fence,
+        .revision = from->revision,
+        .locked = from->locked,
+        .bot_messages = from->bot_messages,
+        .missed_inbound = from->missed_inbound,
+        .bot_id = from->bot_id,
+        .mode = (dormouse_v1_Mode)from->mode,
+        .last_seq = from->last_seq,
+    };
+}
+
 void dm_event_message(dormouse_v1_StatusEvent *to, const struct dm_event *from);
 
-/* A StatusChange on its way in: expect it before decoding, read it after. */
-struct dm_change_in {
-    struct dm_slice actor, bot_id;
-};
-void dm_change_expect(dormouse_v1_StatusChange *message, struct dm_change_in *in);
-/* Checks all of it but what depends on the contact; `present`: the field was set. */
-enum dm_code dm_change_read(const dormouse_v1_StatusChange *message, bool present,
-                            const struct dm_change_in *in, int64_t now_ms, struct dm_change *change,
-                            struct dm_error *error);
+/* A StatusChange on its way in. Checks all of it but what depends on the contact; `present`:
+ * the field was set. */
+enum dm_code dm_change_read(const dormouse_v1_StatusChange *message, bool present, int64_t now_ms,
+                            struct dm_change *change, struct dm_error *error);
 
 /* account_id and contact_id, which nearly all requests have. */
 enum dm_code dm_contact_check(struct dm_slice account_id, struct dm_slice contact_id,

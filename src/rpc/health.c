@@ -30,9 +30,11 @@ static struct dm_slice encode(uint8_t *scratch, serving_status status)
 static enum dm_code read_service(const struct dm_inbound *in, struct dm_slice *service,
                                  struct dm_error *error)
 {
-    *service = (struct dm_slice){0};
-    grpc_health_v1_HealthCheckRequest request = {.service = dm_text_in(service)};
-    return dm_decode(in, in->payload, grpc_health_v1_HealthCheckRequest_fields, &request, error);
+    grpc_health_v1_HealthCheckRequest request = {0};
+    enum dm_code code =
+        dm_decode(in, in->payload, grpc_health_v1_HealthCheckRequest_fields, &request, error);
+    *service = request.service;
+    return code;
 }
 
 void dm_handle_health_check(struct dm_rpc *rpc, const struct dm_inbound *in)

@@ -109,16 +109,11 @@ static const struct dm_task_ops history_ops = {.step = step, .destroy = destroy}
 static enum dm_code prepare(struct dm_rpc *rpc, const struct dm_inbound *in,
                             struct history *history, struct dm_error *error)
 {
-    struct dm_slice account_id = {0}, contact_id = {0}, page_token = {0};
     uint64_t before_seq = 0;
-    dormouse_v1_GetHistoryRequest request = {
-        .account_id = dm_text_in(&account_id),
-        .contact_id = dm_text_in(&contact_id),
-        .page_token = dm_text_in(&page_token),
-    };
+    dormouse_v1_GetHistoryRequest request = {0};
     if (dm_decode(in, in->payload, dormouse_v1_GetHistoryRequest_fields, &request, error) !=
             DM_OK ||
-        dm_contact_check(account_id, contact_id, error) != DM_OK ||
+        dm_contact_check(request.account_id, request.contact_id, error) != DM_OK ||
         dm_page_size(request.page_size, &history->page_size, error) != DM_OK) {
         return error->code;
     }
@@ -127,11 +122,11 @@ static enum dm_code prepare(struct dm_rpc *rpc, const struct dm_inbound *in,
         return error->code;
     }
     history->memory = memory;
-    history->query =
-        dm_hash(contact_id.data, contact_id.size, dm_hash(account_id.data, account_id.size, 0));
-    if (page_token.size != 0) {
+    history->query = dm_hash(request.contact_id.data, request.contact_id.size,
+                             dm_hash(request.account_id.data, request.account_id.size, 0));
+    if (request.page_token.size != 0) {
         struct dm_position position;
-        if (dm_token_read(page_token, history->query, &position, error) != DM_OK) {
+        if (dm_token_read(request.page_token, history->query, &position, error) != DM_OK) {
             return error->code;
         }
         if (position.size != sizeof before_seq) {
@@ -139,7 +134,8 @@ static enum dm_code prepare(struct dm_rpc *rpc, const struct dm_inbound *in,
         }
         before_seq = dm_load_be64(position.bytes);
     }
-    history->walk = dm_history_open(rpc->engine, account_id, contact_id, before_seq);
+    history->walk =
+        dm_history_open(rpc->engine, request.account_id, request.contact_id, before_seq);
     return history->walk != NULL ? DM_OK : dm_fail(error, DM_RESOURCE_EXHAUSTED, "no memory");
 }
 

@@ -1,3 +1,4 @@
+#include "rpc/convert.h"
 #include "rpc/hot_codec.h"
 
 /* The four methods that make up nearly all calls. None of them allocates. */
@@ -14,9 +15,9 @@ static enum dm_code decoded(const struct dm_inbound *in, const char *wrong, stru
 
 void dm_handle_bot_status_check(struct dm_rpc *rpc, const struct dm_inbound *in)
 {
-    struct dm_check_in request;
+    dormouse_v1_CheckRequest request = {0};
     struct dm_error error;
-    if (decoded(in, dm_check_decode(in->payload, &request), &error) != DM_OK ||
+    if (decoded(in, dm_check_request_decode(in->payload, &request), &error) != DM_OK ||
         dm_contact_check(request.account_id, request.contact_id, &error) != DM_OK) {
         dm_refuse(rpc, in, &error);
         return;
@@ -28,8 +29,9 @@ void dm_handle_bot_status_check(struct dm_rpc *rpc, const struct dm_inbound *in)
         dm_refuse(rpc, in, &error);
         return;
     }
+    const dormouse_v1_CheckResponse response = dm_check_message(&state);
     uint8_t scratch[DM_SMALL_MESSAGE];
-    dm_answer(rpc, in, dm_check_encode(scratch, &state), barrier);
+    dm_answer(rpc, in, dm_check_response_encode(scratch, &response), barrier);
 }
 
 /* Orders `op`; false: it was refused and the call is answered. */
@@ -49,9 +51,9 @@ static bool mutate(struct dm_rpc *rpc, const struct dm_inbound *in, struct dm_sl
 
 void dm_handle_bot_status_commit_reply(struct dm_rpc *rpc, const struct dm_inbound *in)
 {
-    struct dm_commit_reply_in request;
+    dormouse_v1_CommitReplyRequest request = {0};
     struct dm_error error;
-    if (decoded(in, dm_commit_reply_decode(in->payload, &request), &error) != DM_OK ||
+    if (decoded(in, dm_commit_reply_request_decode(in->payload, &request), &error) != DM_OK ||
         dm_contact_check(request.account_id, request.contact_id, &error) != DM_OK ||
         dm_request_id_check(request.request_id, &error) != DM_OK) {
         dm_refuse(rpc, in, &error);
@@ -67,15 +69,21 @@ void dm_handle_bot_status_commit_reply(struct dm_rpc *rpc, const struct dm_inbou
                 &outcome)) {
         return;
     }
+    const dormouse_v1_CommitReplyResponse response = {
+        .granted = outcome.granted,
+        .decision = (dormouse_v1_Decision)outcome.decision,
+        .has_contact = true,
+        .contact = dm_contact_message(&outcome.contact),
+    };
     uint8_t scratch[DM_SMALL_MESSAGE];
-    dm_answer(rpc, in, dm_commit_reply_encode(scratch, &outcome), outcome.barrier);
+    dm_answer(rpc, in, dm_commit_reply_response_encode(scratch, &response), outcome.barrier);
 }
 
 void dm_handle_bot_status_record_activity(struct dm_rpc *rpc, const struct dm_inbound *in)
 {
-    struct dm_record_activity_in request;
+    dormouse_v1_RecordActivityRequest request = {0};
     struct dm_error error;
-    if (decoded(in, dm_record_activity_decode(in->payload, &request), &error) != DM_OK ||
+    if (decoded(in, dm_record_activity_request_decode(in->payload, &request), &error) != DM_OK ||
         dm_contact_check(request.account_id, request.contact_id, &error) != DM_OK ||
         dm_request_id_check(request.request_id, &error) != DM_OK) {
         dm_refuse(rpc, in, &error);
@@ -84,26 +92,32 @@ void dm_handle_bot_status_record_activity(struct dm_rpc *rpc, const struct dm_in
     struct dm_op op = {
         .kind = DM_OP_ACTIVITY,
         .request = dm_request_hash(DM_REQUEST_RECORD_ACTIVITY, request.request_id),
-        .activity = {.activity = dm_enum8(request.activity), .actor = request.actor},
+        .activity = {.activity = dm_enum8((int64_t)request.activity), .actor = request.actor},
     };
     struct dm_outcome outcome;
     if (!mutate(rpc, in, request.account_id, request.contact_id, (struct dm_slice){0}, &op,
                 &outcome)) {
         return;
     }
+    const dormouse_v1_RecordActivityResponse response = {
+        .has_contact = true,
+        .contact = dm_contact_message(&outcome.contact),
+        .decision = (dormouse_v1_Decision)outcome.decision,
+        .changed = outcome.changed,
+    };
     uint8_t scratch[DM_SMALL_MESSAGE];
-    dm_answer(rpc, in, dm_record_activity_encode(scratch, &outcome), outcome.barrier);
+    dm_answer(rpc, in, dm_record_activity_response_encode(scratch, &response), outcome.barrier);
 }
 
 void dm_handle_bot_status_set_status(struct dm_rpc *rpc, const struct dm_inbound *in)
 {
-    struct dm_set_status_in request;
+    dormouse_v1_SetStatusRequest request = {0};
     struct dm_op op = {.kind = DM_OP_SET_STATUS};
     struct dm_error error;
-    if (decoded(in, dm_set_status_decode(in->payload, &request), &error) != DM_OK ||
+    if (decoded(in, dm_set_status_request_decode(in->payload, &request), &error) != DM_OK ||
         dm_contact_check(request.account_id, request.contact_id, &error) != DM_OK ||
-        dm_change_read(&request.change, request.has_change, &request.texts,
-                       dm_clock_wall_ms(&rpc->clock), &op.set.change, &error) != DM_OK ||
+        dm_change_read(&request.change, request.has_change, dm_clock_wall_ms(&rpc->clock),
+                       &op.set.change, &error) != DM_OK ||
         dm_request_id_check(request.request_id, &error) != DM_OK) {
         dm_refuse(rpc, in, &error);
         return;
@@ -112,10 +126,15 @@ void dm_handle_bot_status_set_status(struct dm_rpc *rpc, const struct dm_inbound
     op.set.has_if_revision = request.has_if_revision;
     op.set.if_revision = request.if_revision;
     struct dm_outcome outcome;
-    if (!mutate(rpc, in, request.account_id, request.contact_id, request.texts.bot_id, &op,
+    if (!mutate(rpc, in, request.account_id, request.contact_id, request.change.bot_id, &op,
                 &outcome)) {
         return;
     }
+    const dormouse_v1_SetStatusResponse response = {
+        .has_contact = true,
+        .contact = dm_contact_message(&outcome.contact),
+        .changed = outcome.changed,
+    };
     uint8_t scratch[DM_SMALL_MESSAGE];
-    dm_answer(rpc, in, dm_set_status_encode(scratch, &outcome), outcome.barrier);
+    dm_answer(rpc, in, dm_set_status_response_encode(scratch, &response), outcome.barrier);
 }

@@ -32,8 +32,7 @@ static void destroy(struct dm_rpc *rpc, void *task)
 
 static bool add(struct list *list, const struct dm_contact *contact)
 {
-    dormouse_v1_Contact message;
-    dm_contact_message(&message, contact);
+    const dormouse_v1_Contact message = dm_contact_message(contact);
     return dm_append_message(&list->out, dormouse_v1_ListContactsResponse_contacts_tag,
                              dormouse_v1_Contact_fields, &message);
 }
@@ -154,24 +153,21 @@ static enum dm_code read_position(struct dm_slice token, uint64_t query,
 static enum dm_code prepare(struct dm_rpc *rpc, const struct dm_inbound *in, struct list *list,
                             struct dm_error *error)
 {
-    struct dm_slice page_token = {0};
     struct dm_scan_options options = {0};
     struct dm_position position;
-    dormouse_v1_ListContactsRequest request = {
-        .account_id = dm_text_in(&options.account_id),
-        .page_token = dm_text_in(&page_token),
-    };
+    dormouse_v1_ListContactsRequest request = {0};
     if (dm_decode(in, in->payload, dormouse_v1_ListContactsRequest_fields, &request, error) !=
             DM_OK ||
-        dm_id_check(options.account_id, "account_id", error) != DM_OK ||
+        dm_id_check(request.account_id, "account_id", error) != DM_OK ||
         dm_page_size(request.page_size, &options.limit, error) != DM_OK ||
         read_filter(&request, &options, error) != DM_OK) {
         return error->code;
     }
+    options.account_id = request.account_id;
     list->order = options.order;
     list->query = dm_hash(options.account_id.data, options.account_id.size,
                           (uint64_t)options.order << 8 | options.status);
-    if (read_position(page_token, list->query, &position, &options, error) != DM_OK ||
+    if (read_position(request.page_token, list->query, &position, &options, error) != DM_OK ||
         dm_task_reserve(rpc, in->sink, sizeof *list + options.limit * DM_ENTRY_MEMORY, error) !=
             DM_OK) {
         return error->code;

@@ -2,63 +2,12 @@
 
 #include "base/assert.h"
 
-static bool read_payload(pb_istream_t *stream, pb_byte_t *to, size_t count)
-{
-    if (to != NULL) {
-        memcpy(to, stream->state, count);
-    }
-    stream->state = (pb_byte_t *)stream->state + count;
-    return true;
-}
-
-pb_istream_t dm_istream(struct dm_slice payload)
-{
-    return (pb_istream_t){
-        .callback = read_payload, .state = (void *)payload.data, .bytes_left = payload.size};
-}
-
-/* A value with another wire type comes on a stream of nanopb's own, over its stack: a slice
- * of that would outlive it. */
-static bool take(pb_istream_t *stream, struct dm_slice *to)
-{
-    if (stream->callback != read_payload) {
-        return false;
-    }
-    *to = dm_slice(stream->state, stream->bytes_left);
-    stream->state = (pb_byte_t *)stream->state + stream->bytes_left;
-    stream->bytes_left = 0;
-    return true;
-}
-
-static bool read_text(pb_istream_t *stream, const pb_field_t *field, void **arg)
-{
-    (void)field;
-    return take(stream, *arg);
-}
-
-pb_callback_t dm_text_in(struct dm_slice *to)
-{
-    return (pb_callback_t){.funcs.decode = read_text, .arg = to};
-}
-
-static bool write_text(pb_ostream_t *stream, const pb_field_t *field, void *const *arg)
-{
-    const struct dm_slice *text = *arg;
-    return text->size == 0 || (pb_encode_tag_for_field(stream, field) &&
-                               pb_encode_string(stream, text->data, text->size));
-}
-
-pb_callback_t dm_text_out(const struct dm_slice *from)
-{
-    return (pb_callback_t){.funcs.encode = write_text, .arg = (void *)from};
-}
-
 static bool read_texts(pb_istream_t *stream, const pb_field_t *field, void **arg)
 {
     (void)field;
     struct dm_texts *texts = *arg;
     struct dm_slice text;
-    if (!take(stream, &text)) {
+    if (!dm_text_take(stream, &text)) {
         return false;
     }
     if (texts->count < DM_BATCH_MAX) {
@@ -89,7 +38,7 @@ enum dm_code dm_decode(const struct dm_inbound *in, struct dm_slice payload,
     if (pb_decode_ex(&stream, fields, message, PB_DECODE_NOINIT)) {
         return DM_OK;
     }
-    /* nanopb drops the words of a refusal by take */
+    /* nanopb drops the words of a refusal by dm_text_take */
     return dm_fail(error, DM_INVALID_ARGUMENT, "the request is not a valid %s message: %s",
                    in->method->request, stream.errmsg != NULL ? stream.errmsg : "wrong wire type");
 }

@@ -7,19 +7,12 @@
 #include "base/slice.h"
 #include "rpc/call.h"
 
+#include <dm_fields.h>
 #include <pb_decode.h>
 #include <pb_encode.h>
 
-/* Between nanopb and slices: texts are never copied, neither in nor out. */
-
-/* What dm_text_in and dm_texts_in can read from. */
-pb_istream_t dm_istream(struct dm_slice payload);
-
-/* A string or bytes field that is read into *to, a slice of the request; data stays NULL
- * when the field is absent. */
-pb_callback_t dm_text_in(struct dm_slice *to);
-/* A field that is written from *from, which lives until the message is encoded. */
-pb_callback_t dm_text_out(const struct dm_slice *from);
+/* Between nanopb and the calls. Texts are slices (dm_fields.h), never copied, neither in nor
+ * out. */
 
 /* A repeated string field; `count` goes on past DM_BATCH_MAX, the items do not. */
 struct dm_texts {
@@ -31,8 +24,8 @@ pb_callback_t dm_texts_in(struct dm_texts *to);
 enum dm_code dm_texts_check(const struct dm_texts *texts, const char *field,
                             struct dm_error *error);
 
-/* Decodes `payload` into a message that its _init_zero and the functions above have
- * prepared. INVALID_ARGUMENT naming the type. */
+/* Decodes `payload` into a message that is zeroed but for its repeated fields.
+ * INVALID_ARGUMENT naming the type. */
 enum dm_code dm_decode(const struct dm_inbound *in, struct dm_slice payload,
                        const pb_msgdesc_t *fields, void *message, struct dm_error *error);
 

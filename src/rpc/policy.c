@@ -42,8 +42,8 @@ static void answer(struct dm_rpc *rpc, const struct dm_inbound *in, struct dm_sl
                    struct dm_slice bot_id, const struct dm_policy *policy, uint64_t barrier)
 {
     dormouse_v1_Policy response = {
-        .account_id = dm_text_out(&account_id),
-        .bot_id = dm_text_out(&bot_id),
+        .account_id = account_id,
+        .bot_id = bot_id,
         .mode = (dormouse_v1_Mode)policy->mode,
         .rules = {.funcs.encode = write_rules, .arg = (void *)policy},
         .message_limit = policy->message_limit,
@@ -108,7 +108,7 @@ static bool read_rule(pb_istream_t *stream, const pb_field_t *field, void **arg)
 {
     (void)field;
     struct rules_in *in = *arg;
-    dormouse_v1_Rule message = dormouse_v1_Rule_init_zero;
+    dormouse_v1_Rule message = {0};
     if (!pb_decode(stream, dormouse_v1_Rule_fields, &message)) {
         return false;
     }
@@ -155,22 +155,18 @@ static enum dm_code ids_check(struct dm_slice account_id, const char *account_fi
 
 void dm_handle_bot_status_get_policy(struct dm_rpc *rpc, const struct dm_inbound *in)
 {
-    struct dm_slice account_id = {0}, bot_id = {0};
-    dormouse_v1_GetPolicyRequest request = {
-        .account_id = dm_text_in(&account_id),
-        .bot_id = dm_text_in(&bot_id),
-    };
+    dormouse_v1_GetPolicyRequest request = {0};
     struct dm_error error;
     if (dm_decode(in, in->payload, dormouse_v1_GetPolicyRequest_fields, &request, &error) !=
             DM_OK ||
-        ids_check(account_id, "account_id", bot_id, "bot_id", &error) != DM_OK) {
+        ids_check(request.account_id, "account_id", request.bot_id, "bot_id", &error) != DM_OK) {
         dm_refuse(rpc, in, &error);
         return;
     }
     struct dm_policy policy;
     uint64_t barrier;
-    dm_engine_policy(rpc->engine, account_id, bot_id, &policy, &barrier);
-    answer(rpc, in, account_id, bot_id, &policy, barrier);
+    dm_engine_policy(rpc->engine, request.account_id, request.bot_id, &policy, &barrier);
+    answer(rpc, in, request.account_id, request.bot_id, &policy, barrier);
 }
 
 static enum dm_code set_read(const struct dm_inbound *in, dormouse_v1_SetPolicyRequest *request,
@@ -187,25 +183,25 @@ static enum dm_code set_read(const struct dm_inbound *in, dormouse_v1_SetPolicyR
 
 void dm_handle_bot_status_set_policy(struct dm_rpc *rpc, const struct dm_inbound *in)
 {
-    struct dm_slice account_id = {0}, bot_id = {0};
     struct dm_policy policy = *dm_policy_default();
     struct dm_error error;
     struct rules_in rules = {.policy = &policy, .error = &error};
     memset(rules.names, -1, sizeof rules.names);
-    dormouse_v1_SetPolicyRequest request = dormouse_v1_SetPolicyRequest_init_zero;
-    request.policy.account_id = dm_text_in(&account_id);
-    request.policy.bot_id = dm_text_in(&bot_id);
+    dormouse_v1_SetPolicyRequest request = {0};
+    const dormouse_v1_Policy *asked = &request.policy;
     uint64_t barrier = 0;
     if (set_read(in, &request, &rules, &error) != DM_OK ||
-        ids_check(account_id, "policy.account_id", bot_id, "policy.bot_id", &error) != DM_OK ||
-        policy_read(&request.policy, &rules, &error) != DM_OK) {
+        ids_check(asked->account_id, "policy.account_id", asked->bot_id, "policy.bot_id", &error) !=
+            DM_OK ||
+        policy_read(asked, &rules, &error) != DM_OK) {
         dm_refuse(rpc, in, &error);
         return;
     }
-    if (dm_engine_set_policy(rpc->engine, account_id, bot_id, &policy, request.has_if_revision,
-                             request.if_revision, &barrier, &error) != DM_OK) {
+    if (dm_engine_set_policy(rpc->engine, asked->account_id, asked->bot_id, &policy,
+                             request.has_if_revision, request.if_revision, &barrier,
+                             &error) != DM_OK) {
         dm_refuse_after(rpc, in, &error, barrier);
         return;
     }
-    answer(rpc, in, account_id, bot_id, &policy, barrier);
+    answer(rpc, in, asked->account_id, asked->bot_id, &policy, barrier);
 }

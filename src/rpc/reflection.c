@@ -121,7 +121,7 @@ static bool put_services(struct dm_buf *out)
         if (i > 0 && dm_slice_equal(dm_methods[i].service, dm_methods[i - 1].service)) {
             continue;
         }
-        grpc_reflection_v1_ServiceResponse service = {.name = dm_text_out(&dm_methods[i].service)};
+        grpc_reflection_v1_ServiceResponse service = {.name = dm_methods[i].service};
         if (!dm_append_message(out, grpc_reflection_v1_ListServiceResponse_service_tag,
                                grpc_reflection_v1_ServiceResponse_fields, &service)) {
             return false;
@@ -133,9 +133,8 @@ static bool put_services(struct dm_buf *out)
 static bool put_error(struct dm_buf *out, enum dm_code code, const char *sentence)
 {
     uint8_t scratch[DM_SMALL_MESSAGE];
-    struct dm_slice text = dm_slice_str(sentence);
     grpc_reflection_v1_ErrorResponse message = {.error_code = (int32_t)code,
-                                                .error_message = dm_text_out(&text)};
+                                                .error_message = dm_slice_str(sentence)};
     struct dm_slice bytes = dm_encode(scratch, grpc_reflection_v1_ErrorResponse_fields, &message);
     return dm_buf_append(out, bytes.data, bytes.size);
 }

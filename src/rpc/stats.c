@@ -11,16 +11,16 @@ static google_protobuf_Duration lag(const struct dm_histogram *histogram, double
 
 void dm_handle_bot_status_get_stats(struct dm_rpc *rpc, const struct dm_inbound *in)
 {
-    struct dm_slice account_id = {0};
-    dormouse_v1_GetStatsRequest request = {.account_id = dm_text_in(&account_id)};
+    dormouse_v1_GetStatsRequest request = {0};
     struct dm_error error;
     if (dm_decode(in, in->payload, dormouse_v1_GetStatsRequest_fields, &request, &error) != DM_OK ||
-        (account_id.size != 0 && dm_id_check(account_id, "account_id", &error) != DM_OK)) {
+        (request.account_id.size != 0 &&
+         dm_id_check(request.account_id, "account_id", &error) != DM_OK)) {
         dm_refuse(rpc, in, &error);
         return;
     }
     struct dm_engine_stats stats;
-    dm_engine_stats(rpc->engine, account_id, &stats);
+    dm_engine_stats(rpc->engine, request.account_id, &stats);
     const struct dm_histogram *lags = stats.wake_lag_ms;
     bool woken = lags->count != 0;
     dormouse_v1_GetStatsResponse response = {

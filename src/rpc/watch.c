@@ -204,14 +204,13 @@ static enum dm_code read_ids(const struct wanted *wanted, struct dm_error *error
 static enum dm_code read_request(struct dm_rpc *rpc, const struct dm_inbound *in,
                                  struct wanted *wanted, struct dm_error *error)
 {
-    wanted->account_id = (struct dm_slice){0};
     wanted->ids.count = 0;
-    dormouse_v1_WatchRequest request = {
-        .account_id = dm_text_in(&wanted->account_id),
-        .contact_ids = dm_texts_in(&wanted->ids),
-    };
-    if (dm_decode(in, in->payload, dormouse_v1_WatchRequest_fields, &request, error) != DM_OK ||
-        read_ids(wanted, error) != DM_OK || read_cursor(rpc, &request, wanted, error) != DM_OK) {
+    dormouse_v1_WatchRequest request = {.contact_ids = dm_texts_in(&wanted->ids)};
+    if (dm_decode(in, in->payload, dormouse_v1_WatchRequest_fields, &request, error) != DM_OK) {
+        return error->code;
+    }
+    wanted->account_id = request.account_id;
+    if (read_ids(wanted, error) != DM_OK || read_cursor(rpc, &request, wanted, error) != DM_OK) {
         return error->code;
     }
     if (rpc->watch_count >= DM_WATCHES_MAX) {

@@ -227,6 +227,25 @@ def json_seeds(order):
     write("json", "escapes", bytes([order.index("Check") * 2]) + rb'{"accountId":"\ud83d\ude00\n\u0000","contactId":"\ud800"}')
 
 
+def hot_seeds():
+    """The first byte: 0x80 for one that is written, and the message's place in proto/CMakeLists.txt."""
+    contact = message(*WHO, (3, 2), (4, 2), (5, "bob"), (6, message((1, 1700000000), (2, 5))), (8, 1), (9, 1 << 40))
+    every = message((1, 1), (2, -1), (7, "x"), (9, message((1, "y"), (4, b"\1\2"))), (11, message((1, 5))), (16, 0),
+                    (19, ""), (26, "z"), (28, message((2, 7))), (31, b"\1\2"), (31, -3), (36, "a"), (36, ""), (63, 9))
+    for number, method in enumerate(("Check", "CommitReply", "RecordActivity", "SetStatus")):
+        for i, request in enumerate(BY_NAME[method]):
+            write("hot", f"{method}-{i}", bytes([number]) + request)
+    write("hot", "every", b"\4" + every)
+    for number, name, data in (
+        (0x80, "check", message((1, 1), (2, 2), (4, 300), (5, message((1, 1700000000))), (6, 0))),
+        (0x81, "commit", message((1, 1), (2, 1), (3, contact))),
+        (0x82, "activity", message((1, contact), (3, 1))),
+        (0x83, "set", message((1, contact), (2, 1))),
+        (0x84, "every", every),
+    ):
+        write("hot", f"{name}-written", bytes([number]) + data)
+
+
 def client_seeds():
     """The first byte is the message's place in client_fuzz.c."""
     event = message((1, 7), (2, message((1, 1700000000), (2, 5000000))), (3, "acme"), (4, "ann"), (5, 1), (6, 2))
@@ -284,6 +303,7 @@ def main():
     calls_seeds(order)
     json_seeds(order)
     client_seeds()
+    hot_seeds()
     import_seeds()
     journal_seeds()
 

@@ -12,20 +12,8 @@ A kind of field that the transcoder does not know ends the build here, by its na
 import pathlib
 import sys
 
-from google.protobuf import descriptor_pb2
+from schema import by_number, collect, ident, is_repeated, kind_of, oneof_of, read_files, type_of
 
-FIELD = descriptor_pb2.FieldDescriptorProto
-KINDS = {
-    FIELD.TYPE_BOOL: "BOOL",
-    FIELD.TYPE_INT32: "INT32",
-    FIELD.TYPE_INT64: "INT64",
-    FIELD.TYPE_UINT32: "UINT32",
-    FIELD.TYPE_UINT64: "UINT64",
-    FIELD.TYPE_ENUM: "ENUM",
-    FIELD.TYPE_STRING: "STRING",
-    FIELD.TYPE_BYTES: "BYTES",
-    FIELD.TYPE_MESSAGE: "MESSAGE",
-}
 FORMS = {
     "google.protobuf.Timestamp": "TIMESTAMP",
     "google.protobuf.Duration": "DURATION",
@@ -107,56 +95,22 @@ def text(value):
     return f'{{"{value}", {len(value)}}}'
 
 
-def ident(full_name):
-    return full_name.replace(".", "_")
-
-
-def collect(files):
-    """Every message and enum, as {full name: descriptor}."""
-    messages, enums = {}, {}
-
-    def visit(scope, message):
-        full = f"{scope}.{message.name}"
-        if message.options.map_entry:
-            raise SystemExit(f"{full}: the JSON transcoder knows no maps")
-        messages[full] = message
-        for enum in message.enum_type:
-            enums[f"{full}.{enum.name}"] = enum
-        for nested in message.nested_type:
-            visit(full, nested)
-
-    for file in files:
-        if file.syntax != "proto3":
-            raise SystemExit(f"{file.name}: the JSON transcoder knows proto3 only")
-        for message in file.message_type:
-            visit(file.package, message)
-        for enum in file.enum_type:
-            enums[f"{file.package}.{enum.name}"] = enum
-    return messages, enums
-
-
 def check(full, message):
     if full.startswith("google.protobuf.") and full not in FORMS:
         raise SystemExit(f"{full}: the JSON transcoder does not know this well-known type")
     if len(message.field) > FIELDS_MAX:
         raise SystemExit(f"{full}: more than {FIELDS_MAX} fields")
-    for field in message.field:
-        if field.type not in KINDS:
-            kind = FIELD.Type.Name(field.type)
-            raise SystemExit(f"{full}.{field.name}: the JSON transcoder does not know {kind}")
 
 
-def field_row(field, index):
-    kind = KINDS[field.type]
-    in_oneof = field.HasField("oneof_index") and not field.proto3_optional
-    repeated = field.label == FIELD.LABEL_REPEATED
-    presence = not repeated and (kind == "MESSAGE" or field.HasField("oneof_index"))
-    type_name = field.type_name[1:]
+def field_row(full, message, field, index):
+    kind = kind_of(full, field)
+    presence = not is_repeated(field) and (kind == "MESSAGE" or field.HasField("oneof_index"))
+    oneof = field.oneof_index if oneof_of(message, field) else -1
+    type_name = type_of(field)
     enum = f"&enum_{ident(type_name)}" if kind == "ENUM" else "NULL"
-    message = f"&dm_json_messages[{index[type_name]}]" if kind == "MESSAGE" else "NULL"
+    inner = f"&dm_json_messages[{index[type_name]}]" if kind == "MESSAGE" else "NULL"
     return (f"    {{{text(field.json_name)}, {text(field.name)}, {field.number}, DM_JSON_{kind}, "
-            f"{str(repeated).lower()}, {str(presence).lower()}, "
-            f"{field.oneof_index if in_oneof else -1}, {enum}, {message}}},")
+            f"{str(is_repeated(field)).lower()}, {str(presence).lower()}, {oneof}, {enum}, {inner}}},")
 
 
 def enum_table(full, enum):
@@ -175,13 +129,14 @@ def tables(messages, enums):
         out += enum_table(full, enums[full])
     rows = []
     for full in order:
-        check(full, messages[full])
-        fields = sorted(messages[full].field, key=lambda field: field.number)
+        message = messages[full]
+        check(full, message)
+        fields = by_number(message)
         table = "NULL"
         if fields:
             table = f"fields_{ident(full)}"
             out += [f"static const struct dm_json_field {table}[] = {{",
-                    *(field_row(field, index) for field in fields), "};", ""]
+                    *(field_row(full, message, field, index) for field in fields), "};", ""]
         form = FORMS.get(full, "OBJECT")
         rows.append(f'    {{"{full}", {table}, {len(fields)}, DM_JSON_{form}}},')
     out += ["const struct dm_json_message dm_json_messages[] = {", *rows, "};",
@@ -190,9 +145,8 @@ def tables(messages, enums):
 
 
 def main():
-    files = descriptor_pb2.FileDescriptorSet.FromString(pathlib.Path(sys.argv[1]).read_bytes()).file
+    messages, enums = collect(read_files(sys.argv[1]))
     folder = pathlib.Path(sys.argv[2])
-    messages, enums = collect(files)
     fields_max = max(len(message.field) for message in messages.values())
     (folder / "dm_json_tables.h").write_text(HEADER % fields_max)
     (folder / "dm_json_tables.c").write_text(tables(messages, enums))

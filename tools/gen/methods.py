@@ -8,10 +8,11 @@
 usage: methods.py <descriptor set> <output folder>
 """
 import pathlib
-import re
 import sys
 
 from google.protobuf import descriptor_pb2
+
+from schema import read_files, snake
 
 NO_SIDE_EFFECTS = descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS
 
@@ -51,10 +52,6 @@ extern const size_t dm_descriptor_symbol_count;
 
 #endif
 """
-
-
-def snake(name):
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
 def varint(value):
@@ -160,7 +157,7 @@ def descriptors(files):
 
 
 def main():
-    files = descriptor_pb2.FileDescriptorSet.FromString(pathlib.Path(sys.argv[1]).read_bytes()).file
+    files = read_files(sys.argv[1])
     folder = pathlib.Path(sys.argv[2])
     (folder / "dm_methods.inc").write_text(methods(files))
     (folder / "dm_descriptors.h").write_text(HEADER)

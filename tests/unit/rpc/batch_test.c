@@ -35,12 +35,11 @@ static bool read_contact(pb_istream_t *stream, const pb_field_t *field, void **a
     (void)field;
     struct items *items = *arg;
     struct item *item = &items->items[items->count++];
-    struct contact_in in = {0};
-    contact_expect(&in, &in.m);
-    if (!pb_decode_ex(stream, dormouse_v1_Contact_fields, &in.m, PB_DECODE_NOINIT)) {
+    dormouse_v1_Contact in = {0};
+    if (!pb_decode_ex(stream, dormouse_v1_Contact_fields, &in, PB_DECODE_NOINIT)) {
         return false;
     }
-    *item = (struct item){.status = in.m.status, .until_s = in.m.snoozed_until.seconds};
+    *item = (struct item){.status = in.status, .until_s = in.snoozed_until.seconds};
     copy_text(item->contact_id, sizeof item->contact_id, in.contact_id);
     return true;
 }
@@ -50,16 +49,14 @@ static bool read_result(pb_istream_t *stream, const pb_field_t *field, void **ar
     (void)field;
     struct items *items = *arg;
     struct item *item = &items->items[items->count++];
-    struct dm_slice id = {0}, message = {0};
-    dormouse_v1_BatchSetStatusResponse_Result m = {.contact_id = dm_text_in(&id),
-                                                   .message = dm_text_in(&message)};
+    dormouse_v1_BatchSetStatusResponse_Result m = {0};
     if (!pb_decode_ex(stream, dormouse_v1_BatchSetStatusResponse_Result_fields, &m,
                       PB_DECODE_NOINIT)) {
         return false;
     }
     *item = (struct item){.code = m.code, .has_contact = m.has_contact, .status = m.contact.status};
-    copy_text(item->contact_id, sizeof item->contact_id, id);
-    copy_text(item->message, sizeof item->message, message);
+    copy_text(item->contact_id, sizeof item->contact_id, m.contact_id);
+    copy_text(item->message, sizeof item->message, m.message);
     return true;
 }
 
@@ -114,11 +111,11 @@ static uint64_t batch_set(struct fixture *f, struct ids_out *ids, dormouse_v1_St
                           const char *request_id)
 {
     dormouse_v1_BatchSetStatusRequest request = {
-        .account_id = TEXT_OUT("acme"),
+        .account_id = dm_slice_str("acme"),
         .contact_ids = ids_callback(ids),
         .has_change = true,
         .change = {.status = status},
-        .request_id = TEXT_OUT(request_id),
+        .request_id = dm_slice_str(request_id),
     };
     return call(f, "BatchSetStatus", dormouse_v1_BatchSetStatusRequest_fields, &request);
 }
@@ -190,7 +187,7 @@ static void a_bad_change_or_too_many_ids_fail_the_batch(void **state)
 
 static uint64_t batch_get(struct fixture *f, struct ids_out *ids)
 {
-    dormouse_v1_BatchGetContactsRequest request = {.account_id = TEXT_OUT("acme"),
+    dormouse_v1_BatchGetContactsRequest request = {.account_id = dm_slice_str("acme"),
                                                    .contact_ids = ids_callback(ids)};
     return call(f, "BatchGetContacts", dormouse_v1_BatchGetContactsRequest_fields, &request);
 }
@@ -230,7 +227,7 @@ static uint64_t bulk(struct fixture *f, dormouse_v1_Status if_status, dormouse_v
                      bool dry_run)
 {
     dormouse_v1_BulkSetStatusRequest request = {
-        .account_id = TEXT_OUT("acme"),
+        .account_id = dm_slice_str("acme"),
         .if_status = if_status,
         .has_change = true,
         .change = {.status = status},
@@ -266,10 +263,10 @@ static void a_bulk_changes_all_that_match(void **state)
     (void)settle(f);
     end = bulk_end(f, id);
     assert_int_equal(end.changed, 700);
-    struct contact_in in;
+    dormouse_v1_Contact in;
     get_contact(f, "c0650", &in);
-    assert_int_equal(in.m.status, ACTIVE);
-    assert_int_equal(in.m.reason, dormouse_v1_Reason_REASON_BULK_SET);
+    assert_int_equal(in.status, ACTIVE);
+    assert_int_equal(in.reason, dormouse_v1_Reason_REASON_BULK_SET);
 }
 
 static void the_end_of_a_bulk_waits_for_the_disk(void **state)
@@ -328,10 +325,10 @@ static uint64_t list(struct fixture *f, dormouse_v1_Status status, dormouse_v1_L
                      uint32_t page_size, const char *token)
 {
     dormouse_v1_ListContactsRequest request = {
-        .account_id = TEXT_OUT("acme"),
+        .account_id = dm_slice_str("acme"),
         .status = status,
         .page_size = page_size,
-        .page_token = TEXT_OUT(token),
+        .page_token = dm_slice_str(token),
         .order = order,
     };
     uint64_t id = call(f, "ListContacts", dormouse_v1_ListContactsRequest_fields, &request);
@@ -342,11 +339,9 @@ static uint64_t list(struct fixture *f, dormouse_v1_Status status, dormouse_v1_L
 static struct items *listed(struct fixture *f, uint64_t id, char token[DM_TOKEN_MAX + 1])
 {
     struct items *items = items_of();
-    struct dm_slice next = {0};
-    dormouse_v1_ListContactsResponse m = {.contacts = {.funcs.decode = read_contact, .arg = items},
-                                          .next_page_token = dm_text_in(&next)};
+    dormouse_v1_ListContactsResponse m = {.contacts = {.funcs.decode = read_contact, .arg = items}};
     decode(expect(&f->one, SAID_REPLY, id), dormouse_v1_ListContactsResponse_fields, &m);
-    copy_text(token, DM_TOKEN_MAX + 1, next);
+    copy_text(token, DM_TOKEN_MAX + 1, m.next_page_token);
     return items;
 }
 
@@ -412,19 +407,17 @@ static void a_list_refuses_what_it_cannot_mean(void **state)
 static struct items *history(struct fixture *f, uint32_t page_size, char token[DM_TOKEN_MAX + 1])
 {
     dormouse_v1_GetHistoryRequest request = {
-        .account_id = TEXT_OUT("acme"),
-        .contact_id = TEXT_OUT("bob"),
+        .account_id = dm_slice_str("acme"),
+        .contact_id = dm_slice_str("bob"),
         .page_size = page_size,
-        .page_token = TEXT_OUT(token),
+        .page_token = dm_slice_str(token),
     };
     uint64_t id = call(f, "GetHistory", dormouse_v1_GetHistoryRequest_fields, &request);
     (void)settle(f);
     struct items *items = items_of();
-    struct dm_slice next = {0};
-    dormouse_v1_GetHistoryResponse m = {.events = {.funcs.decode = read_event, .arg = items},
-                                        .next_page_token = dm_text_in(&next)};
+    dormouse_v1_GetHistoryResponse m = {.events = {.funcs.decode = read_event, .arg = items}};
     decode(expect(&f->one, SAID_REPLY, id), dormouse_v1_GetHistoryResponse_fields, &m);
-    copy_text(token, DM_TOKEN_MAX + 1, next);
+    copy_text(token, DM_TOKEN_MAX + 1, m.next_page_token);
     return items;
 }
 
@@ -447,9 +440,9 @@ static void history_goes_back_page_by_page(void **state)
     assert_int_equal(items->items[0].seq, 3);
     assert_int_equal(items->items[1].seq, 1);
     assert_string_equal(token, ""); /* a full page, and yet the last */
-    dormouse_v1_GetHistoryRequest request = {.account_id = TEXT_OUT("acme"),
-                                             .contact_id = TEXT_OUT("bob"),
-                                             .page_token = TEXT_OUT("AAAA")};
+    dormouse_v1_GetHistoryRequest request = {.account_id = dm_slice_str("acme"),
+                                             .contact_id = dm_slice_str("bob"),
+                                             .page_token = dm_slice_str("AAAA")};
     expect_fail(&f->one, call(f, "GetHistory", dormouse_v1_GetHistoryRequest_fields, &request),
                 DM_INVALID_ARGUMENT, "page_token: ");
 }

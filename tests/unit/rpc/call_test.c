@@ -22,8 +22,8 @@ static void a_read_of_what_is_not_durable_waits_too(void **state)
     struct fixture *f = *state;
     dm_journal_memory_hold(f->journal, true);
     uint64_t set = set_status(f, &f->one, "bob", INACTIVE, 0, 0);
-    dormouse_v1_CheckRequest request = {.account_id = TEXT_OUT("acme"),
-                                        .contact_id = TEXT_OUT("bob")};
+    dormouse_v1_CheckRequest request = {.account_id = dm_slice_str("acme"),
+                                        .contact_id = dm_slice_str("bob")};
     uint64_t check = call_with(f, &f->two, "Check", dormouse_v1_CheckRequest_fields, &request, 0);
     (void)settle(f);
     expect_nothing(&f->two);
@@ -38,8 +38,8 @@ static void a_refusal_that_tells_of_what_is_not_durable_waits_too(void **state)
     struct fixture *f = *state;
     dm_journal_memory_hold(f->journal, true);
     dormouse_v1_SetStatusRequest request = {
-        .account_id = TEXT_OUT("acme"),
-        .contact_id = TEXT_OUT("bob"),
+        .account_id = dm_slice_str("acme"),
+        .contact_id = dm_slice_str("bob"),
         .has_change = true,
         .change = {.status = INACTIVE, .lock = true},
     };
@@ -98,9 +98,9 @@ static void a_spent_deadline_does_nothing(void **state)
     struct fixture *f = *state;
     uint64_t id = set_status(f, &f->one, "bob", INACTIVE, 0, -1);
     expect_fail(&f->one, id, DM_DEADLINE_EXCEEDED, "nothing was done");
-    struct contact_in in;
+    dormouse_v1_Contact in;
     get_contact(f, "bob", &in);
-    assert_int_equal(in.m.revision, 0);
+    assert_int_equal(in.revision, 0);
 }
 
 static void a_cancelled_call_is_not_answered(void **state)

@@ -14,7 +14,7 @@
 static uint64_t health(struct fixture *f, const char *method, const char *service)
 {
     uint8_t bytes[128];
-    grpc_health_v1_HealthCheckRequest request = {.service = TEXT_OUT(service)};
+    grpc_health_v1_HealthCheckRequest request = {.service = dm_slice_str(service)};
     pb_ostream_t stream = pb_ostream_from_buffer(bytes, sizeof bytes);
     assert_true(pb_encode(&stream, grpc_health_v1_HealthCheckRequest_fields, &request));
     uint64_t id = call_bytes(f, HEALTH, method, bytes, stream.bytes_written);
@@ -129,7 +129,7 @@ static void decode_answer(const struct said *said, struct answer *answer)
             answer->has_extensions = true;
             break;
         case grpc_reflection_v1_ServerReflectionResponse_error_response_tag: {
-            pb_istream_t inner = pb_istream_from_buffer(text.data, text.size);
+            pb_istream_t inner = dm_istream(text);
             assert_true(pb_decode(&inner, grpc_reflection_v1_ErrorResponse_fields, &error));
             answer->has_error = true;
             answer->error_code = error.error_code;

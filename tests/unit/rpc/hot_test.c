@@ -4,10 +4,10 @@
 
 static void check(struct fixture *f, const char *contact, dormouse_v1_CheckResponse *response)
 {
-    dormouse_v1_CheckRequest request = {.account_id = TEXT_OUT("acme"),
-                                        .contact_id = TEXT_OUT(contact)};
+    dormouse_v1_CheckRequest request = {.account_id = dm_slice_str("acme"),
+                                        .contact_id = dm_slice_str(contact)};
     uint64_t id = call(f, "Check", dormouse_v1_CheckRequest_fields, &request);
-    *response = (dormouse_v1_CheckResponse)dormouse_v1_CheckResponse_init_zero;
+    *response = (dormouse_v1_CheckResponse){0};
     decode(expect(&f->one, SAID_REPLY, id), dormouse_v1_CheckResponse_fields, response);
 }
 
@@ -45,15 +45,14 @@ static void set_status_answers_with_the_contact_after_it(void **state)
     struct fixture *f = *state;
     uint64_t id = set_status(f, &f->one, "bob", INACTIVE, 0, 0);
     (void)settle(f);
-    struct contact_in in = {0};
+    dormouse_v1_Contact in;
     dormouse_v1_SetStatusResponse response = {0};
-    contact_expect(&in, &response.contact);
     decode(expect(&f->one, SAID_REPLY, id), dormouse_v1_SetStatusResponse_fields, &response);
     assert_true(response.changed);
     assert_true(response.has_contact);
-    assert_text(in.account_id, "acme");
-    assert_text(in.contact_id, "bob");
-    assert_text(in.actor, "ann");
+    assert_text(response.contact.account_id, "acme");
+    assert_text(response.contact.contact_id, "bob");
+    assert_text(response.contact.actor, "ann");
     assert_int_equal(response.contact.status, INACTIVE);
     assert_int_equal(response.contact.reason, dormouse_v1_Reason_REASON_SET);
     assert_int_equal(response.contact.fence, 1);
@@ -62,17 +61,17 @@ static void set_status_answers_with_the_contact_after_it(void **state)
     assert_int_equal(response.contact.since.seconds, START_MS / 1000);
     assert_int_equal(response.contact.mode, dormouse_v1_Mode_MODE_AUTO_PILOT);
     get_contact(f, "bob", &in);
-    assert_int_equal(in.m.status, INACTIVE);
+    assert_int_equal(in.status, INACTIVE);
     assert_text(in.actor, "ann");
 }
 
 static uint64_t commit(struct fixture *f, uint64_t fence, const char *request_id)
 {
     dormouse_v1_CommitReplyRequest request = {
-        .account_id = TEXT_OUT("acme"),
-        .contact_id = TEXT_OUT("bob"),
+        .account_id = dm_slice_str("acme"),
+        .contact_id = dm_slice_str("bob"),
         .fence = fence,
-        .request_id = TEXT_OUT(request_id),
+        .request_id = dm_slice_str(request_id),
     };
     uint64_t id = call(f, "CommitReply", dormouse_v1_CommitReplyRequest_fields, &request);
     (void)settle(f);
@@ -108,11 +107,11 @@ static void an_activity_does_what_the_policy_says(void **state)
 {
     struct fixture *f = *state;
     dormouse_v1_RecordActivityRequest request = {
-        .account_id = TEXT_OUT("acme"),
-        .contact_id = TEXT_OUT("bob"),
+        .account_id = dm_slice_str("acme"),
+        .contact_id = dm_slice_str("bob"),
         .activity = dormouse_v1_Activity_ACTIVITY_MANUAL_MESSAGE,
-        .actor = TEXT_OUT("ann"),
-        .request_id = TEXT_OUT("m1"),
+        .actor = dm_slice_str("ann"),
+        .request_id = dm_slice_str("m1"),
     };
     uint64_t id = call(f, "RecordActivity", dormouse_v1_RecordActivityRequest_fields, &request);
     (void)settle(f);
@@ -131,8 +130,8 @@ static void delete_forgets_a_contact(void **state)
 {
     struct fixture *f = *state;
     set_and_settle(f, "bob", INACTIVE, 0);
-    dormouse_v1_DeleteContactRequest request = {.account_id = TEXT_OUT("acme"),
-                                                .contact_id = TEXT_OUT("bob")};
+    dormouse_v1_DeleteContactRequest request = {.account_id = dm_slice_str("acme"),
+                                                .contact_id = dm_slice_str("bob")};
     for (int i = 0; i < 2; i++) {
         uint64_t id = call(f, "DeleteContact", dormouse_v1_DeleteContactRequest_fields, &request);
         (void)settle(f);
@@ -141,10 +140,10 @@ static void delete_forgets_a_contact(void **state)
                &response);
         assert_int_equal(response.existed, i == 0);
     }
-    struct contact_in in;
+    dormouse_v1_Contact in;
     get_contact(f, "bob", &in);
-    assert_int_equal(in.m.status, ACTIVE);
-    assert_int_equal(in.m.revision, 0);
+    assert_int_equal(in.status, ACTIVE);
+    assert_int_equal(in.revision, 0);
 }
 
 /* ---- what is refused --------------------------------------------------------------------- */
@@ -164,28 +163,28 @@ static void a_refusal_names_the_field(void **state)
     memset(long_text, 'x', 65);
     long_text[65] = 0;
     const dormouse_v1_SetStatusRequest good = {
-        .account_id = TEXT_OUT("acme"),
-        .contact_id = TEXT_OUT("bob"),
+        .account_id = dm_slice_str("acme"),
+        .contact_id = dm_slice_str("bob"),
         .has_change = true,
         .change = {.status = INACTIVE},
     };
     dormouse_v1_SetStatusRequest bad = good;
-    bad.account_id = TEXT_OUT("");
+    bad.account_id = dm_slice_str("");
     set_refused(f, &bad, DM_INVALID_ARGUMENT, "account_id: ");
     bad = good;
-    bad.contact_id = TEXT_OUT(long_text);
+    bad.contact_id = dm_slice_str(long_text);
     set_refused(f, &bad, DM_INVALID_ARGUMENT, "contact_id: ");
     bad = good;
-    bad.contact_id = TEXT_OUT("b\xff");
+    bad.contact_id = dm_slice_str("b\xff");
     set_refused(f, &bad, DM_INVALID_ARGUMENT, "contact_id: ");
     bad = good;
     bad.has_change = false;
     set_refused(f, &bad, DM_INVALID_ARGUMENT, "change: ");
     bad = good;
-    bad.change.actor = TEXT_OUT(long_text);
+    bad.change.actor = dm_slice_str(long_text);
     set_refused(f, &bad, DM_INVALID_ARGUMENT, "change.actor: ");
     bad = good;
-    bad.change.bot_id = TEXT_OUT(long_text);
+    bad.change.bot_id = dm_slice_str(long_text);
     set_refused(f, &bad, DM_INVALID_ARGUMENT, "change.bot_id: ");
     bad = good;
     bad.change.status = (dormouse_v1_Status)300;
@@ -194,7 +193,7 @@ static void a_refusal_names_the_field(void **state)
     bad.change.reason = dormouse_v1_Reason_REASON_NEVER_SET;
     set_refused(f, &bad, DM_INVALID_ARGUMENT, "change.reason: ");
     bad = good;
-    bad.request_id = TEXT_OUT(long_text);
+    bad.request_id = dm_slice_str(long_text);
     set_refused(f, &bad, DM_INVALID_ARGUMENT, "request_id: ");
     bad = good;
     bad.has_if_revision = true;
@@ -206,8 +205,8 @@ static void times_out_of_range_are_refused(void **state)
 {
     struct fixture *f = *state;
     dormouse_v1_SetStatusRequest request = {
-        .account_id = TEXT_OUT("acme"),
-        .contact_id = TEXT_OUT("bob"),
+        .account_id = dm_slice_str("acme"),
+        .contact_id = dm_slice_str("bob"),
         .has_change = true,
         .change = {.status = SNOOZED, .which_wake = dormouse_v1_StatusChange_snooze_for_tag},
     };

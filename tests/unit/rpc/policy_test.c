@@ -28,7 +28,6 @@ static bool read_rule(pb_istream_t *stream, const pb_field_t *field, void **arg)
 }
 
 struct policy_in {
-    struct dm_slice account_id, bot_id;
     struct rules rules;
     dormouse_v1_Policy m;
 };
@@ -36,16 +35,14 @@ struct policy_in {
 static void decode_policy(const struct said *said, struct policy_in *in)
 {
     memset(in, 0, sizeof *in);
-    in->m.account_id = dm_text_in(&in->account_id);
-    in->m.bot_id = dm_text_in(&in->bot_id);
     in->m.rules = (pb_callback_t){.funcs.decode = read_rule, .arg = &in->rules};
     decode(said, dormouse_v1_Policy_fields, &in->m);
 }
 
 static void get_policy(struct fixture *f, const char *bot, struct policy_in *in)
 {
-    dormouse_v1_GetPolicyRequest request = {.account_id = TEXT_OUT("acme"),
-                                            .bot_id = TEXT_OUT(bot)};
+    dormouse_v1_GetPolicyRequest request = {.account_id = dm_slice_str("acme"),
+                                            .bot_id = dm_slice_str(bot)};
     uint64_t id = call(f, "GetPolicy", dormouse_v1_GetPolicyRequest_fields, &request);
     (void)settle(f);
     decode_policy(expect(&f->one, SAID_REPLY, id), in);
@@ -54,10 +51,9 @@ static void get_policy(struct fixture *f, const char *bot, struct policy_in *in)
 static uint64_t set_policy(struct fixture *f, const struct rules *rules,
                            dormouse_v1_SetPolicyRequest request)
 {
-    const pb_callback_t account = TEXT_OUT("acme");
     request.has_policy = true;
-    if (request.policy.account_id.funcs.encode == NULL) {
-        request.policy.account_id = account;
+    if (request.policy.account_id.data == NULL) {
+        request.policy.account_id = dm_slice_str("acme");
     }
     request.policy.rules = (pb_callback_t){.funcs.encode = write_rules, .arg = (void *)rules};
     uint64_t id = call(f, "SetPolicy", dormouse_v1_SetPolicyRequest_fields, &request);
@@ -72,7 +68,7 @@ static void the_defaults_are_shown(void **state)
     struct fixture *f = *state;
     struct policy_in in;
     get_policy(f, "", &in);
-    assert_text(in.account_id, "acme");
+    assert_text(in.m.account_id, "acme");
     assert_int_equal(in.m.mode, dormouse_v1_Mode_MODE_AUTO_PILOT);
     assert_int_equal(in.m.revision, 0);
     assert_int_equal(in.rules.count, 7);
@@ -114,7 +110,7 @@ static void what_is_set_replaces_the_default_of_its_activity(void **state)
     assert_int_equal(in.rules.rules[1].snooze_for.nanos, 1000000);
     assert_int_equal(in.rules.rules[2].snooze_for.seconds, 7200);
     get_policy(f, "sales", &in); /* another bot's is its own */
-    assert_text(in.bot_id, "sales");
+    assert_text(in.m.bot_id, "sales");
     assert_int_equal(in.m.mode, dormouse_v1_Mode_MODE_AUTO_PILOT);
 }
 
@@ -124,8 +120,8 @@ static void what_is_shown_can_be_set_again(void **state)
     struct policy_in shown, in;
     get_policy(f, "", &shown);
     dormouse_v1_SetPolicyRequest request = {.policy = shown.m};
-    request.policy.account_id = TEXT_OUT("acme");
-    request.policy.bot_id = (pb_callback_t){0};
+    request.policy.account_id = dm_slice_str("acme");
+    request.policy.bot_id = (struct dm_slice){0};
     uint64_t id = set_policy(f, &shown.rules, request);
     decode_policy(expect(&f->one, SAID_REPLY, id), &in);
     assert_memory_equal(&in.rules, &shown.rules, sizeof in.rules);
@@ -163,7 +159,7 @@ static void a_refusal_names_the_rule(void **state)
     refused(f, &bad, plain, DM_INVALID_ARGUMENT, "policy.rules[0].action: ");
     dormouse_v1_SetPolicyRequest request = {.policy = {.mode = (dormouse_v1_Mode)9}};
     refused(f, &none, request, DM_INVALID_ARGUMENT, "policy.mode: ");
-    request = (dormouse_v1_SetPolicyRequest){.policy = {.account_id = TEXT_OUT("")}};
+    request = (dormouse_v1_SetPolicyRequest){.policy = {.account_id = dm_slice_str("")}};
     refused(f, &none, request, DM_INVALID_ARGUMENT, "policy.account_id: ");
     request = (dormouse_v1_SetPolicyRequest){.policy = {.has_on_limit = true}};
     refused(f, &none, request, DM_INVALID_ARGUMENT, "policy.on_limit.action: ");
@@ -175,7 +171,7 @@ static void a_refusal_names_the_rule(void **state)
 
 static dormouse_v1_GetStatsResponse stats(struct fixture *f, const char *account)
 {
-    dormouse_v1_GetStatsRequest request = {.account_id = TEXT_OUT(account)};
+    dormouse_v1_GetStatsRequest request = {.account_id = dm_slice_str(account)};
     uint64_t id = call(f, "GetStats", dormouse_v1_GetStatsRequest_fields, &request);
     dormouse_v1_GetStatsResponse response = {0};
     decode(expect(&f->one, SAID_REPLY, id), dormouse_v1_GetStatsResponse_fields, &response);
@@ -195,7 +191,7 @@ static void stats_count_by_status(void **state)
     assert_int_equal(response.last_seq, 2);
     assert_int_equal(response.oldest_seq, 1);
     assert_int_equal(stats(f, "other").contacts, 0);
-    dormouse_v1_GetStatsRequest request = {.account_id = TEXT_OUT("\x01")};
+    dormouse_v1_GetStatsRequest request = {.account_id = dm_slice_str("\x01")};
     expect_fail(&f->one, call(f, "GetStats", dormouse_v1_GetStatsRequest_fields, &request),
                 DM_INVALID_ARGUMENT, "account_id: ");
 }

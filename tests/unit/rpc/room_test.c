@@ -75,8 +75,8 @@ static void a_deadline_passes_before_any_message(void **state)
 static void a_unary_call_is_answered_when_its_message_comes(void **state)
 {
     struct fixture *f = *state;
-    dormouse_v1_GetContactRequest request = {.account_id = TEXT_OUT("acme"),
-                                             .contact_id = TEXT_OUT("bob")};
+    dormouse_v1_GetContactRequest request = {.account_id = dm_slice_str("acme"),
+                                             .contact_id = dm_slice_str("bob")};
     uint8_t bytes[64];
     pb_ostream_t stream = pb_ostream_from_buffer(bytes, sizeof bytes);
     assert_true(pb_encode(&stream, dormouse_v1_GetContactRequest_fields, &request));
@@ -162,7 +162,7 @@ static void a_long_answer_is_made_when_there_is_room(void **state)
 static void long_calls_of_one_connection_have_a_limit(void **state)
 {
     struct fixture *f = *state;
-    dormouse_v1_ListContactsRequest request = {.account_id = TEXT_OUT("acme"),
+    dormouse_v1_ListContactsRequest request = {.account_id = dm_slice_str("acme"),
                                                .page_size = DM_PAGE_SIZE_MAX};
     f->one.room = 0;
     uint64_t id = 0;

@@ -5,7 +5,6 @@
 struct seen {
     uint64_t progress; /* of a progress message */
     bool is_event;
-    struct dm_slice account_id, contact_id;
     dormouse_v1_StatusEvent event;
 };
 
@@ -24,8 +23,6 @@ static struct seen message(struct notebook *book, uint64_t id)
     }
     assert_int_equal(tag, dormouse_v1_WatchResponse_event_tag);
     seen.is_event = true;
-    seen.event.account_id = dm_text_in(&seen.account_id);
-    seen.event.contact_id = dm_text_in(&seen.contact_id);
     pb_istream_t inner;
     assert_true(pb_make_string_substream(&stream, &inner));
     assert_true(
@@ -45,7 +42,7 @@ static void expect_event(struct notebook *book, uint64_t id, uint64_t seq, const
     struct seen seen = message(book, id);
     assert_true(seen.is_event);
     assert_int_equal(seen.event.seq, seq);
-    assert_text(seen.contact_id, contact);
+    assert_text(seen.event.contact_id, contact);
 }
 
 static uint64_t watch(struct fixture *f, struct notebook *book,
@@ -61,8 +58,8 @@ static void change(struct fixture *f, const char *contact, dormouse_v1_Status st
 {
     static uint64_t id = 1000000;
     dormouse_v1_SetStatusRequest request = {
-        .account_id = TEXT_OUT("acme"),
-        .contact_id = TEXT_OUT(contact),
+        .account_id = dm_slice_str("acme"),
+        .contact_id = dm_slice_str(contact),
         .has_change = true,
         .change = {.status = status},
     };
@@ -94,8 +91,8 @@ static void a_watch_begins_now_and_sees_what_follows(void **state)
     struct seen seen = message(&f->one, id);
     assert_true(seen.is_event);
     assert_int_equal(seen.event.seq, 2);
-    assert_text(seen.account_id, "acme");
-    assert_text(seen.contact_id, "bob");
+    assert_text(seen.event.account_id, "acme");
+    assert_text(seen.event.contact_id, "bob");
     assert_int_equal(seen.event.from, ACTIVE);
     assert_int_equal(seen.event.to, INACTIVE);
     expect_nothing(&f->one);
@@ -155,10 +152,10 @@ static void filters_let_through_what_was_asked_for(void **state)
     struct fixture *f = *state;
     struct two_ids ids = {"bob", "eve"};
     dormouse_v1_WatchRequest some = {
-        .account_id = TEXT_OUT("acme"),
+        .account_id = dm_slice_str("acme"),
         .contact_ids = {.funcs.encode = write_two, .arg = &ids},
     };
-    dormouse_v1_WatchRequest other = {.account_id = TEXT_OUT("other")};
+    dormouse_v1_WatchRequest other = {.account_id = dm_slice_str("other")};
     uint64_t one = watch(f, &f->one, &some), two = watch(f, &f->two, &other);
     expect_progress(&f->one, one, 0);
     expect_progress(&f->two, two, 0);
@@ -175,7 +172,7 @@ static void filters_let_through_what_was_asked_for(void **state)
 static void progress_comes_every_five_seconds(void **state)
 {
     struct fixture *f = *state;
-    dormouse_v1_WatchRequest other = {.account_id = TEXT_OUT("other")};
+    dormouse_v1_WatchRequest other = {.account_id = dm_slice_str("other")};
     uint64_t id = watch(f, &f->one, &other);
     expect_progress(&f->one, id, 0);
     change(f, "bob", INACTIVE);
@@ -222,7 +219,7 @@ static void long_stretches_without_a_match_move_the_cursor(void **state)
             (void)settle(f);
         }
     }
-    dormouse_v1_WatchRequest other = {.account_id = TEXT_OUT("other"), .from_start = true};
+    dormouse_v1_WatchRequest other = {.account_id = dm_slice_str("other"), .from_start = true};
     uint64_t id = watch(f, &f->one, &other);
     expect_progress(&f->one, id, 0);
     expect_progress(&f->one, id, 10000);
@@ -246,7 +243,7 @@ static void a_watch_refuses_what_it_cannot_give(void **state)
     watch_failed(f, &future, DM_OUT_OF_RANGE, "the newest is 1");
     dormouse_v1_WatchRequest both = {.after_seq = 1, .from_start = true};
     watch_failed(f, &both, DM_INVALID_ARGUMENT, "from_start: ");
-    dormouse_v1_WatchRequest account = {.account_id = TEXT_OUT("a\n")};
+    dormouse_v1_WatchRequest account = {.account_id = dm_slice_str("a\n")};
     watch_failed(f, &account, DM_INVALID_ARGUMENT, "account_id: ");
     struct two_ids ids = {"bob", ""};
     dormouse_v1_WatchRequest contact = {
@@ -312,7 +309,7 @@ static void there_is_a_limit_of_watches(void **state)
 static void a_drain_ends_watches_with_their_cursor(void **state)
 {
     struct fixture *f = *state;
-    dormouse_v1_WatchRequest other = {.account_id = TEXT_OUT("other")};
+    dormouse_v1_WatchRequest other = {.account_id = dm_slice_str("other")};
     uint64_t id = watch(f, &f->one, &other);
     expect_progress(&f->one, id, 0);
     change(f, "bob", INACTIVE);
