@@ -595,6 +595,30 @@ bool conns_announced(const struct dm_loop *loop)
     return true;
 }
 
+bool conns_arriving(const struct dm_loop *loop)
+{
+    for (const struct conn *c = first_conn(loop); c != NULL; c = next_conn(c)) {
+        struct dm_load load = {.head = c->first_size != 0};
+        if (c->session != NULL) {
+            dm_session_load(c->session, &load);
+        }
+        if (c->state == CONN_OPEN && (load.head || load.body)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void conns_give_up(struct dm_loop *loop)
+{
+    for (struct conn *c = first_conn(loop); c != NULL; c = next_conn(c)) {
+        if (c->state == CONN_OPEN && c->session != NULL && !c->session->closing) {
+            dm_session_give_up(c->session);
+            touch(c);
+        }
+    }
+}
+
 void conns_part(struct dm_loop *loop)
 {
     for (struct conn *c = first_conn(loop); c != NULL; c = next_conn(c)) {

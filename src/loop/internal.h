@@ -45,12 +45,15 @@ struct dm_loop {
     char *read_buf;           /* DM_READ_SIZE, lent to one read at a time */
 
     uint64_t turn_start_ns; /* 0: no callback in this iteration yet */
-    uint64_t engine_due_ns, drain_due_ns;
+    uint64_t engine_due_ns;
+    uint64_t leave_due_ns;  /* leaving: when the drain begins */
     uint64_t notice_due_ns; /* draining: how long clients may take to see the notice */
-    bool rung;              /* something new from the engine's threads */
-    bool called;            /* calls began since the engine's last flush */
-    bool stuck;             /* nothing can be written to the disk now */
-    bool draining, parting, ended;
+    uint64_t refuse_due_ns; /* and to send the rest of their requests */
+    uint64_t drain_due_ns;
+    bool rung;   /* something new from the engine's threads */
+    bool called; /* calls began since the engine's last flush */
+    bool stuck;  /* nothing can be written to the disk now */
+    bool leaving, draining, refused, parting, ended;
     enum dm_code result;
     struct dm_error error;
     struct dm_loop_stats stats;
@@ -60,6 +63,16 @@ struct dm_loop {
 uint64_t loop_now_ns(const struct dm_loop *loop);
 /* Every callback begins with it: a turn's time counts from the first one. */
 void loop_turn_begins(struct dm_loop *loop);
+
+/* drain.c */
+void drain_signals_start(struct dm_loop *loop);
+void drain_signals_stop(struct dm_loop *loop);
+/* Before a turn: the delay may be over. */
+void drain_begin_due(struct dm_loop *loop);
+/* After it. True: all is done, or the time is over. */
+bool drain_step(struct dm_loop *loop, uint64_t now_ns);
+/* When the next step has to be; 0: when something happens. */
+uint64_t drain_due(const struct dm_loop *loop, uint64_t now_ns);
 
 /* listen.c */
 void listeners_close(struct dm_loop *loop);
@@ -79,6 +92,10 @@ void conns_pace(struct dm_loop *loop);
 bool conns_all_sent(const struct dm_loop *loop);
 /* Have all clients seen that the server stops? What they began before that still comes. */
 bool conns_announced(const struct dm_loop *loop);
+/* Is there a request of which only the beginning has come? */
+bool conns_arriving(const struct dm_loop *loop);
+/* Answers those: the server stops. */
+void conns_give_up(struct dm_loop *loop);
 /* Says goodbye to all: what they still send is thrown away until they close. */
 void conns_part(struct dm_loop *loop);
 void conns_close(struct dm_loop *loop);

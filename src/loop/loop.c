@@ -16,7 +16,7 @@
  * half (see take_turn). The timer and the idle handle do nothing but decide how long the
  * next poll may block.
  *
- * It ends in two ways: drained (a signal; see drain_step), or because the engine failed:
+ * It ends in two ways: drained (a signal; see drain.c), or because the engine failed:
  * then nothing more is sent at all. */
 
 enum { NS_PER_MS = 1000000 };
@@ -102,34 +102,6 @@ static bool engine_step(struct dm_loop *loop)
     return true;
 }
 
-/* Waits for the end of open calls and, not for long, for clients to see that no new ones
- * are taken; then for the clients to fetch what is sent. */
-static void drain_step(struct dm_loop *loop)
-{
-    uint64_t now_ns = loop_now_ns(loop);
-    if (!loop->parting) {
-        if (now_ns < loop->notice_due_ns && !conns_announced(loop)) {
-            return;
-        }
-        bool done = dm_rpc_open_calls(loop->rpc) == 0 && conns_all_sent(loop);
-        if (!done && now_ns < loop->drain_due_ns) {
-            return;
-        }
-        if (!done) {
-            dm_log(DM_LOG_WARN, "drain timed out",
-                   DM_LOG_NUMBER("open_calls", dm_rpc_open_calls(loop->rpc)));
-            stop(loop);
-            return;
-        }
-        loop->parting = true;
-        conns_part(loop);
-        (void)conns_settle(loop);
-    }
-    if (loop->conn_count == 0 || now_ns >= loop->drain_due_ns) {
-        stop(loop);
-    }
-}
-
 static void look_at_disk(struct dm_loop *loop)
 {
     bool stuck = dm_engine_writable(loop->engine, NULL) != DM_OK;
@@ -141,6 +113,7 @@ static void look_at_disk(struct dm_loop *loop)
 
 static void take_turn(struct dm_loop *loop)
 {
+    drain_begin_due(loop);
     conns_pull(loop);
     if (!engine_step(loop)) {
         return;
@@ -152,13 +125,10 @@ static void take_turn(struct dm_loop *loop)
     uint64_t now_ns = loop_now_ns(loop);
     uint64_t due_ns = loop->engine_due_ns;
     earlier(&due_ns, conns_linger(loop, now_ns));
-    if (loop->draining) {
-        drain_step(loop);
-        earlier(&due_ns, loop->drain_due_ns);
-        if (now_ns < loop->notice_due_ns) {
-            earlier(&due_ns, loop->notice_due_ns);
-        }
+    if (drain_step(loop, now_ns)) {
+        stop(loop);
     }
+    earlier(&due_ns, drain_due(loop, now_ns));
     if (rpc_delay_ms >= 0) {
         earlier(&due_ns, now_ns + (uint64_t)rpc_delay_ms * NS_PER_MS);
     }
@@ -211,50 +181,6 @@ void dm_loop_ring(void *loop)
 {
     struct dm_loop *it = loop;
     (void)uv_async_send(&it->doorbell);
-}
-
-static void on_signal(uv_signal_t *handle, int number)
-{
-    struct dm_loop *loop = handle->data;
-    if (loop->draining) {
-        dm_log(DM_LOG_WARN, "second signal, exiting at once", DM_LOG_NUMBER("signal", number));
-        dm_log_flush();
-        _exit(128 + number);
-    }
-    dm_log(DM_LOG_INFO, "draining", DM_LOG_NUMBER("signal", number),
-           DM_LOG_NUMBER("connections", loop->conn_count),
-           DM_LOG_NUMBER("open_calls", dm_rpc_open_calls(loop->rpc)));
-    dm_loop_drain(loop);
-}
-
-static void on_hangup(uv_signal_t *handle, int number)
-{
-    const struct dm_loop *loop = handle->data;
-    (void)number;
-    if (loop->options.hangup != NULL) {
-        loop->options.hangup();
-    }
-}
-
-void dm_loop_drain(struct dm_loop *loop)
-{
-    if (loop->draining) {
-        return;
-    }
-    loop->draining = true;
-    uint64_t now_ns = loop_now_ns(loop);
-    loop->drain_due_ns = now_ns + (uint64_t)loop->options.drain_timeout_ms * NS_PER_MS;
-    loop->notice_due_ns = loop->drain_due_ns;
-    earlier(&loop->notice_due_ns, now_ns + (uint64_t)DM_LINGER_MS * NS_PER_MS);
-    listeners_close(loop);
-    dm_rpc_drain(loop->rpc);
-    conns_drain(loop);
-    (void)uv_idle_start(&loop->idle, on_idle);
-}
-
-bool dm_loop_draining(const struct dm_loop *loop)
-{
-    return loop->draining;
 }
 
 /* ---- steps of the wall clock ------------------------------------------------------------ */
@@ -399,15 +325,12 @@ static void close_sockets(struct dm_loop *loop)
 
 enum dm_code dm_loop_run(struct dm_loop *loop, struct dm_error *error)
 {
-    (void)uv_signal_start(&loop->sigterm, on_signal, SIGTERM);
-    (void)uv_signal_start(&loop->sigint, on_signal, SIGINT);
-    (void)uv_signal_start(&loop->sighup, on_hangup, SIGHUP); /* to the end of the loop */
-    (void)uv_idle_start(&loop->idle, on_idle);               /* the first turn is at once */
+    drain_signals_start(loop);
+    (void)uv_idle_start(&loop->idle, on_idle); /* the first turn is at once */
     while (!loop->ended) {
         (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     }
-    (void)uv_signal_stop(&loop->sigterm);
-    (void)uv_signal_stop(&loop->sigint);
+    drain_signals_stop(loop);
     if (loop->result != DM_OK) {
         return dm_fail(error, loop->result, "%s", loop->error.message);
     }

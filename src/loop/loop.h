@@ -33,6 +33,7 @@ struct dm_http_answer {
 
 struct dm_loop_options {
     struct dm_clock clock;
+    int64_t drain_delay_ms;   /* how long all goes on, but not ready, before a shutdown */
     int64_t drain_timeout_ms; /* how long a shutdown waits for open calls */
     uint32_t unix_mode;       /* of unix sockets' files; 0: 0600 */
     uint32_t connections_max; /* 0: DM_CONNECTIONS_MAX; lowered to what descriptors allow */
@@ -65,15 +66,18 @@ void dm_loop_attach(struct dm_loop *loop, struct dm_engine *engine, struct dm_rp
  * INVALID_ARGUMENT for an address that makes no sense, UNAVAILABLE when it cannot be had. */
 enum dm_code dm_loop_listen(struct dm_loop *loop, const char *address, struct dm_error *error);
 
-/* Serves until SIGTERM or SIGINT, then drains: accepts nothing new, lets open calls end and
- * sends their answers, at most drain_timeout_ms; OK. A second signal ends the process at
- * once. INTERNAL when the engine failed: nothing that is pending is answered, and the
- * process should end. */
+/* Serves until SIGTERM or SIGINT, then drains; OK. First, for drain_delay_ms, all is served as
+ * before, but not ready. Then it accepts nothing new, lets open calls end and what is half
+ * received come in, and sends the answers, at most drain_timeout_ms; what is still not whole
+ * shortly before is answered UNAVAILABLE. Each further signal takes it one step on: from the
+ * delay to the drain, from the drain to the end of the process at once. SIGHUP: options.hangup.
+ * INTERNAL when the engine failed: nothing that is pending is answered, and the process should
+ * end. */
 enum dm_code dm_loop_run(struct dm_loop *loop, struct dm_error *error);
 
-/* Begins the drain as the first signal would. On the loop's thread. */
+/* As the first signal would. On the loop's thread. */
 void dm_loop_drain(struct dm_loop *loop);
-bool dm_loop_draining(const struct dm_loop *loop);
+bool dm_loop_draining(const struct dm_loop *loop); /* or about to */
 
 enum dm_protocol {
     DM_PROTOCOL_NONE, /* no byte has come yet */

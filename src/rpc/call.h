@@ -73,7 +73,8 @@ struct dm_rpc {
     struct dm_engine *engine;
     struct dm_clock clock;
     struct dm_method_table methods;
-    bool draining, serving;
+    bool leaving, draining;
+    bool serving; /* ready, as of the last turn: whose tasks were woken by a change */
 
     uint64_t now_ns; /* the last reading of the clock */
     bool now_stale;  /* a turn has ended since, and the loop may have slept */

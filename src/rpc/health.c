@@ -5,8 +5,7 @@
 
 #include <stdlib.h>
 
-/* grpc.health.v1: all services are well or ill together. Serving until the server
- * drains or its journal has failed. */
+/* grpc.health.v1: all services are well or ill together, and say what /readyz says. */
 
 typedef grpc_health_v1_HealthCheckResponse_ServingStatus serving_status;
 
@@ -17,8 +16,9 @@ static bool known(struct dm_slice service)
 
 static serving_status status_now(const struct dm_rpc *rpc)
 {
-    return rpc->serving ? grpc_health_v1_HealthCheckResponse_ServingStatus_SERVING
-                        : grpc_health_v1_HealthCheckResponse_ServingStatus_NOT_SERVING;
+    return dm_rpc_ready(rpc, NULL) == DM_OK
+               ? grpc_health_v1_HealthCheckResponse_ServingStatus_SERVING
+               : grpc_health_v1_HealthCheckResponse_ServingStatus_NOT_SERVING;
 }
 
 static struct dm_slice encode(uint8_t *scratch, serving_status status)

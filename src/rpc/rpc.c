@@ -236,7 +236,7 @@ static void check_state(struct dm_rpc *rpc)
         why.code = DM_UNAVAILABLE;
         dm_release_abandon(rpc, &why);
     }
-    bool serving = !failed && !rpc->draining;
+    bool serving = dm_rpc_ready(rpc, NULL) == DM_OK;
     if (serving != rpc->serving) {
         rpc->serving = serving;
         dm_tasks_wake_all(rpc);
@@ -259,11 +259,25 @@ int dm_rpc_turn(struct dm_rpc *rpc)
     return sooner(sooner(dm_tasks_next_ms(rpc), dm_watches_next_ms(rpc)), deadline_ms(rpc));
 }
 
+enum dm_code dm_rpc_ready(const struct dm_rpc *rpc, struct dm_error *error)
+{
+    if (rpc->leaving || rpc->draining) {
+        return dm_fail(error, DM_UNAVAILABLE, "draining");
+    }
+    return dm_engine_writable(rpc->engine, error);
+}
+
+void dm_rpc_leave(struct dm_rpc *rpc)
+{
+    rpc->leaving = true;
+    rpc->serving = false;
+    dm_tasks_wake_all(rpc);
+}
+
 void dm_rpc_drain(struct dm_rpc *rpc)
 {
     rpc->draining = true;
-    rpc->serving = false;
-    dm_tasks_wake_all(rpc);
+    dm_rpc_leave(rpc);
 }
 
 uint32_t dm_rpc_open_calls(const struct dm_rpc *rpc)

@@ -72,7 +72,13 @@ void dm_rpc_sink_gone(struct dm_rpc *rpc, struct dm_sink *sink);
  * milliseconds it wants to be called again (0: at once; -1: when something happens). */
 int dm_rpc_turn(struct dm_rpc *rpc);
 
-/* From now on new calls are answered UNAVAILABLE, health says NOT_SERVING, streams end. */
+/* Should traffic be sent here? The one answer behind health and /readyz: not while the server
+ * is leaving or draining, and not while the journal cannot be written (reads still work then:
+ * see README). UNAVAILABLE with the reason. */
+enum dm_code dm_rpc_ready(const struct dm_rpc *rpc, struct dm_error *error);
+/* From now on it is not ready; calls are served as before. */
+void dm_rpc_leave(struct dm_rpc *rpc);
+/* From now on new calls are answered UNAVAILABLE, it is not ready, streams end. */
 void dm_rpc_drain(struct dm_rpc *rpc);
 uint32_t dm_rpc_open_calls(const struct dm_rpc *rpc);
 

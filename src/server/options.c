@@ -62,8 +62,13 @@ static const struct option table[] = {
      "lines are appended to it instead of stderr; opened anew at SIGHUP, after a rename", TEXT,
      OPTION(log_file), 0, 0},
     {"log-format", "FORMAT", "logfmt", "logfmt or json", FORMAT, OPTION(log_format), 0, 0},
-    {"drain-timeout", "DURATION", "10s", "how long a shutdown waits for open calls", DURATION,
-     OPTION(drain_timeout_ms), 0, DAY_MS},
+    {"drain-delay", "DURATION", "0s",
+     "how long after SIGTERM all is still served while /readyz and health say no, so that load "
+     "balancers go elsewhere first",
+     DURATION, OPTION(drain_delay_ms), 0, DAY_MS},
+    {"drain-timeout", "DURATION", "10s",
+     "how long a shutdown then waits for open calls, and for requests that are still coming in",
+     DURATION, OPTION(drain_timeout_ms), 0, DAY_MS},
     {"host", "NAME", NULL,
      "name under which HTTP/1.1 over TCP reaches this server (in Host), by a proxy for instance; "
      "IP addresses and localhost always do, other names get 421; may be given again (the "

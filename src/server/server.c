@@ -49,9 +49,7 @@ static void answer_text(struct dm_http_answer *answer, int status, const char *t
 static void answer_ready(const struct server *server, struct dm_http_answer *answer)
 {
     struct dm_error error = {0};
-    if (dm_loop_draining(server->loop)) {
-        answer_text(answer, 503, "draining");
-    } else if (dm_engine_writable(server->engine, &error) != DM_OK) {
+    if (dm_rpc_ready(server->rpc, &error) != DM_OK) {
         answer_text(answer, 503, error.message);
     } else {
         answer_text(answer, 200, "ok");
@@ -103,6 +101,7 @@ static enum dm_code open_loop(struct server *server, struct dm_error *error)
     const struct dm_options *options = server->options;
     const struct dm_loop_options loop_options = {
         .clock = server->clock,
+        .drain_delay_ms = options->drain_delay_ms,
         .drain_timeout_ms = options->drain_timeout_ms,
         .unix_mode = (uint32_t)options->unix_mode,
         .connections_max = (uint32_t)options->connections_max,

@@ -1036,6 +1036,16 @@ static void h2_hurry(struct dm_session *s)
     }
 }
 
+static void h2_give_up(struct dm_session *s)
+{
+    struct h2 *h = h2_of(s);
+    while (!dm_list_empty(&h->half)) {
+        struct stream *st = DM_CONTAINER_OF(h->half.next, struct stream, half);
+        dm_list_remove(&st->half);
+        reject(h, st, DM_UNAVAILABLE, DM_STOPPING_SENTENCE);
+    }
+}
+
 static void h2_destroy(struct dm_session *s)
 {
     struct h2 *h = h2_of(s);
@@ -1061,6 +1071,7 @@ static const struct dm_session_ops ops = {
     .flush = h2_flush,
     .drain = h2_drain,
     .load = h2_load,
+    .give_up = h2_give_up,
     .hurry = h2_hurry,
     .destroy = h2_destroy,
 };

@@ -741,6 +741,24 @@ static void http1_load(const struct dm_session *s, struct dm_load *load)
     }
 }
 
+static void http1_give_up(struct dm_session *s)
+{
+    struct http1 *h = http1_of(s);
+    struct dm_load load;
+    http1_load(s, &load);
+    if (s->closing || (!load.head && !load.body)) {
+        return;
+    }
+    h->last_answer = true;
+    h->started = false;
+    if (load.body) {
+        answer_error(h, DM_UNAVAILABLE, DM_STOPPING_SENTENCE);
+        return;
+    }
+    h->route = (struct dm_http1_route){.cors = h->limits.cors_origins != NULL};
+    answer_bare(h, dm_connect_http_status(DM_UNAVAILABLE), DM_STOPPING_SENTENCE);
+}
+
 static void http1_destroy(struct dm_session *s)
 {
     struct http1 *h = http1_of(s);
@@ -764,6 +782,7 @@ static const struct dm_session_ops ops = {
     .flush = http1_flush,
     .drain = http1_drain,
     .load = http1_load,
+    .give_up = http1_give_up,
     .destroy = http1_destroy,
 };
 

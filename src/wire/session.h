@@ -88,6 +88,7 @@ struct dm_session_ops {
     void (*flush)(struct dm_session *);
     void (*drain)(struct dm_session *);
     void (*load)(const struct dm_session *, struct dm_load *);
+    void (*give_up)(struct dm_session *);
     /* Optional (NULL): see dm_session_hurry. */
     void (*hurry)(struct dm_session *);
     void (*destroy)(struct dm_session *);
@@ -154,6 +155,13 @@ static inline void dm_session_drain(struct dm_session *s)
 {
     s->ops->drain(s);
 }
+/* The server stops now: calls whose request is still coming in are answered UNAVAILABLE. The
+ * owner feeds nothing more, and sends what is in `out`. */
+static inline void dm_session_give_up(struct dm_session *s)
+{
+    s->ops->give_up(s);
+}
+#define DM_STOPPING_SENTENCE "the server is stopping, and the request was not whole in time"
 /* O(1). */
 static inline void dm_session_load(const struct dm_session *s, struct dm_load *load)
 {

@@ -534,6 +534,19 @@ static void ttrpc_load(const struct dm_session *session, struct dm_load *load)
     };
 }
 
+static void ttrpc_give_up(struct dm_session *session)
+{
+    struct ttrpc *t = ttrpc_of(session);
+    struct dm_load load;
+    ttrpc_load(session, &load);
+    if (!session->closing && load.body && t->discard == 0) {
+        struct dm_ttrpc_header header;
+        dm_ttrpc_header_load(dm_buf_head(&t->held), &header);
+        put_status(t, header.stream, DM_UNAVAILABLE, DM_STOPPING_SENTENCE);
+    }
+    session->closing = true;
+}
+
 static void ttrpc_destroy(struct dm_session *session)
 {
     struct ttrpc *t = ttrpc_of(session);
@@ -558,6 +571,7 @@ struct dm_session *dm_ttrpc_session(const struct dm_session_limits *limits)
         .flush = ttrpc_nothing,
         .drain = ttrpc_nothing,
         .load = ttrpc_load,
+        .give_up = ttrpc_give_up,
         .destroy = ttrpc_destroy,
     };
     struct ttrpc *t = calloc(1, sizeof *t);

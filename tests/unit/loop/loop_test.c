@@ -42,7 +42,7 @@ struct dm_engine {
 struct dm_rpc {
     struct fake_call calls[CALLS_MAX];
     uint32_t count;
-    bool draining;
+    bool left, draining;
     atomic_bool let_go;
     atomic_uint begun, marked, cancelled, gone;
     atomic_ullong flooded;
@@ -214,6 +214,11 @@ int dm_rpc_turn(struct dm_rpc *rpc)
     }
     rpc->count = kept;
     return -1;
+}
+
+void dm_rpc_leave(struct dm_rpc *rpc)
+{
+    rpc->left = true;
 }
 
 void dm_rpc_drain(struct dm_rpc *rpc)

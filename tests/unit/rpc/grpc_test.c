@@ -65,6 +65,42 @@ static void a_failed_journal_is_not_serving(void **state)
     expect_health(f, SAID_REPLY, health(f, "Check", ""), NOT_SERVING);
 }
 
+/* What /readyz asks is what health says. */
+static void a_full_disk_is_not_serving_until_there_is_room(void **state)
+{
+    struct fixture *f = *state;
+    struct dm_error error;
+    uint64_t id = health(f, "Watch", "");
+    expect_health(f, SAID_MESSAGE, id, SERVING);
+    assert_int_equal(dm_rpc_ready(f->rpc, NULL), DM_OK);
+    dm_journal_memory_fail(f->journal, DM_JOURNAL_FULL);
+    (void)settle(f);
+    assert_int_equal(dm_rpc_ready(f->rpc, &error), DM_UNAVAILABLE);
+    assert_non_null(strstr(error.message, "cannot be written"));
+    expect_health(f, SAID_MESSAGE, id, NOT_SERVING);
+    expect_health(f, SAID_REPLY, health(f, "Check", BOT_STATUS), NOT_SERVING);
+    dm_journal_memory_fail(f->journal, DM_JOURNAL_OK);
+    (void)settle(f);
+    expect_health(f, SAID_MESSAGE, id, SERVING);
+}
+
+static void who_leaves_is_not_serving_and_serves(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t id = health(f, "Watch", "");
+    expect_health(f, SAID_MESSAGE, id, SERVING);
+    assert_int_equal(settle(f), -1);
+    dm_rpc_leave(f->rpc);
+    (void)settle(f);
+    expect_health(f, SAID_MESSAGE, id, NOT_SERVING);
+    expect_nothing(&f->one); /* the stream stays */
+    assert_int_equal(dm_rpc_ready(f->rpc, NULL), DM_UNAVAILABLE);
+    expect_health(f, SAID_REPLY, health(f, "Check", ""), NOT_SERVING);
+    expect_fail(&f->one, health(f, "Check", "no.Such"), DM_NOT_FOUND, "service");
+    id = health(f, "Watch", "no.Such"); /* new calls are taken */
+    expect_health(f, SAID_MESSAGE, id, SERVICE_UNKNOWN);
+}
+
 /* ---- reflection ------------------------------------------------------------------------ */
 
 struct answer {
@@ -276,6 +312,8 @@ int main(void)
         T(health_is_known_of_each_service),
         T(a_drain_is_not_serving),
         T(a_failed_journal_is_not_serving),
+        T(a_full_disk_is_not_serving_until_there_is_room),
+        T(who_leaves_is_not_serving_and_serves),
         T(reflection_answers_each_question),
         T(one_question_without_a_stream_is_answered_and_ended),
         T(input_to_a_unary_call_fails_it),

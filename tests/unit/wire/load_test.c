@@ -279,6 +279,19 @@ static void ttrpc_refuses_large_frames_in_a_crowd(void **state)
     wire_close(&w);
 }
 
+static void ttrpc_gives_up_what_is_half_there(void **state)
+{
+    (void)state;
+    struct wire w;
+    ttrpc_open(&w);
+    ttrpc_request(&w, 1, 0, dm_slice_str("payload"), 0);
+    feed(&w, dm_buf_head(&w.in), dm_buf_size(&w.in) - 1);
+    dm_session_give_up(w.s);
+    assert_true(out_has(&w, DM_STOPPING_SENTENCE));
+    assert_true(w.s->closing);
+    wire_close(&w);
+}
+
 /* ---- HTTP/1.1 -------------------------------------------------------------------------------- */
 
 static void http1_open(struct wire *w)
@@ -422,6 +435,36 @@ static void http1_refuses_large_bodies_in_a_crowd(void **state)
     }
 }
 
+static void http1_gives_up_what_is_half_there(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *begun, *answer;
+    } cases[] = {
+        {"POST /a.B/Get HTTP/1.1\r\nHost: local", "HTTP/1.1 503 "},
+        {"POST /a.B/Get HTTP/1.1\r\nHost: localhost\r\ncontent-type: application/json\r\n"
+         "content-length: 9\r\n\r\n{",
+         "\"code\":\"unavailable\""},
+        {"POST /a.B/Get HTTP/1.1\r\nHost: localhost\r\ncontent-type: application/grpc-web\r\n"
+         "transfer-encoding: chunked\r\n\r\n",
+         "grpc-status: 14"},
+        {"POST /nowhere HTTP/1.1\r\nHost: localhost\r\ncontent-length: 9\r\n\r\n", "HTTP/1.1 503 "},
+        {"", ""}, /* nothing was asked for */
+        {"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 200 "},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct wire w;
+        http1_open(&w);
+        feed(&w, cases[i].begun, strlen(cases[i].begun));
+        dm_session_drain(w.s);
+        dm_session_give_up(w.s);
+        assert_true(cases[i].answer[0] == '\0' || out_has(&w, cases[i].answer));
+        assert_int_equal(out_has(&w, DM_STOPPING_SENTENCE), i < 4);
+        assert_true(w.s->closing);
+        wire_close(&w);
+    }
+}
+
 /* ---- HTTP/2 ---------------------------------------------------------------------------------- */
 
 static int client_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
@@ -431,8 +474,10 @@ static int client_header(nghttp2_session *ng, const nghttp2_frame *frame, const 
     (void)ng, (void)frame, (void)flags;
     struct wire *w = user;
     if (dm_slice_equal(dm_slice(name, name_size), dm_slice_str("grpc-status"))) {
-        w->status = value[0] - '0';
-        assert_int_equal(value_size, 1);
+        w->status = 0;
+        for (size_t i = 0; i < value_size; i++) {
+            w->status = w->status * 10 + (value[i] - '0');
+        }
     }
     return 0;
 }
@@ -690,6 +735,24 @@ static void h2_slow_messages_are_refused(void **state)
     wire_close(&w);
 }
 
+static void h2_gives_up_what_is_half_there(void **state)
+{
+    (void)state;
+    struct wire w;
+    struct dm_buf half = {0};
+    h2_open(&w);
+    put_message(&half, 1000, 10);
+    (void)h2_request(&w, "/a.B/Get", &half);
+    h2_talk(&w);
+    assert_half(&w, false, true);
+    dm_session_give_up(w.s);
+    h2_talk(&w);
+    assert_int_equal(w.status, DM_UNAVAILABLE);
+    assert_half(&w, false, false);
+    dm_buf_finish(&half);
+    wire_close(&w);
+}
+
 static void h2_refuses_large_messages_in_a_crowd(void **state)
 {
     (void)state;
@@ -734,6 +797,9 @@ int main(void)
         cmocka_unit_test(h2_a_timeout_counts_from_the_head),
         cmocka_unit_test(h2_slow_messages_are_refused),
         cmocka_unit_test(h2_refuses_large_messages_in_a_crowd),
+        cmocka_unit_test(ttrpc_gives_up_what_is_half_there),
+        cmocka_unit_test(http1_gives_up_what_is_half_there),
+        cmocka_unit_test(h2_gives_up_what_is_half_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
