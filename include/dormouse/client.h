@@ -58,13 +58,18 @@ void dormouse_client_close(struct dormouse_client *client, void (*closed)(void *
                            void *context);
 
 /* A client with a loop of its own, for the functions that end in _wait. Connects and waits
- * for it, at most options->timeout_ms; NULL when that fails. */
+ * for it, at most options->timeout_ms; NULL when that fails: *result says why ("connecting:
+ * connection refused"), when not NULL, in words that are valid until this thread's next
+ * dormouse_client_open. */
 struct dormouse_client *dormouse_client_open(const struct dormouse_options *options,
                                              struct dormouse_result *result);
 /* Only for a client of dormouse_client_open. NULL is allowed. */
 void dormouse_client_free(struct dormouse_client *client);
 
 bool dormouse_client_connected(const struct dormouse_client *client);
+/* Why a connection of the client, or of one of its streams, failed last; "" when none ever did.
+ * Valid until the loop runs again. For a watch that resumes, which does not end by that. */
+struct dormouse_text dormouse_client_last_failure(const struct dormouse_client *client);
 /* Calls begun whose callback has not been called. */
 uint32_t dormouse_client_calls(const struct dormouse_client *client);
 

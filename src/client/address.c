@@ -30,18 +30,24 @@ const char *dm_address_parse(const char *text, struct dm_address *out)
 {
     *out = (struct dm_address){0};
     if (text == NULL) {
-        return "an address is required: HOST:PORT or unix:PATH";
+        return "an address is needed: HOST:PORT or unix:PATH";
     }
     if (strncmp(text, "unix:", 5) == 0) {
         out->unix_socket = true;
         size_t room = sizeof((struct sockaddr_un *)0)->sun_path;
         return copy(out->host, room, text + 5, strlen(text + 5))
                    ? NULL
-                   : "the path of a unix socket has 1 to 107 bytes";
+                   : "the path of a unix socket must have 1 to 107 bytes";
+    }
+    if (strstr(text, "://") != NULL) {
+        return "it is not a URL: write HOST:PORT, without http:// in front, or unix:PATH";
+    }
+    if (strchr(text, '/') != NULL) {
+        return "a path needs unix: in front of it; otherwise write HOST:PORT";
     }
     const char *colon = strrchr(text, ':');
     if (colon == NULL || !port_valid(colon + 1)) {
-        return "an address ends in :PORT, 1 to 65535";
+        return "it must end in :PORT, 1 to 65535";
     }
     const char *host = text;
     size_t size = (size_t)(colon - text);
@@ -49,10 +55,10 @@ const char *dm_address_parse(const char *text, struct dm_address *out)
         host++;
         size -= 2;
     } else if (memchr(host, ':', size) != NULL) {
-        return "an IPv6 address stands in brackets: [::1]:PORT";
+        return "an IPv6 address needs brackets: [::1]:PORT";
     }
     if (!copy(out->host, sizeof out->host, host, size)) {
-        return "a host has 1 to 255 bytes";
+        return "the host must have 1 to 255 bytes";
     }
     memcpy(out->port, colon + 1, strlen(colon + 1) + 1);
     return NULL;

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* The blocking half: a loop that runs only while its owner waits. */
@@ -27,6 +28,9 @@ static void loop_free(uv_loop_t *loop)
     free(loop);
 }
 
+/* Why opening failed: outlives the client that it was about. */
+static _Thread_local char open_failed[sizeof((struct dormouse_client *)0)->why];
+
 struct dormouse_client *dormouse_client_open(const struct dormouse_options *options,
                                              struct dormouse_result *result)
 {
@@ -48,8 +52,10 @@ struct dormouse_client *dormouse_client_open(const struct dormouse_options *opti
     }
     dm_deadlines_remove(&client->deadlines, &client->patience);
     if (client->channel->state != DM_CHANNEL_UP) {
+        (void)snprintf(open_failed, sizeof open_failed, "%s",
+                       client->why[0] != '\0' ? client->why : "no answer in time");
         dormouse_client_free(client);
-        return refuse(result, DORMOUSE_UNAVAILABLE, "the server cannot be reached");
+        return refuse(result, DORMOUSE_UNAVAILABLE, open_failed);
     }
     client->stopped = false;
     return client;

@@ -114,6 +114,14 @@ static void drop_by_error(struct dm_channel *channel, const char *doing, int err
     dm_channel_drop(channel, why);
 }
 
+static void drop_unresolved(struct dm_channel *channel, int error)
+{
+    char why[160];
+    (void)snprintf(why, sizeof why, "the name \"%.80s\" has no address: %s", channel->address.host,
+                   uv_strerror(error));
+    dm_channel_drop(channel, why);
+}
+
 /* ---- coming up ------------------------------------------------------------- */
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -137,6 +145,29 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     }
 }
 
+/* What is wrong with a frame that begins so; NULL: nothing. A frame begins with its size, so
+ * letters in its place mean another protocol. */
+static const char *frame_refused(const uint8_t *head, const struct dm_ttrpc_header *header)
+{
+    if (memcmp(head, "HTTP/", 5) == 0 || memcmp(head, "<!DO", 4) == 0 ||
+        memcmp(head, "<htm", 4) == 0) {
+        return "an HTTP server answers there, not dormoused";
+    }
+    if (head[3] == 4 && header->stream == 0 && header->type == 0) { /* the head of a SETTINGS */
+        return "an HTTP/2 server answers there, not dormoused";
+    }
+    if (head[0] == 0x15 && head[1] == 3) {
+        return "the server there speaks TLS, which this client does not"; /* its alert */
+    }
+    if (header->size > DM_MESSAGE_SIZE_MAX) {
+        return head[0] >= ' ' ? "another kind of server answers there, not dormoused: what it "
+                                "sends is no ttrpc"
+                              : "a frame over 4 MiB came in";
+    }
+    bool known = header->type == DM_TTRPC_RESPONSE || header->type == DM_TTRPC_DATA;
+    return known ? NULL : "the server there sends frames that are no ttrpc; is it dormoused?";
+}
+
 /* Hands on every whole frame. A callback may pause or close the channel, or break it. */
 static void split(struct dm_channel *channel)
 {
@@ -145,8 +176,9 @@ static void split(struct dm_channel *channel)
         const uint8_t *head = dm_buf_head(&channel->in);
         struct dm_ttrpc_header header;
         dm_ttrpc_header_load(head, &header);
-        if (header.size > DM_MESSAGE_SIZE_MAX) {
-            dm_channel_drop(channel, "a frame over 4 MiB came in");
+        const char *wrong = frame_refused(head, &header);
+        if (wrong != NULL) {
+            dm_channel_drop(channel, wrong);
             return;
         }
         size_t whole = DM_TTRPC_HEADER_SIZE + (size_t)header.size;
@@ -262,7 +294,7 @@ static void on_resolved(uv_getaddrinfo_t *request, int error, struct addrinfo *a
     }
     channel->resolve = NULL;
     if (error != 0) {
-        drop_by_error(channel, "resolving", error);
+        drop_unresolved(channel, error);
         return;
     }
     channel->addresses = channel->address_next = addresses;
@@ -279,7 +311,7 @@ static void resolve_name(struct dm_channel *channel)
                                      channel->address.host, channel->address.port, &hints);
     if (error != 0) {
         free(resolve);
-        drop_by_error(channel, "resolving", error);
+        drop_unresolved(channel, error);
         return;
     }
     resolve->channel = channel;

@@ -191,7 +191,9 @@ static void on_call_expired(struct dm_deadline *deadline)
         fail(call, DORMOUSE_DEADLINE_EXCEEDED, "no answer in time");
         return;
     }
-    (void)snprintf(message, sizeof message, "not connected in time (%s)", call->client->why);
+    const char *why = call->client->why;
+    (void)snprintf(message, sizeof message, "not connected in time (%s)",
+                   why[0] != '\0' ? why : "no attempt has ended");
     fail(call, DORMOUSE_DEADLINE_EXCEEDED, message);
 }
 
@@ -441,7 +443,6 @@ struct dormouse_client *dormouse_client_create(struct uv_loop_s *loop,
     dm_list_init(&client->flying);
     dm_list_init(&client->waiting);
     dm_list_init(&client->streams);
-    (void)snprintf(client->why, sizeof client->why, "not tried yet");
     client->channel = dm_channel_create(loop, &address, client->backoff_min_ms,
                                         client->backoff_max_ms, &ops, client);
     if (client->channel == NULL) {
@@ -507,6 +508,11 @@ void dormouse_client_close(struct dormouse_client *client, void (*closed)(void *
     dm_streams_let_go(client);
     uv_close((uv_handle_t *)&client->timer, on_timer_closed);
     dm_channel_close(client->channel, dm_client_handle_closed, client);
+}
+
+struct dormouse_text dormouse_client_last_failure(const struct dormouse_client *client)
+{
+    return dormouse_text(client->why);
 }
 
 bool dormouse_client_connected(const struct dormouse_client *client)

@@ -56,7 +56,7 @@ struct dormouse_client {
     uint32_t next_stream; /* odd */
     size_t waiting_bytes;
     struct dm_buf scratch; /* a request being encoded */
-    char why[160];         /* the last reason for being disconnected */
+    char why[160];         /* why it, or a stream, was disconnected last; "": it never was */
     uint32_t handles;      /* what the loop has not let go of yet */
     bool closing;
     void (*closed)(void *context);

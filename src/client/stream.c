@@ -114,6 +114,7 @@ static void on_down(void *owner, const char *why)
     struct dormouse_stream *stream = owner;
     bool was_sent = stream->sent;
     stream->sent = false;
+    (void)snprintf(stream->client->why, sizeof stream->client->why, "%s", why);
     if (was_sent && !stream->resume) {
         char message[224];
         (void)snprintf(message, sizeof message, "connection lost: %s", why);

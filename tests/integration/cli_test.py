@@ -1,12 +1,14 @@
 """The CLI against a real server. cli_test.py DORMOUSED DORMOUSE GEN_CONTACTS"""
 
 import csv
+import http.server
 import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import unittest
 
 from cli_support import DORMOUSE, GENERATOR, CliCase, main
@@ -47,6 +49,30 @@ class CliTest(CliCase):
         self.assertIn("c1: INVALID_ARGUMENT: change.snooze_for: is more than 366 days",
                       refused.stderr)
 
+    def test_another_kind_of_server_and_an_unknown_name_are_told_apart(self):
+        web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+        thread = threading.Thread(target=web.serve_forever)
+        thread.start()
+        self.addCleanup(web.server_close)
+        self.addCleanup(thread.join)
+        self.addCleanup(web.shutdown)
+        web.RequestHandlerClass.log_message = lambda *_: None
+        wrong = {
+            "127.0.0.1:%d" % web.server_port: "an HTTP server answers there, not dormoused",
+            "no such name:7400": 'the name "no such name" has no address',
+            "unix:" + self.server.path("nowhere"):
+                "connecting: no such file or directory; is dormoused running there?",
+        }
+        for address, words in wrong.items():
+            for command in (["get", "c"], ["watch"]):
+                done = subprocess.run(
+                    [DORMOUSE, "--server", address, "--account", "a", "--timeout", "10s", *command],
+                    capture_output=True, text=True, timeout=120, check=False)
+                self.assertEqual(done.returncode, 3, done.stderr)
+                self.assertIn(words, done.stderr)
+        done = self.run_code("get", "c", "--server", "http://127.0.0.1:7400")
+        self.assertIn("it is not a URL: write HOST:PORT", done.stderr)
+
     def test_an_account_is_asked_for(self):
         done = subprocess.run([DORMOUSE, "get", "c1"], capture_output=True, text=True, check=False,
                               env={"PATH": os.environ["PATH"]})
@@ -71,7 +97,7 @@ class CliTest(CliCase):
             done = subprocess.run([DORMOUSE, "-s", "nowhere", "-a", "a", *command],
                                   capture_output=True, text=True, timeout=60, check=False)
             self.assertEqual(done.returncode, 2, (command, done.stderr))
-            self.assertIn("is no address", done.stderr)
+            self.assertIn("is not an address", done.stderr)
 
     def test_check_may_answer_by_its_exit_code(self):
         self.assertEqual(self.run_code("check", "c1").returncode, 0)

@@ -53,6 +53,11 @@ int dm_cli_unreachable(const struct dm_cli *cli, struct dormouse_text why)
         dm_out_str(&line, ": ");
         (void)dm_out_safe(&line, why);
     }
+    /* Nobody listens there: of all reasons the one with a plain remedy. */
+    static const char connecting[] = "connecting: ";
+    if (why.size > sizeof connecting && memcmp(why.data, connecting, sizeof connecting - 1) == 0) {
+        dm_out_str(&line, "; is dormoused running there?");
+    }
     tell(&line);
     return DM_EXIT_UNREACHABLE;
 }
@@ -60,10 +65,10 @@ int dm_cli_unreachable(const struct dm_cli *cli, struct dormouse_text why)
 int dm_cli_no_client(const struct dm_cli *cli, const struct dormouse_result *result)
 {
     if (result->code == DORMOUSE_INVALID_ARGUMENT) {
-        return dm_cli_usage(cli, "--server: \"%.128s\" is no address: %.*s", cli->server,
+        return dm_cli_usage(cli, "--server: \"%.128s\" is not an address: %.*s", cli->server,
                             (int)result->message.size, result->message.data);
     }
-    return dm_cli_unreachable(cli, dormouse_text("is dormoused running there?"));
+    return dm_cli_unreachable(cli, result->message);
 }
 
 bool dm_cli_connect(struct dm_cli *cli)

@@ -12,7 +12,7 @@
  * and goes on behind the last event. Output is flushed, and the cursor stored, some times a
  * second: first the output, so that no event is lost when this program dies in between. */
 
-enum { STORE_EVERY_MS = 200, CONTACTS_MAX = 1000, OUTPUT_SIZE_MAX = 256 * 1024 };
+enum { STORE_EVERY_MS = 200, ANSWER_MS = 10000, CONTACTS_MAX = 1000, OUTPUT_SIZE_MAX = 256 * 1024 };
 
 static const struct dm_option options[] = {
     {"contact", 0, "ID", "only this contact; may come often"},
@@ -113,10 +113,12 @@ static void on_timer(uv_timer_t *timer)
 {
     struct watching *watching = timer->data;
     store(watching);
-    watching->heard = watching->heard || dormouse_client_connected(watching->client);
-    if (!watching->heard && dm_cli_monotonic_ms() > watching->patience_ms) {
+    /* The server says at once how far it is: whoever does not is another one, or very busy. */
+    int64_t more_ms = dormouse_client_connected(watching->client) ? ANSWER_MS : 0;
+    if (!watching->heard && dm_cli_monotonic_ms() > watching->patience_ms + more_ms) {
+        struct dormouse_text why = dormouse_client_last_failure(watching->client);
         finish(watching,
-               dm_cli_unreachable(watching->cli, dormouse_text("is dormoused running there?")));
+               dm_cli_unreachable(watching->cli, why.size > 0 ? why : dormouse_text("no answer")));
     }
 }
 

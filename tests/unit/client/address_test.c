@@ -34,6 +34,9 @@ static void what_is_no_address_is_refused(void **state)
         struct dm_address address;
         assert_non_null(dm_address_parse(bad[i], &address));
     }
+    struct dm_address url;
+    assert_non_null(strstr(dm_address_parse("http://host:80", &url), "not a URL"));
+    assert_non_null(strstr(dm_address_parse("/run/dormouse.sock", &url), "needs unix:"));
     char path[160] = "unix:";
     memset(path + 5, 'p', 108);
     struct dm_address address;

@@ -101,7 +101,26 @@ static void opening_without_a_server_fails_in_time(void **state)
     struct dormouse_result result = {0};
     assert_null(dormouse_client_open(&options, &result));
     assert_int_equal(result.code, DORMOUSE_UNAVAILABLE);
+    assert_string_equal(result.message.data, "connecting: no such file or directory");
+    assert_null(dormouse_client_open(&options, NULL));
     dormouse_client_free(NULL);
+}
+
+static void opening_says_why_it_failed(void **state)
+{
+    (void)state;
+    struct dormouse_options options = {.address = "127.0.0.1:1", .timeout_ms = 30};
+    struct dormouse_result refused = {0}, unknown = {0};
+    assert_null(dormouse_client_open(&options, &refused));
+    assert_int_equal(refused.code, DORMOUSE_UNAVAILABLE);
+    assert_string_equal(refused.message.data, "connecting: connection refused");
+    /* However long it takes to look for a name here. */
+    options = (struct dormouse_options){.address = "no such name:1", .timeout_ms = 100};
+    do {
+        assert_null(dormouse_client_open(&options, &unknown));
+        options.timeout_ms *= 2;
+    } while (strcmp(unknown.message.data, "no answer in time") == 0 && options.timeout_ms < 60000);
+    assert_non_null(strstr(unknown.message.data, "the name \"no such name\" has no address: "));
 }
 
 static void opening_a_bad_address_says_what_is_wrong(void **state)
@@ -118,6 +137,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_blocking_call_brings_its_answer),
         cmocka_unit_test(opening_without_a_server_fails_in_time),
+        cmocka_unit_test(opening_says_why_it_failed),
         cmocka_unit_test(opening_a_bad_address_says_what_is_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

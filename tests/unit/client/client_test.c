@@ -381,11 +381,29 @@ static void calls_under_way_end_when_the_connection_breaks_and_new_ones_wait(voi
     scene_free(scene);
 }
 
+/* What other kinds of servers answer to a request of ttrpc, and what is said of it. */
+static const struct garbage {
+    const char *bytes;
+    size_t size;
+    const char *told;
+} garbage[] = {
+    {"HTTP/1.1 400 Bad Request\r\n\r\n", 28, "an HTTP server answers there, not dormoused"},
+    {"<!DOCTYPE HTML>\n", 16, "an HTTP server"},
+    {"<html><head>", 12, "an HTTP server"},
+    {"\0\0\x12\4\0\0\0\0\0\0\3\0\0\0\x80", 15, "an HTTP/2 server answers there"},
+    {"\x15\3\1\0\2\2\x46\0\0\0", 10, "speaks TLS"},
+    {"-ERR unknown command\r\n", 22, "another kind of server answers there"},
+    {"SSH-2.0-OpenSSH_9.2\r\n", 21, "another kind of server"},
+    {"\1\0\0\0\0\0\0\1\2\0", 10, "a frame over 4 MiB"},
+    {"\0\0\0\4\0\0\0\1\7\0abcd", 14, "frames that are no ttrpc"},
+};
+static const struct garbage *sent_garbage;
+
 static void send_garbage(struct peer_connection *connection, uint32_t stream,
                          const struct dm_ttrpc_request *request)
 {
     if (connection->number == 1) {
-        peer_send(connection, "HTTP/1.1 400 Bad Request\r\n\r\n", 28);
+        peer_send(connection, sent_garbage->bytes, sent_garbage->size);
     } else {
         echo(connection, stream, request);
     }
@@ -394,14 +412,20 @@ static void send_garbage(struct peer_connection *connection, uint32_t stream,
 static void a_peer_that_is_no_ttrpc_server_is_left(void **state)
 {
     (void)state;
-    struct scene *scene = scene_new(send_garbage);
-    (void)begin(scene, "x", 0);
-    run_until(scene, &scene->ended, 1);
-    assert_int_equal(scene->endings[0].code, DORMOUSE_UNAVAILABLE);
-    (void)begin(scene, "y", 0);
-    run_until(scene, &scene->ended, 2);
-    assert_int_equal(scene->endings[1].code, DORMOUSE_OK);
-    scene_free(scene);
+    for (size_t i = 0; i < sizeof garbage / sizeof garbage[0]; i++) {
+        sent_garbage = &garbage[i];
+        struct scene *scene = scene_new(send_garbage);
+        (void)begin(scene, "x", 0);
+        run_until(scene, &scene->ended, 1);
+        assert_int_equal(scene->endings[0].code, DORMOUSE_UNAVAILABLE);
+        assert_non_null(strstr(scene->endings[0].message, garbage[i].told));
+        struct dormouse_text why = dormouse_client_last_failure(scene->client);
+        assert_non_null(strstr(why.data, garbage[i].told));
+        (void)begin(scene, "y", 0);
+        run_until(scene, &scene->ended, 2);
+        assert_int_equal(scene->endings[1].code, DORMOUSE_OK);
+        scene_free(scene);
+    }
 }
 
 static void send_bad_envelope(struct peer_connection *connection, uint32_t stream,
