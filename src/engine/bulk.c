@@ -93,7 +93,7 @@ static enum dm_code find_bot(struct dm_bulk *bulk, const struct dm_bulk_options 
 {
     if (!bulk->dry_run) {
         return dm_engine_meet_bot(bulk->engine, bulk->account, options->bot_id, &bulk->change,
-                                  &bulk->progress.barrier, error);
+                                  error);
     }
     int64_t bot = dm_account_bot(bulk->account, options->bot_id);
     bulk->change.bot = bot < 0 ? 0 : (uint32_t)bot;
@@ -112,7 +112,7 @@ enum dm_code dm_bulk_open(struct dm_bulk **out, struct dm_engine *engine,
         return dm_fail(error, DM_RESOURCE_EXHAUSTED, "no memory for another bulk change");
     }
     bulk->engine = engine;
-    bulk->account = dm_accounts_find(&engine->accounts, options->account_id);
+    bulk->account = dm_engine_known(engine, options->account_id);
     bulk->change = options->change;
     bulk->if_status = options->if_status;
     bulk->if_reason = options->if_reason;
@@ -155,7 +155,7 @@ static bool next_contact(struct dm_bulk *bulk, size_t *budget, enum dm_code *cod
 {
     while (*budget > 0 && bulk->stage == BULK_OVERLAY) {
         struct dm_overlay_item item;
-        if (!dm_overlay_walk(bulk->engine->overlay, &bulk->walk, &item)) {
+        if (!dm_engine_walk(bulk->engine, &bulk->walk, &item)) {
             bulk->stage = BULK_VIEW;
             break;
         }
@@ -194,16 +194,15 @@ static bool next_contact(struct dm_bulk *bulk, size_t *budget, enum dm_code *cod
 static bool load_current(struct dm_bulk *bulk)
 {
     struct dm_engine *engine = bulk->engine;
-    uint64_t lsn;
     engine->key = bulk->current;
-    return dm_engine_load(engine, dm_key_slice(&engine->key), &lsn, NULL) == DM_OK &&
+    return dm_engine_load(engine, dm_key_slice(&engine->key), NULL) == DM_OK &&
            engine->record.status != DM_STATUS_NONE;
 }
 
 /* Does it match, as everyone sees it now? */
 static bool matches(const struct dm_bulk *bulk, int64_t now_ms)
 {
-    const struct dm_engine *engine = bulk->engine;
+    struct dm_engine *engine = bulk->engine;
     struct dm_contact contact;
     dm_contact_show(engine, bulk->account, dm_slice(NULL, 0), &engine->record, now_ms, &contact);
     return (bulk->if_status == DM_STATUS_NONE || contact.status == bulk->if_status) &&
@@ -217,10 +216,9 @@ static void change_one(struct dm_bulk *bulk, int64_t now_ms)
     op.set.change = bulk->change;
     bool locked = engine->record.locked && !bulk->change.unlock;
     uint32_t bot = bulk->change.has_bot ? bulk->change.bot : engine->record.bot;
-    uint64_t lsn = dm_engine_run(engine, bulk->account, bot, &op);
+    dm_engine_run(engine, bulk->account, bot, &op);
     bulk->progress.skipped_locked += locked;
     bulk->progress.changed += engine->step.code == DM_OK && engine->step.answer.changed;
-    bulk->progress.barrier = lsn > bulk->progress.barrier ? lsn : bulk->progress.barrier;
 }
 
 enum dm_next dm_bulk_step(struct dm_bulk *bulk, struct dm_bulk_progress *progress, size_t budget,

@@ -19,8 +19,10 @@
  * and keeps overlay, view and timers in step. One thread (the loop) makes all calls;
  * none of them blocks. Nothing here knows of sockets or of libuv.
  *
- * What a call answers may not be shown before it is durable: every answer comes with
- * a `barrier`, the lsn that dm_engine_durable must have reached first (0: none).
+ * What a call answers may not be shown before it is durable. The engine notes what is read
+ * and what is ordered, whichever of its functions does it; so whoever answers calls
+ * dm_engine_call_begin before, and shows nothing (no refusal either) before dm_engine_durable
+ * has reached the dm_engine_barrier of after.
  *
  * Ids that come in have passed dm_id_check. */
 
@@ -57,6 +59,11 @@ int dm_engine_turn(struct dm_engine *engine);
 /* Hands what was ordered since to the journal's writer: after every round of calls. */
 void dm_engine_flush(struct dm_engine *engine);
 
+/* A call begins (0), or goes on that had this barrier when it was left. */
+void dm_engine_call_begin(struct dm_engine *engine, uint64_t barrier);
+/* The lsn that must be durable before anything may be shown that the call read or ordered; 0:
+ * all of it is. */
+uint64_t dm_engine_barrier(struct dm_engine *engine);
 uint64_t dm_engine_durable(struct dm_engine *engine);
 /* An eventfd that becomes readable when that has moved, or nothing can be written any more:
  * who waits for it reads it, and calls dm_engine_turn. -1: nothing moves by itself. */
@@ -80,7 +87,7 @@ bool dm_engine_apply_work(struct dm_engine *engine);
  * until_ms. */
 enum dm_code dm_engine_check(struct dm_engine *engine, struct dm_slice account_id,
                              struct dm_slice contact_id, struct dm_effective *out,
-                             uint64_t *barrier, struct dm_error *error);
+                             struct dm_error *error);
 
 /* Contacts that the next calls will be about: fetches what they will look at into the
  * processor's caches, all at once instead of one miss after the other. Only a hint. */
@@ -101,7 +108,7 @@ struct dm_contact {
     uint64_t fence, revision, last_seq;
 };
 enum dm_code dm_engine_get(struct dm_engine *engine, struct dm_slice account_id,
-                           struct dm_slice contact_id, struct dm_contact *out, uint64_t *barrier,
+                           struct dm_slice contact_id, struct dm_contact *out,
                            struct dm_error *error);
 
 /* The result of a mutation: the contact after it (or as it was when the same request_id
@@ -110,15 +117,12 @@ struct dm_outcome {
     struct dm_contact contact;
     uint8_t decision;
     bool granted, changed, existed;
-    uint64_t barrier;
 };
 
-/* SET_STATUS, COMMIT_REPLY, ACTIVITY or DELETE (of which only `existed` and the barrier are
- * filled in). The caller fills kind, request and the
- * kind's own part; the rest of `op` is filled in here. `bot_id` with
- * op->set.change.has_bot: the bot by name. Slices in `out` are valid until the next call
- * into the engine. RESOURCE_EXHAUSTED and UNAVAILABLE when nothing can be taken. The
- * barrier holds for a refusal, too: it may tell of a state that is not durable yet. */
+/* SET_STATUS, COMMIT_REPLY, ACTIVITY or DELETE (of which only `existed` is filled in). The
+ * caller fills kind, request and the kind's own part; the rest of `op` is filled in here. `bot_id`
+ * with op->set.change.has_bot: the bot by name. Slices in `out` are valid until the next call into
+ * the engine. RESOURCE_EXHAUSTED and UNAVAILABLE when nothing can be taken. */
 enum dm_code dm_engine_mutate(struct dm_engine *engine, struct dm_slice account_id,
                               struct dm_slice contact_id, struct dm_slice bot_id, struct dm_op *op,
                               struct dm_outcome *out, struct dm_error *error);
@@ -127,11 +131,11 @@ enum dm_code dm_engine_mutate(struct dm_engine *engine, struct dm_slice account_
 
 /* The policy in force (defaults when none was set). */
 void dm_engine_policy(struct dm_engine *engine, struct dm_slice account_id, struct dm_slice bot_id,
-                      struct dm_policy *out, uint64_t *barrier);
+                      struct dm_policy *out);
 /* Replaces it; `policy` has passed dm_policy_check; its revision is set here. */
 enum dm_code dm_engine_set_policy(struct dm_engine *engine, struct dm_slice account_id,
                                   struct dm_slice bot_id, struct dm_policy *policy,
-                                  bool has_if_revision, uint64_t if_revision, uint64_t *barrier,
+                                  bool has_if_revision, uint64_t if_revision,
                                   struct dm_error *error);
 
 struct dm_counts {
@@ -144,7 +148,6 @@ struct dm_engine_stats {
     uint32_t accounts, sleepers; /* sleepers: on the wheel */
     uint32_t overlay_contacts;
     uint64_t overlay_bytes, sleeper_bytes, view_bytes;
-    uint64_t barrier;                               /* the counts are of all that is ordered */
     uint64_t cache_bytes, cache_hits, cache_misses; /* of Checks, since start */
     uint64_t applied_lsn;
     uint64_t damage; /* records and index entries of the view met that are damaged, since start */
@@ -215,11 +218,10 @@ enum dm_next dm_scan_next(struct dm_scan *scan, struct dm_contact *contact, size
 bool dm_scan_more(const struct dm_scan *scan); /* at END: is there a next page? */
 /* With `more`: the position after which the next page begins (valid until close). */
 void dm_scan_last(const struct dm_scan *scan, struct dm_slice *contact, int64_t *until_ms);
-uint64_t dm_scan_barrier(const struct dm_scan *scan);
 void dm_scan_close(struct dm_scan *scan);
 
 struct dm_bulk_progress {
-    uint64_t scanned, matched, changed, skipped_locked, barrier;
+    uint64_t scanned, matched, changed, skipped_locked;
 };
 struct dm_bulk_options {
     struct dm_slice account_id, bot_id;

@@ -103,13 +103,12 @@ struct dm_history *dm_history_open(struct dm_engine *engine, struct dm_slice acc
         return NULL;
     }
     history->engine = engine;
-    const struct dm_account *account = dm_accounts_find(&engine->accounts, account_id);
+    const struct dm_account *account = dm_engine_known(engine, account_id);
     if (account == NULL) {
         return history;
     }
     dm_key_make(&history->key, account->number, contact_id);
-    uint64_t lsn;
-    history->damaged = dm_engine_load(engine, dm_key_slice(&history->key), &lsn, NULL) != DM_OK;
+    history->damaged = dm_engine_load(engine, dm_key_slice(&history->key), NULL) != DM_OK;
     history->seq = engine->record.last_seq;
     if (before_seq != 0 && history->seq != 0) {
         history->skip = history->seq >= before_seq;

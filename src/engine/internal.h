@@ -89,6 +89,8 @@ struct dm_engine {
     uint64_t wakes;
     struct dm_histogram wake_lag_ms;
 
+    uint64_t seen_lsn; /* the newest that the call under way has read or ordered */
+
     /* Scratch of the call under way: large, so not on the stack. */
     struct dm_record record;
     struct dm_step step;
@@ -103,31 +105,46 @@ struct dm_engine {
     uint8_t encoded[DM_RECORD_SIZE_MAX];
 };
 
+/* ---- what a call sees ---------------------------------------------------------- */
+
+/* The call under way has read, or ordered, what the entry at `lsn` tells. Whatever leads to
+ * data notes it itself: dm_engine_known, dm_engine_refer, dm_engine_find, dm_engine_walk,
+ * dm_contact_show, dm_engine_run, and all that is appended. So who reads through these cannot
+ * forget it. */
+static inline void dm_engine_see(struct dm_engine *engine, uint64_t lsn)
+{
+    engine->seen_lsn = lsn > engine->seen_lsn ? lsn : engine->seen_lsn;
+}
+
 /* ---- read.c ------------------------------------------------------------------- */
 
-/* A contact's encoded newest record. NOT_FOUND: never written to, or deleted. DATA_LOSS: it
- * is in the view, and damaged (*value is what lies there). *lsn: of the overlay's entry, 0
- * when it came from the view (which holds only what is durable). The slice is valid until
- * the next put, sweep step or end of the turn. */
+/* The account of that name, seen with its bots and policies; NULL: there is none, and that
+ * cannot be lost. */
+struct dm_account *dm_engine_known(struct dm_engine *engine, struct dm_slice account_id);
+/* dm_overlay_walk, seen. */
+bool dm_engine_walk(struct dm_engine *engine, struct dm_overlay_walk *walk,
+                    struct dm_overlay_item *item);
+
+/* A contact's encoded newest record, seen. NOT_FOUND: never written to, or deleted. DATA_LOSS:
+ * it is in the view, and damaged (*value is what lies there). *lsn (may be NULL): of the entry
+ * that tells so, 0 when it came from the view (which holds only what is durable); of what is
+ * not there, the account's newest delete counts, too: it raised what is shown of those never
+ * written to. The slice is valid until the next put, sweep step or end of the turn. */
 enum dm_code dm_engine_find(struct dm_engine *engine, struct dm_hashed_key key,
                             struct dm_slice *value, uint64_t *lsn);
 /* The same into engine->record (status NONE when there is none, and after DATA_LOSS). */
-enum dm_code dm_engine_load(struct dm_engine *engine, struct dm_slice key, uint64_t *lsn,
-                            struct dm_error *error) __attribute__((warn_unused_result));
+enum dm_code dm_engine_load(struct dm_engine *engine, struct dm_slice key, struct dm_error *error)
+    __attribute__((warn_unused_result));
 /* Where the names lead; NULL: there is no such account. Good until the next call. */
 const struct dm_contact_ref *dm_engine_refer(struct dm_engine *engine, struct dm_slice account_id,
                                              struct dm_slice contact_id);
-/* Its contact into engine->key and engine->record, with the lsn of the newest entry that
- * tells what it reads as: of what is not there, that is also the account's newest delete. */
+/* Its contact into engine->key and engine->record. */
 enum dm_code dm_engine_load_ref(struct dm_engine *engine, const struct dm_contact_ref *ref,
-                                uint64_t *lsn, struct dm_error *error)
-    __attribute__((warn_unused_result));
+                                struct dm_error *error) __attribute__((warn_unused_result));
 /* A stored record as it is shown. */
-void dm_contact_show(const struct dm_engine *engine, const struct dm_account *account,
+void dm_contact_show(struct dm_engine *engine, const struct dm_account *account,
                      struct dm_slice contact_id, const struct dm_record *record, int64_t now_ms,
                      struct dm_contact *out);
-/* What must be durable before a state at `lsn` may be shown: 0 when it is. */
-uint64_t dm_engine_barrier(struct dm_engine *engine, uint64_t lsn);
 
 /* ---- damage.c ----------------------------------------------------------------- */
 
@@ -168,15 +185,14 @@ static inline bool dm_view_key_set(struct dm_view_key *key, struct dm_slice byte
 /* The account by name, made if it is new. NULL past DM_ACCOUNTS_MAX, or without memory. */
 struct dm_account *dm_engine_account(struct dm_engine *engine, struct dm_slice account_id);
 /* Runs `op` on the contact of engine->key, which was loaded, and commits what comes of it;
- * the result is in engine->step. Returns the lsn of its last entry, or 0. */
-uint64_t dm_engine_run(struct dm_engine *engine, struct dm_account *account, uint32_t policy_bot,
-                       struct dm_op *op);
+ * the result is in engine->step. */
+void dm_engine_run(struct dm_engine *engine, struct dm_account *account, uint32_t policy_bot,
+                   struct dm_op *op);
 /* Makes a bot's number durable together with its policy. */
-uint64_t dm_engine_put_bot(struct dm_engine *engine, struct dm_account *account, uint32_t bot);
-/* The bot that a change hands contacts to, into change->bot; made if it is new (*lsn: of its
- * entry, else left as it is). */
+void dm_engine_put_bot(struct dm_engine *engine, struct dm_account *account, uint32_t bot);
+/* The bot that a change hands contacts to, into change->bot; made if it is new. */
 enum dm_code dm_engine_meet_bot(struct dm_engine *engine, struct dm_account *account,
-                                struct dm_slice bot_id, struct dm_change *change, uint64_t *lsn,
+                                struct dm_slice bot_id, struct dm_change *change,
                                 struct dm_error *error);
 
 /* ---- room.c ------------------------------------------------------------------- */

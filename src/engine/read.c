@@ -2,10 +2,40 @@
 
 #include "base/assert.h"
 
+void dm_engine_call_begin(struct dm_engine *engine, uint64_t barrier)
+{
+    engine->seen_lsn = barrier;
+}
+
+uint64_t dm_engine_barrier(struct dm_engine *engine)
+{
+    uint64_t seen = engine->seen_lsn;
+    return seen > dm_journal_durable(engine->journal) ? seen : 0;
+}
+
+struct dm_account *dm_engine_known(struct dm_engine *engine, struct dm_slice account_id)
+{
+    struct dm_account *account = dm_accounts_find(&engine->accounts, account_id);
+    if (account != NULL) {
+        dm_engine_see(engine, account->policy_lsn);
+    }
+    return account;
+}
+
+bool dm_engine_walk(struct dm_engine *engine, struct dm_overlay_walk *walk,
+                    struct dm_overlay_item *item)
+{
+    bool more = dm_overlay_walk(engine->overlay, walk, item);
+    if (more) {
+        dm_engine_see(engine, item->lsn);
+    }
+    return more;
+}
+
 /* What is in memory was encoded here, or looked at wholly when the journal was replayed; what
  * lies in the view is looked at each time. */
-enum dm_code dm_engine_find(struct dm_engine *engine, struct dm_hashed_key key,
-                            struct dm_slice *value, uint64_t *lsn)
+static enum dm_code newest(struct dm_engine *engine, struct dm_hashed_key key,
+                           struct dm_slice *value, uint64_t *lsn)
 {
     if (dm_overlay_get(engine->overlay, key, value, lsn)) {
         return value->size != 0 ? DM_OK : DM_NOT_FOUND;
@@ -20,11 +50,27 @@ enum dm_code dm_engine_find(struct dm_engine *engine, struct dm_hashed_key key,
     return dm_engine_sound(engine, key.key, *value) ? DM_OK : DM_DATA_LOSS;
 }
 
+enum dm_code dm_engine_find(struct dm_engine *engine, struct dm_hashed_key key,
+                            struct dm_slice *value, uint64_t *lsn)
+{
+    uint64_t tells;
+    enum dm_code code = newest(engine, key, value, &tells);
+    if (code == DM_NOT_FOUND) {
+        uint64_t floor = dm_accounts_at(&engine->accounts, dm_key_account(key.key))->floor_lsn;
+        tells = floor > tells ? floor : tells;
+    }
+    dm_engine_see(engine, tells);
+    if (lsn != NULL) {
+        *lsn = tells;
+    }
+    return code;
+}
+
 /* The record of engine->hashed. */
-static enum dm_code load(struct dm_engine *engine, uint64_t *lsn, struct dm_error *error)
+static enum dm_code load(struct dm_engine *engine, struct dm_error *error)
 {
     struct dm_slice value;
-    enum dm_code code = dm_engine_find(engine, engine->hashed, &value, lsn);
+    enum dm_code code = dm_engine_find(engine, engine->hashed, &value, NULL);
     if (code == DM_OK && dm_record_decode(&engine->record, value)) {
         return DM_OK;
     }
@@ -32,17 +78,11 @@ static enum dm_code load(struct dm_engine *engine, uint64_t *lsn, struct dm_erro
     return code == DM_NOT_FOUND ? DM_OK : dm_engine_damaged(engine, engine->hashed.key, error);
 }
 
-enum dm_code dm_engine_load(struct dm_engine *engine, struct dm_slice key, uint64_t *lsn,
-                            struct dm_error *error)
+enum dm_code dm_engine_load(struct dm_engine *engine, struct dm_slice key, struct dm_error *error)
 {
     engine->cache_hash = dm_keyed_hash_wide(key.data, key.size);
     engine->hashed = (struct dm_hashed_key){.key = key, .hash = engine->cache_hash.low};
-    return load(engine, lsn, error);
-}
-
-static uint64_t later(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
+    return load(engine, error);
 }
 
 static struct dm_hashed_key hashed_key(const struct dm_contact_ref *ref)
@@ -51,17 +91,13 @@ static struct dm_hashed_key hashed_key(const struct dm_contact_ref *ref)
 }
 
 enum dm_code dm_engine_load_ref(struct dm_engine *engine, const struct dm_contact_ref *ref,
-                                uint64_t *lsn, struct dm_error *error)
+                                struct dm_error *error)
 {
     engine->hashed = hashed_key(ref);
     dm_key_copy(&engine->key, &ref->key);
     engine->hashed.key = dm_key_slice(&engine->key);
     engine->cache_hash = ref->hash;
-    enum dm_code code = load(engine, lsn, error);
-    if (engine->record.status == DM_STATUS_NONE) {
-        *lsn = later(*lsn, ref->account->floor_lsn);
-    }
-    return code;
+    return load(engine, error);
 }
 
 static void ref_make(struct dm_contact_ref *ref, struct dm_account *account,
@@ -93,9 +129,10 @@ const struct dm_contact_ref *dm_engine_refer(struct dm_engine *engine, struct dm
 {
     const struct dm_contact_ref *ahead = take_ahead(engine, account_id, contact_id);
     if (ahead != NULL) {
+        dm_engine_see(engine, ahead->account->policy_lsn);
         return ahead;
     }
-    struct dm_account *account = dm_accounts_find(&engine->accounts, account_id);
+    struct dm_account *account = dm_engine_known(engine, account_id);
     if (account == NULL) {
         return NULL;
     }
@@ -103,23 +140,17 @@ const struct dm_contact_ref *dm_engine_refer(struct dm_engine *engine, struct dm
     return &engine->ref;
 }
 
-uint64_t dm_engine_barrier(struct dm_engine *engine, uint64_t lsn)
-{
-    return lsn > dm_journal_durable(engine->journal) ? lsn : 0;
-}
-
 /* The newest state of a contact, from where it stands; remembered when it is durable. */
 static enum dm_code read_head(struct dm_engine *engine, const struct dm_contact_ref *ref,
-                              struct dm_record_head *head, uint64_t *lsn, struct dm_error *error)
+                              struct dm_record_head *head, struct dm_error *error)
 {
     struct dm_slice value;
-    enum dm_code code = dm_engine_find(engine, hashed_key(ref), &value, lsn);
-    if (code == DM_NOT_FOUND) {
-        *lsn = later(*lsn, ref->account->floor_lsn);
-    } else if (code != DM_OK || !dm_record_head(head, value)) {
+    uint64_t lsn;
+    enum dm_code code = dm_engine_find(engine, hashed_key(ref), &value, &lsn);
+    if (code != DM_NOT_FOUND && (code != DM_OK || !dm_record_head(head, value))) {
         return dm_engine_damaged(engine, dm_key_slice(&ref->key), error);
     }
-    if (*lsn <= dm_journal_durable(engine->journal)) {
+    if (lsn <= dm_journal_durable(engine->journal)) {
         dm_check_cache_put(&engine->cache, ref->hash, head);
     }
     return DM_OK;
@@ -127,18 +158,16 @@ static enum dm_code read_head(struct dm_engine *engine, const struct dm_contact_
 
 enum dm_code dm_engine_check(struct dm_engine *engine, struct dm_slice account_id,
                              struct dm_slice contact_id, struct dm_effective *out,
-                             uint64_t *barrier, struct dm_error *error)
+                             struct dm_error *error)
 {
     int64_t now_ms = dm_clock_wall_ms(&engine->clock);
     const struct dm_contact_ref *ref = dm_engine_refer(engine, account_id, contact_id);
     if (ref == NULL) {
         dm_effective_at(out, NULL, 0, dm_policy_default(), now_ms);
-        *barrier = 0;
         return DM_OK;
     }
     const struct dm_account *account = ref->account;
     struct dm_record_head head = {0};
-    uint64_t lsn = 0;
     enum dm_code code = DM_OK;
     const struct dm_check_entry *known = dm_check_cache_find(&engine->cache, ref->hash);
     if (known != NULL) {
@@ -149,17 +178,15 @@ enum dm_code dm_engine_check(struct dm_engine *engine, struct dm_slice account_i
         head.fence = known->fence;
         head.until_ms = (int64_t)known->until_ms;
         /* Of one never written to, a delete may have raised the fence since. */
-        lsn = known->status == DM_STATUS_NONE ? account->floor_lsn : 0;
+        dm_engine_see(engine, known->status == DM_STATUS_NONE ? account->floor_lsn : 0);
     } else {
-        code = read_head(engine, ref, &head, &lsn, error);
+        code = read_head(engine, ref, &head, error);
     }
-    if (code != DM_OK) {
-        *barrier = 0;
-        return code;
+    if (code == DM_OK) {
+        dm_effective_at(out, &head, account->fence_floor, dm_account_policy(account, head.bot),
+                        now_ms);
     }
-    dm_effective_at(out, &head, account->fence_floor, dm_account_policy(account, head.bot), now_ms);
-    *barrier = dm_engine_barrier(engine, later(lsn, account->policy_lsn));
-    return DM_OK;
+    return code;
 }
 
 void dm_engine_prefetch(struct dm_engine *engine, const struct dm_contact_name *names, size_t count)
@@ -188,11 +215,11 @@ void dm_engine_prefetch(struct dm_engine *engine, const struct dm_contact_name *
     }
 }
 
-void dm_contact_show(const struct dm_engine *engine, const struct dm_account *account,
+void dm_contact_show(struct dm_engine *engine, const struct dm_account *account,
                      struct dm_slice contact_id, const struct dm_record *record, int64_t now_ms,
                      struct dm_contact *out)
 {
-    (void)engine;
+    dm_engine_see(engine, account->policy_lsn);
     const struct dm_record_head head = {
         .status = record->status,
         .reason = record->reason,
@@ -246,34 +273,28 @@ static void show_unknown(struct dm_slice account_id, struct dm_slice contact_id,
 }
 
 enum dm_code dm_engine_get(struct dm_engine *engine, struct dm_slice account_id,
-                           struct dm_slice contact_id, struct dm_contact *out, uint64_t *barrier,
+                           struct dm_slice contact_id, struct dm_contact *out,
                            struct dm_error *error)
 {
     int64_t now_ms = dm_clock_wall_ms(&engine->clock);
     const struct dm_contact_ref *ref = dm_engine_refer(engine, account_id, contact_id);
     if (ref == NULL) {
         show_unknown(account_id, contact_id, now_ms, out);
-        *barrier = 0;
         return DM_OK;
     }
-    uint64_t lsn;
-    enum dm_code code = dm_engine_load_ref(engine, ref, &lsn, error);
-    if (code != DM_OK) {
-        *barrier = 0;
-        return code;
+    enum dm_code code = dm_engine_load_ref(engine, ref, error);
+    if (code == DM_OK) {
+        dm_contact_show(engine, ref->account, contact_id, &engine->record, now_ms, out);
     }
-    dm_contact_show(engine, ref->account, contact_id, &engine->record, now_ms, out);
-    *barrier = dm_engine_barrier(engine, later(lsn, ref->account->policy_lsn));
-    return DM_OK;
+    return code;
 }
 
 void dm_engine_policy(struct dm_engine *engine, struct dm_slice account_id, struct dm_slice bot_id,
-                      struct dm_policy *out, uint64_t *barrier)
+                      struct dm_policy *out)
 {
-    const struct dm_account *account = dm_accounts_find(&engine->accounts, account_id);
+    const struct dm_account *account = dm_engine_known(engine, account_id);
     int64_t bot = account == NULL ? -1 : dm_account_bot(account, bot_id);
     *out = bot < 0 ? *dm_policy_default() : *dm_account_policy(account, (uint32_t)bot);
-    *barrier = account == NULL ? 0 : dm_engine_barrier(engine, account->policy_lsn);
 }
 
 /* The first wake of an account that is in the view's index and holds, as far as a small
@@ -349,7 +370,8 @@ void dm_engine_stats(struct dm_engine *engine, struct dm_slice account_id,
 {
     static const uint64_t none[DM_STATUS_COUNT];
     const struct dm_account *account =
-        account_id.size == 0 ? NULL : dm_accounts_find(&engine->accounts, account_id);
+        account_id.size == 0 ? NULL : dm_engine_known(engine, account_id);
+    dm_engine_see(engine, dm_journal_last(engine->journal)); /* the counts are of all of it */
     const uint64_t *counts = account_id.size == 0 ? engine->accounts.totals
                              : account != NULL    ? account->counts
                                                   : none;
@@ -376,7 +398,6 @@ void dm_engine_stats(struct dm_engine *engine, struct dm_slice account_id,
         .view_bytes = engine->store->ops->bytes(engine->store),
         .applied_lsn = engine->applied_lsn,
         .damage = engine->damage.met,
-        .barrier = dm_engine_barrier(engine, dm_journal_last(engine->journal)),
         .wake_lag_ms = &engine->wake_lag_ms,
     };
     dm_journal_stats(engine->journal, &out->journal);

@@ -33,7 +33,6 @@ struct dm_scan {
     struct place *page;
     uint32_t page_count, page_next;
     bool more;
-    uint64_t barrier;
     struct dm_key key;
 };
 
@@ -73,7 +72,7 @@ struct dm_scan *dm_scan_open(struct dm_engine *engine, const struct dm_scan_opti
         return NULL;
     }
     scan->engine = engine;
-    scan->account = dm_accounts_find(&engine->accounts, options->account_id);
+    scan->account = dm_engine_known(engine, options->account_id);
     scan->order = options->order;
     scan->status = options->status;
     scan->limit = options->limit;
@@ -149,25 +148,17 @@ static void select_place(struct dm_scan *scan, const struct place *place)
     }
 }
 
-/* What is left out of a page tells as much as what is in it: all that was looked at must
- * be durable. */
-static void see(struct dm_scan *scan, uint64_t lsn)
-{
-    scan->barrier = lsn > scan->barrier ? lsn : scan->barrier;
-}
-
 static void gather_overlay(struct dm_scan *scan, int64_t now_ms, size_t *budget)
 {
     while (*budget > 0) {
         struct dm_overlay_item item;
         struct place place;
-        if (!dm_overlay_walk(scan->engine->overlay, &scan->walk, &item)) {
+        if (!dm_engine_walk(scan->engine, &scan->walk, &item)) {
             qsort(scan->heap, scan->heap_count, sizeof *scan->heap, compare_for_sort);
             scan->stage = SCAN_VIEW;
             return;
         }
         (*budget)--;
-        see(scan, item.lsn);
         if (item.newest && belongs(scan, dm_key_contact(item.key), item.value, now_ms, &place) &&
             compare(&place, &scan->at) > 0) {
             select_place(scan, &place);
@@ -222,7 +213,7 @@ static bool newest_of(struct dm_scan *scan, struct dm_slice stored, struct dm_sl
     struct dm_slice key = dm_key_slice(&scan->key);
     uint64_t lsn;
     if (dm_overlay_get(scan->engine->overlay, dm_overlay_key(key), value, &lsn)) {
-        see(scan, lsn);
+        dm_engine_see(scan->engine, lsn);
         return true;
     }
     *value = stored;
@@ -294,17 +285,15 @@ static enum dm_next emit(struct dm_scan *scan, int64_t now_ms, struct dm_contact
         const struct place *place = &scan->page[scan->page_next++];
         struct place now_at;
         struct dm_slice value;
-        uint64_t lsn;
         dm_key_make(&scan->key, scan->account->number, dm_slice(place->id, place->size));
         struct dm_slice id = dm_key_contact(dm_key_slice(&scan->key));
-        if (dm_engine_find(engine, dm_overlay_key(dm_key_slice(&scan->key)), &value, &lsn) !=
+        if (dm_engine_find(engine, dm_overlay_key(dm_key_slice(&scan->key)), &value, NULL) !=
                 DM_OK ||
             !belongs(scan, id, value, now_ms, &now_at) ||
             !dm_record_decode(&engine->record, value)) {
             continue; /* changed since it was gathered */
         }
         dm_contact_show(engine, scan->account, id, &engine->record, now_ms, contact);
-        see(scan, lsn > scan->account->policy_lsn ? lsn : scan->account->policy_lsn);
         return DM_NEXT_ITEM;
     }
     return DM_NEXT_END;
@@ -333,11 +322,6 @@ void dm_scan_last(const struct dm_scan *scan, struct dm_slice *contact, int64_t 
     DM_ASSERT(count != 0);
     *contact = dm_slice(scan->page[count - 1].id, scan->page[count - 1].size);
     *until_ms = scan->page[count - 1].until_ms;
-}
-
-uint64_t dm_scan_barrier(const struct dm_scan *scan)
-{
-    return dm_engine_barrier(scan->engine, scan->barrier);
 }
 
 void dm_scan_close(struct dm_scan *scan)

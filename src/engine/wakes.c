@@ -110,8 +110,7 @@ static void fire_one(struct dm_engine *engine, const struct dm_sleeper *sleeper,
 {
     engine->key = sleeper->key;
     struct dm_slice key = dm_key_slice(&engine->key);
-    uint64_t read_lsn;
-    if (dm_engine_load(engine, key, &read_lsn, NULL) != DM_OK) {
+    if (dm_engine_load(engine, key, NULL) != DM_OK) {
         return; /* told; there is nothing to wake any more */
     }
     const struct dm_record *record = &engine->record;
@@ -127,8 +126,8 @@ static void fire_one(struct dm_engine *engine, const struct dm_sleeper *sleeper,
     struct dm_account *account = dm_accounts_at(&engine->accounts, dm_key_account(key));
     struct dm_op op = {.kind = DM_OP_WAKE_DUE, .now_ms = now_ms};
     op.wake.fence = record->fence;
-    uint64_t lsn = dm_engine_run(engine, account, record->bot, &op);
-    DM_ASSERT(lsn != 0);
+    dm_engine_run(engine, account, record->bot, &op);
+    DM_ASSERT(engine->step.transition_count != 0);
 }
 
 bool dm_engine_fire(struct dm_engine *engine, int64_t now_ms)

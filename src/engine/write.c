@@ -22,12 +22,14 @@ bool dm_engine_failed(struct dm_engine *engine, struct dm_error *error)
 static uint64_t append(struct dm_engine *engine, const struct dm_entry_body *body, uint64_t seq)
 {
     size_t size = dm_entry_encode(body, engine->entry);
-    return dm_journal_append(engine->journal, dm_slice(engine->entry, size), seq);
+    uint64_t lsn = dm_journal_append(engine->journal, dm_slice(engine->entry, size), seq);
+    dm_engine_see(engine, lsn);
+    return lsn;
 }
 
 struct dm_account *dm_engine_account(struct dm_engine *engine, struct dm_slice account_id)
 {
-    struct dm_account *account = dm_accounts_find(&engine->accounts, account_id);
+    struct dm_account *account = dm_engine_known(engine, account_id);
     if (account != NULL) {
         return account;
     }
@@ -42,7 +44,7 @@ struct dm_account *dm_engine_account(struct dm_engine *engine, struct dm_slice a
     return account;
 }
 
-uint64_t dm_engine_put_bot(struct dm_engine *engine, struct dm_account *account, uint32_t bot)
+void dm_engine_put_bot(struct dm_engine *engine, struct dm_account *account, uint32_t bot)
 {
     uint8_t policy[DM_POLICY_SIZE];
     const struct dm_bot *its = &account->bots[bot];
@@ -56,7 +58,6 @@ uint64_t dm_engine_put_bot(struct dm_engine *engine, struct dm_account *account,
     };
     account->policy_lsn = append(engine, &body, 0);
     dm_accounts_touch_bot(&engine->accounts, account, bot);
-    return account->policy_lsn;
 }
 
 /* Whoever calls this puts the bot: a number that is given is in the journal, or a replay
@@ -77,7 +78,7 @@ static enum dm_code add_bot(struct dm_engine *engine, struct dm_account *account
 }
 
 enum dm_code dm_engine_meet_bot(struct dm_engine *engine, struct dm_account *account,
-                                struct dm_slice bot_id, struct dm_change *change, uint64_t *lsn,
+                                struct dm_slice bot_id, struct dm_change *change,
                                 struct dm_error *error)
 {
     int64_t number = dm_account_bot(account, bot_id);
@@ -87,7 +88,7 @@ enum dm_code dm_engine_meet_bot(struct dm_engine *engine, struct dm_account *acc
     }
     enum dm_code code = add_bot(engine, account, bot_id, "change.bot_id", &change->bot, error);
     if (code == DM_OK) {
-        *lsn = dm_engine_put_bot(engine, account, change->bot);
+        dm_engine_put_bot(engine, account, change->bot);
     }
     return code;
 }
@@ -153,12 +154,12 @@ static uint64_t commit_record(struct dm_engine *engine, struct dm_account *accou
     return lsn;
 }
 
-uint64_t dm_engine_run(struct dm_engine *engine, struct dm_account *account, uint32_t policy_bot,
-                       struct dm_op *op)
+void dm_engine_run(struct dm_engine *engine, struct dm_account *account, uint32_t policy_bot,
+                   struct dm_op *op)
 {
     struct dm_step *step = &engine->step;
-    uint64_t lsn = 0;
     DM_ASSERT(engine->hashed.key.data == engine->key.bytes);
+    dm_engine_see(engine, account->policy_lsn);
     op->next_seq = engine->last_seq + 1;
     op->fence_floor = account->fence_floor;
     dm_step(step, &engine->record, dm_account_policy(account, policy_bot), op);
@@ -167,16 +168,15 @@ uint64_t dm_engine_run(struct dm_engine *engine, struct dm_account *account, uin
     }
     for (int i = 0; i < step->transition_count; i++) {
         const struct dm_transition *change = &step->transitions[i];
-        lsn = change->record.status == DM_STATUS_NONE
-                  ? commit_delete(engine, account, change, op->now_ms)
-                  : commit_record(engine, account, change, op->now_ms);
+        uint64_t lsn = change->record.status == DM_STATUS_NONE
+                           ? commit_delete(engine, account, change, op->now_ms)
+                           : commit_record(engine, account, change, op->now_ms);
         if (change->due_ms != 0) {
             dm_engine_note_wake(engine, lsn, change->due_ms);
         }
         dm_accounts_count(&engine->accounts, account, change->from, change->record.status);
         dm_engine_time(engine, dm_key_slice(&engine->key), &change->record, change->from);
     }
-    return lsn;
 }
 
 /* false: what was remembered names a bot that there is not. */
@@ -221,8 +221,7 @@ static bool sets_anew(const struct dm_op *op)
 /* A delete comes first, in the journal, too: what follows is done to a contact that is not
  * there. Unless it is refused: then nothing is changed. */
 static enum dm_code discard(struct dm_engine *engine, struct dm_account *account,
-                            uint32_t policy_bot, const struct dm_op *op, uint64_t *lsn,
-                            struct dm_error *error)
+                            uint32_t policy_bot, const struct dm_op *op, struct dm_error *error)
 {
     struct dm_step *step = &engine->step;
     dm_step(step, &engine->record, dm_account_policy(account, policy_bot), op);
@@ -232,7 +231,7 @@ static enum dm_code discard(struct dm_engine *engine, struct dm_account *account
     struct dm_transition *change = &step->transitions[0];
     dm_engine_discard(engine, account, change);
     dm_check_cache_forget(&engine->cache, engine->cache_hash);
-    *lsn = commit_delete(engine, account, change, op->now_ms);
+    (void)commit_delete(engine, account, change, op->now_ms);
     dm_accounts_count(&engine->accounts, account, change->from, DM_STATUS_NONE);
     dm_engine_time(engine, dm_key_slice(&engine->key), &change->record, DM_STATUS_SNOOZED);
     return DM_OK;
@@ -249,7 +248,6 @@ enum dm_code dm_engine_mutate(struct dm_engine *engine, struct dm_slice account_
                               struct dm_slice contact_id, struct dm_slice bot_id, struct dm_op *op,
                               struct dm_outcome *out, struct dm_error *error)
 {
-    out->barrier = 0;
     enum dm_code code = dm_engine_admit(engine, error);
     if (code != DM_OK) {
         return code;
@@ -272,30 +270,24 @@ enum dm_code dm_engine_mutate(struct dm_engine *engine, struct dm_slice account_
         return no_account(engine, "account_id", error);
     }
     struct dm_account *account = ref->account;
-    uint64_t read_lsn;
-    code = dm_engine_load_ref(engine, ref, &read_lsn, error);
+    code = dm_engine_load_ref(engine, ref, error);
     bool damaged = code != DM_OK;
     if (damaged && !sets_anew(op)) {
         return code;
     }
     uint32_t policy_bot = engine->record.bot;
     if (op->kind == DM_OP_SET_STATUS && op->set.change.has_bot) {
-        uint64_t bot_lsn;
-        code = dm_engine_meet_bot(engine, account, bot_id, &op->set.change, &bot_lsn, error);
+        code = dm_engine_meet_bot(engine, account, bot_id, &op->set.change, error);
         if (code != DM_OK) {
             return code;
         }
         policy_bot = op->set.change.bot;
     }
     op->now_ms = dm_clock_wall_ms(&engine->clock);
-    if (damaged && (code = discard(engine, account, policy_bot, op, &read_lsn, error)) != DM_OK) {
+    if (damaged && (code = discard(engine, account, policy_bot, op, error)) != DM_OK) {
         return code;
     }
-    uint64_t lsn = dm_engine_run(engine, account, policy_bot, op);
-    if (lsn == 0) {
-        lsn = read_lsn > account->policy_lsn ? read_lsn : account->policy_lsn;
-    }
-    out->barrier = dm_engine_barrier(engine, lsn);
+    dm_engine_run(engine, account, policy_bot, op);
     if (engine->step.code != DM_OK) {
         if (error != NULL) {
             *error = engine->step.error;
@@ -311,14 +303,14 @@ enum dm_code dm_engine_mutate(struct dm_engine *engine, struct dm_slice account_
 
 enum dm_code dm_engine_set_policy(struct dm_engine *engine, struct dm_slice account_id,
                                   struct dm_slice bot_id, struct dm_policy *policy,
-                                  bool has_if_revision, uint64_t if_revision, uint64_t *barrier,
+                                  bool has_if_revision, uint64_t if_revision,
                                   struct dm_error *error)
 {
     enum dm_code code = dm_engine_admit(engine, error);
     if (code != DM_OK) {
         return code;
     }
-    const struct dm_account *known = dm_accounts_find(&engine->accounts, account_id);
+    const struct dm_account *known = dm_engine_known(engine, account_id);
     int64_t bot = known == NULL ? -1 : dm_account_bot(known, bot_id);
     uint64_t revision = bot < 0 ? 0 : dm_account_policy(known, (uint32_t)bot)->revision;
     if (has_if_revision && if_revision != revision) {
@@ -342,6 +334,6 @@ enum dm_code dm_engine_set_policy(struct dm_engine *engine, struct dm_slice acco
     if (!dm_accounts_set_policy(&engine->accounts, account, number, policy)) {
         code = dm_fail(error, DM_RESOURCE_EXHAUSTED, "policy: no memory for another one");
     }
-    *barrier = dm_engine_put_bot(engine, account, number);
+    dm_engine_put_bot(engine, account, number);
     return code;
 }

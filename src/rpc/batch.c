@@ -14,7 +14,6 @@ struct batch {
     struct dm_sink *sink;
     size_t memory; /* reserved for it and for its answer */
     struct dm_buf out;
-    uint64_t barrier; /* the largest so far */
     uint32_t next;
     struct dm_slice account_id, bot_id;
     struct dm_change change; /* BatchSetStatus */
@@ -60,14 +59,6 @@ static struct batch *create(struct dm_rpc *rpc, const struct dm_inbound *in, str
     return batch;
 }
 
-static void grown(struct batch *batch, uint64_t barrier)
-{
-    batch->next++;
-    if (barrier > batch->barrier) {
-        batch->barrier = barrier;
-    }
-}
-
 static enum dm_code id_check(const struct batch *batch, uint32_t i, struct dm_error *error)
 {
     char field[32];
@@ -94,11 +85,11 @@ static enum dm_task_result steps(struct dm_rpc *rpc, struct dm_call *call, size_
             return DM_TASK_MORE;
         }
         *budget -= DM_COST_MUTATE;
-        if (!one(rpc, batch, batch->next)) {
+        if (!one(rpc, batch, batch->next++)) {
             return out_of_memory(rpc, call);
         }
     }
-    dm_call_answer(rpc, call, dm_buf_slice(&batch->out), batch->barrier);
+    dm_call_answer(rpc, call, dm_buf_slice(&batch->out));
     return DM_TASK_DONE;
 }
 
@@ -107,15 +98,13 @@ static enum dm_task_result steps(struct dm_rpc *rpc, struct dm_call *call, size_
 static bool get_one(struct dm_rpc *rpc, struct batch *batch, uint32_t i)
 {
     struct dm_contact contact;
-    uint64_t barrier;
-    if (dm_engine_get(rpc->engine, batch->account_id, batch->ids.items[i], &contact, &barrier,
-                      NULL) != DM_OK) {
+    if (dm_engine_get(rpc->engine, batch->account_id, batch->ids.items[i], &contact, NULL) !=
+        DM_OK) {
         /* Its place stays; a status that is none says that nobody knows. */
         contact =
             (struct dm_contact){.account_id = batch->account_id, .contact_id = batch->ids.items[i]};
     }
     const dormouse_v1_Contact message = dm_contact_message(&contact);
-    grown(batch, barrier);
     return dm_append_message(&batch->out, dormouse_v1_BatchGetContactsResponse_contacts_tag,
                              dormouse_v1_Contact_fields, &message);
 }
@@ -151,7 +140,7 @@ static enum dm_code get_read(const struct dm_inbound *in, struct batch *batch,
 static bool set_one(struct dm_rpc *rpc, struct batch *batch, uint32_t i)
 {
     struct dm_slice contact_id = batch->ids.items[i];
-    struct dm_outcome outcome = {.barrier = 0};
+    struct dm_outcome outcome;
     struct dm_error error;
     dormouse_v1_BatchSetStatusResponse_Result result = {0};
     enum dm_code code = id_check(batch, i, &error);
@@ -170,7 +159,6 @@ static bool set_one(struct dm_rpc *rpc, struct batch *batch, uint32_t i)
     } else {
         result.message = dm_slice_str(error.message);
     }
-    grown(batch, outcome.barrier);
     return dm_append_message(&batch->out, dormouse_v1_BatchSetStatusResponse_results_tag,
                              dormouse_v1_BatchSetStatusResponse_Result_fields, &result);
 }

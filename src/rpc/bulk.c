@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* BulkSetStatus: the engine walks the account in bounded steps, this streams how far it
- * is. Every message waits for what it tells to be durable; a slow reader misses some
+ * is. Every message waits, as all do, for what it tells to be durable; a slow reader misses some
  * in between, never the last. */
 
 enum { PROGRESS_CONTACTS = 100000 };
@@ -42,8 +42,7 @@ static bool tell(struct dm_rpc *rpc, struct dm_call *call, const struct dm_bulk_
     };
     uint8_t scratch[DM_SMALL_MESSAGE];
     return dm_call_message(rpc, call,
-                           dm_encode(scratch, dormouse_v1_BulkSetStatusProgress_fields, &message),
-                           progress->barrier);
+                           dm_encode(scratch, dormouse_v1_BulkSetStatusProgress_fields, &message));
 }
 
 static enum dm_task_result go_on(struct dm_rpc *rpc, struct dm_call *call,

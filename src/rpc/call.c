@@ -141,7 +141,7 @@ bool dm_calls_expire(struct dm_rpc *rpc)
         size_t count = dm_wheel_advance(rpc->deadlines, rpc->now_ns / NS_PER_MS, EXPIRE_BUDGET,
                                         expired, EXPIRE_CHUNK, &more);
         for (size_t i = 0; i < count; i++) {
-            dm_call_fail(rpc, dm_call_at(rpc, expired[i]), &late);
+            dm_call_abort(rpc, dm_call_at(rpc, expired[i]), &late);
         }
     }
     return more;
@@ -169,23 +169,29 @@ static enum dm_code shape(struct dm_rpc *rpc, bool json, const struct dm_method 
     return DM_OK;
 }
 
-static bool durable(struct dm_rpc *rpc, uint64_t barrier)
+static void no_memory(struct dm_rpc *rpc, struct dm_call *call)
 {
-    return barrier == 0 || barrier <= dm_engine_durable(rpc->engine);
+    struct dm_error error;
+    (void)dm_fail(&error, DM_RESOURCE_EXHAUSTED,
+                  "no memory for the answer; ask again with the same request_id");
+    dm_call_abort(rpc, call, &error);
 }
 
 void dm_refuse(struct dm_rpc *rpc, const struct dm_inbound *in, const struct dm_error *error)
 {
+    if (dm_engine_barrier(rpc->engine) != 0) {
+        dm_call_fail(rpc, dm_call_open(rpc, in), error);
+        return;
+    }
     (void)dm_rpc_read_clock(rpc);
     dm_metrics_count(rpc, in->method, in->protocol, error->code, in->start_ns);
     in->sink->ops->fail(in->sink, in->id, error->code, error->message);
 }
 
-void dm_answer(struct dm_rpc *rpc, const struct dm_inbound *in, struct dm_slice message,
-               uint64_t barrier)
+void dm_answer(struct dm_rpc *rpc, const struct dm_inbound *in, struct dm_slice message)
 {
-    if (!durable(rpc, barrier)) {
-        dm_call_answer(rpc, dm_call_open(rpc, in), message, barrier);
+    if (dm_engine_barrier(rpc->engine) != 0) {
+        dm_call_answer(rpc, dm_call_open(rpc, in), message);
         return;
     }
     struct dm_error error;
@@ -198,54 +204,44 @@ void dm_answer(struct dm_rpc *rpc, const struct dm_inbound *in, struct dm_slice 
     dm_metrics_count(rpc, in->method, in->protocol, DM_OK, in->start_ns);
 }
 
-static void no_memory(struct dm_rpc *rpc, struct dm_call *call)
-{
-    struct dm_error error;
-    (void)dm_fail(&error, DM_RESOURCE_EXHAUSTED,
-                  "no memory for the answer; ask again with the same request_id");
-    dm_call_fail(rpc, call, &error);
-}
-
-void dm_refuse_after(struct dm_rpc *rpc, const struct dm_inbound *in, const struct dm_error *error,
-                     uint64_t barrier)
-{
-    if (durable(rpc, barrier)) {
-        dm_refuse(rpc, in, error);
-        return;
-    }
-    struct dm_call *call = dm_call_open(rpc, in);
-    if (!dm_release_push(rpc, call, DM_RELEASE_FAIL, error->code,
-                         dm_slice(error->message, strlen(error->message) + 1), barrier)) {
-        no_memory(rpc, call);
-    }
-}
-
 struct dm_call *dm_call_begin(struct dm_rpc *rpc, const struct dm_inbound *in,
                               const struct dm_task_ops *ops, void *task)
 {
     struct dm_call *call = dm_call_open(rpc, in);
     call->ops = ops;
     call->task = task;
+    call->barrier = dm_engine_barrier(rpc->engine);
     dm_list_push_back(&rpc->runnable, &call->run);
     return call;
 }
 
-void dm_call_fail(struct dm_rpc *rpc, struct dm_call *call, const struct dm_error *error)
+void dm_call_abort(struct dm_rpc *rpc, struct dm_call *call, const struct dm_error *error)
 {
     dm_metrics_count(rpc, call->method, call->protocol, error->code, call->start_ns);
     call->sink->ops->fail(call->sink, call->id, error->code, error->message);
     dm_call_close(rpc, call);
 }
 
-void dm_call_answer(struct dm_rpc *rpc, struct dm_call *call, struct dm_slice message,
-                    uint64_t barrier)
+void dm_call_fail(struct dm_rpc *rpc, struct dm_call *call, const struct dm_error *error)
+{
+    uint64_t barrier = dm_engine_barrier(rpc->engine);
+    struct dm_slice text = dm_slice(error->message, strlen(error->message) + 1);
+    if (barrier == 0) {
+        dm_call_abort(rpc, call, error);
+    } else if (!dm_release_push(rpc, call, DM_RELEASE_FAIL, error->code, text, barrier)) {
+        no_memory(rpc, call);
+    }
+}
+
+void dm_call_answer(struct dm_rpc *rpc, struct dm_call *call, struct dm_slice message)
 {
     struct dm_error error;
     if (shape(rpc, call->json, call->method, &message, &error) != DM_OK) {
         dm_call_fail(rpc, call, &error);
         return;
     }
-    if (!durable(rpc, barrier)) {
+    uint64_t barrier = dm_engine_barrier(rpc->engine);
+    if (barrier != 0) {
         if (!dm_release_push(rpc, call, DM_RELEASE_REPLY, DM_OK, message, barrier)) {
             no_memory(rpc, call);
         }
@@ -256,15 +252,15 @@ void dm_call_answer(struct dm_rpc *rpc, struct dm_call *call, struct dm_slice me
     dm_call_close(rpc, call);
 }
 
-bool dm_call_message(struct dm_rpc *rpc, struct dm_call *call, struct dm_slice message,
-                     uint64_t barrier)
+bool dm_call_message(struct dm_rpc *rpc, struct dm_call *call, struct dm_slice message)
 {
     struct dm_error error;
     if (shape(rpc, call->json, call->method, &message, &error) != DM_OK) {
         dm_call_fail(rpc, call, &error);
         return false;
     }
-    if (call->queued == 0 && durable(rpc, barrier)) {
+    uint64_t barrier = dm_engine_barrier(rpc->engine);
+    if (call->queued == 0 && barrier == 0) {
         call->sink->ops->stream_message(call->sink, call->id, message);
         return true;
     }

@@ -46,7 +46,7 @@ struct dm_task_ops {
      * when rpc->draining or rpc->serving changes. */
     enum dm_task_result (*step)(struct dm_rpc *rpc, struct dm_call *call, size_t *budget);
     void (*destroy)(struct dm_rpc *rpc, void *task);
-    /* Bidirectional methods; else NULL. */
+    /* Bidirectional methods; else NULL. What these read of the engine they answer at once. */
     void (*input)(struct dm_rpc *rpc, struct dm_call *call, struct dm_slice payload);
     void (*input_end)(struct dm_rpc *rpc, struct dm_call *call);
 };
@@ -59,6 +59,7 @@ struct dm_call {
     const struct dm_task_ops *ops; /* NULL: only its answer waits */
     void *task;
     uint64_t id, start_ns;
+    uint64_t barrier;    /* of all that its steps have read and ordered */
     uint32_t generation; /* of the slot: tells entries of the queue that their call is gone */
     uint32_t queued;     /* its entries in the queue */
     uint32_t next_free;  /* slot + 1; 0: none */
@@ -104,13 +105,12 @@ struct dm_rpc {
 
 /* ---- for handlers ------------------------------------------------------------ */
 
-/* Ends a unary call with `message` (protobuf) as soon as `barrier` is durable. */
-void dm_answer(struct dm_rpc *rpc, const struct dm_inbound *in, struct dm_slice message,
-               uint64_t barrier);
+/* Whatever is said from here on, answers, messages and refusals alike, is said when all is
+ * durable that the call has read or ordered in the engine until then. */
+
+/* Ends a unary call with `message` (protobuf). */
+void dm_answer(struct dm_rpc *rpc, const struct dm_inbound *in, struct dm_slice message);
 void dm_refuse(struct dm_rpc *rpc, const struct dm_inbound *in, const struct dm_error *error);
-/* A refusal that tells something of a state that may not be durable yet. */
-void dm_refuse_after(struct dm_rpc *rpc, const struct dm_inbound *in, const struct dm_error *error,
-                     uint64_t barrier);
 
 /* Goes on with the call as a task, whose first step comes in the next turn. Takes over
  * `task`: ops->destroy frees it. */
@@ -130,13 +130,10 @@ void dm_task_release(struct dm_rpc *rpc, struct dm_sink *sink, size_t bytes);
 
 /* Ends a unary call. The call may be gone when these return: `fail` and `end` always
  * end it. */
-void dm_call_answer(struct dm_rpc *rpc, struct dm_call *call, struct dm_slice message,
-                    uint64_t barrier);
+void dm_call_answer(struct dm_rpc *rpc, struct dm_call *call, struct dm_slice message);
 void dm_call_fail(struct dm_rpc *rpc, struct dm_call *call, const struct dm_error *error);
-/* One message of a stream, shown when `barrier` is durable, in order. false: it could not
- * be sent and the call has failed. */
-bool dm_call_message(struct dm_rpc *rpc, struct dm_call *call, struct dm_slice message,
-                     uint64_t barrier);
+/* One message of a stream, in order. false: it could not be sent and the call has failed. */
+bool dm_call_message(struct dm_rpc *rpc, struct dm_call *call, struct dm_slice message);
 /* Ends a stream after its messages. */
 void dm_call_end(struct dm_rpc *rpc, struct dm_call *call);
 static inline size_t dm_call_room(const struct dm_call *call)
@@ -154,6 +151,8 @@ void dm_calls_finish(struct dm_rpc *rpc);
 enum dm_code dm_calls_admit(const struct dm_rpc *rpc, const struct dm_sink *sink,
                             struct dm_error *error);
 struct dm_call *dm_call_open(struct dm_rpc *rpc, const struct dm_inbound *in);
+/* Fails it at once, for a reason that has nothing to do with what it read. */
+void dm_call_abort(struct dm_rpc *rpc, struct dm_call *call, const struct dm_error *error);
 /* Nothing is said to the sink any more. */
 void dm_call_close(struct dm_rpc *rpc, struct dm_call *call);
 struct dm_call *dm_call_find(const struct dm_sink *sink, uint64_t id);

@@ -13,15 +13,14 @@ void dm_handle_bot_status_get_contact(struct dm_rpc *rpc, const struct dm_inboun
         return;
     }
     struct dm_contact contact;
-    uint64_t barrier;
-    if (dm_engine_get(rpc->engine, request.account_id, request.contact_id, &contact, &barrier,
-                      &error) != DM_OK) {
+    if (dm_engine_get(rpc->engine, request.account_id, request.contact_id, &contact, &error) !=
+        DM_OK) {
         dm_refuse(rpc, in, &error);
         return;
     }
     const dormouse_v1_Contact response = dm_contact_message(&contact);
     uint8_t scratch[DM_SMALL_MESSAGE];
-    dm_answer(rpc, in, dm_encode(scratch, dormouse_v1_Contact_fields, &response), barrier);
+    dm_answer(rpc, in, dm_encode(scratch, dormouse_v1_Contact_fields, &response));
 }
 
 void dm_handle_bot_status_delete_contact(struct dm_rpc *rpc, const struct dm_inbound *in)
@@ -35,14 +34,13 @@ void dm_handle_bot_status_delete_contact(struct dm_rpc *rpc, const struct dm_inb
         return;
     }
     struct dm_op op = {.kind = DM_OP_DELETE};
-    struct dm_outcome outcome = {.barrier = 0};
+    struct dm_outcome outcome;
     if (dm_engine_mutate(rpc->engine, request.account_id, request.contact_id, (struct dm_slice){0},
                          &op, &outcome, &error) != DM_OK) {
-        dm_refuse_after(rpc, in, &error, outcome.barrier);
+        dm_refuse(rpc, in, &error);
         return;
     }
     dormouse_v1_DeleteContactResponse response = {.existed = outcome.existed};
     uint8_t scratch[DM_SMALL_MESSAGE];
-    dm_answer(rpc, in, dm_encode(scratch, dormouse_v1_DeleteContactResponse_fields, &response),
-              outcome.barrier);
+    dm_answer(rpc, in, dm_encode(scratch, dormouse_v1_DeleteContactResponse_fields, &response));
 }

@@ -51,7 +51,7 @@ void dm_handle_health_check(struct dm_rpc *rpc, const struct dm_inbound *in)
         return;
     }
     uint8_t scratch[DM_SMALL_MESSAGE];
-    dm_answer(rpc, in, encode(scratch, status_now(rpc)), 0);
+    dm_answer(rpc, in, encode(scratch, status_now(rpc)));
 }
 
 /* ---- Watch ------------------------------------------------------------------------------- */
@@ -78,7 +78,7 @@ static enum dm_task_result step(struct dm_rpc *rpc, struct dm_call *call, size_t
         uint8_t scratch[DM_SMALL_MESSAGE];
         watch->told = true;
         watch->last = status;
-        if (!dm_call_message(rpc, call, encode(scratch, status), 0)) {
+        if (!dm_call_message(rpc, call, encode(scratch, status))) {
             return DM_TASK_DONE;
         }
     }

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 
 /* GetHistory: walks back along one contact's chain of events, as a task. A position is
- * the BE64 seq of the last event shown. Only durable events come, so nothing waits. */
+ * the BE64 seq of the last event shown. Only durable events come; what waits is what the
+ * contact was when it began: after a delete it has none. */
 
 struct history {
     struct dm_sink *sink;
@@ -59,7 +60,7 @@ static enum dm_task_result answer(struct dm_rpc *rpc, struct dm_call *call, bool
         dm_call_fail(rpc, call, &error);
         return DM_TASK_DONE;
     }
-    dm_call_answer(rpc, call, dm_buf_slice(&history->out), 0);
+    dm_call_answer(rpc, call, dm_buf_slice(&history->out));
     return DM_TASK_DONE;
 }
 

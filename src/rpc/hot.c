@@ -23,15 +23,14 @@ void dm_handle_bot_status_check(struct dm_rpc *rpc, const struct dm_inbound *in)
         return;
     }
     struct dm_effective state;
-    uint64_t barrier;
-    if (dm_engine_check(rpc->engine, request.account_id, request.contact_id, &state, &barrier,
-                        &error) != DM_OK) {
+    if (dm_engine_check(rpc->engine, request.account_id, request.contact_id, &state, &error) !=
+        DM_OK) {
         dm_refuse(rpc, in, &error);
         return;
     }
     const dormouse_v1_CheckResponse response = dm_check_message(&state);
     uint8_t scratch[DM_SMALL_MESSAGE];
-    dm_answer(rpc, in, dm_check_response_encode(scratch, &response), barrier);
+    dm_answer(rpc, in, dm_check_response_encode(scratch, &response));
 }
 
 /* Orders `op`; false: it was refused and the call is answered. */
@@ -40,10 +39,9 @@ static bool mutate(struct dm_rpc *rpc, const struct dm_inbound *in, struct dm_sl
                    struct dm_outcome *outcome)
 {
     struct dm_error error;
-    outcome->barrier = 0;
     if (dm_engine_mutate(rpc->engine, account_id, contact_id, bot_id, op, outcome, &error) !=
         DM_OK) {
-        dm_refuse_after(rpc, in, &error, outcome->barrier);
+        dm_refuse(rpc, in, &error);
         return false;
     }
     return true;
@@ -76,7 +74,7 @@ void dm_handle_bot_status_commit_reply(struct dm_rpc *rpc, const struct dm_inbou
         .contact = dm_contact_message(&outcome.contact),
     };
     uint8_t scratch[DM_SMALL_MESSAGE];
-    dm_answer(rpc, in, dm_commit_reply_response_encode(scratch, &response), outcome.barrier);
+    dm_answer(rpc, in, dm_commit_reply_response_encode(scratch, &response));
 }
 
 void dm_handle_bot_status_record_activity(struct dm_rpc *rpc, const struct dm_inbound *in)
@@ -106,7 +104,7 @@ void dm_handle_bot_status_record_activity(struct dm_rpc *rpc, const struct dm_in
         .changed = outcome.changed,
     };
     uint8_t scratch[DM_SMALL_MESSAGE];
-    dm_answer(rpc, in, dm_record_activity_response_encode(scratch, &response), outcome.barrier);
+    dm_answer(rpc, in, dm_record_activity_response_encode(scratch, &response));
 }
 
 void dm_handle_bot_status_set_status(struct dm_rpc *rpc, const struct dm_inbound *in)
@@ -136,5 +134,5 @@ void dm_handle_bot_status_set_status(struct dm_rpc *rpc, const struct dm_inbound
         .changed = outcome.changed,
     };
     uint8_t scratch[DM_SMALL_MESSAGE];
-    dm_answer(rpc, in, dm_set_status_response_encode(scratch, &response), outcome.barrier);
+    dm_answer(rpc, in, dm_set_status_response_encode(scratch, &response));
 }

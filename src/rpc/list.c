@@ -87,7 +87,7 @@ static enum dm_task_result step(struct dm_rpc *rpc, struct dm_call *call, size_t
             if (!add_token(list)) {
                 return failed(rpc, call, DM_RESOURCE_EXHAUSTED, "no memory for the answer");
             }
-            dm_call_answer(rpc, call, dm_buf_slice(&list->out), dm_scan_barrier(list->scan));
+            dm_call_answer(rpc, call, dm_buf_slice(&list->out));
             return DM_TASK_DONE;
         default:
             return failed(rpc, call, DM_DATA_LOSS,

@@ -39,7 +39,7 @@ static bool write_rules(pb_ostream_t *stream, const pb_field_t *field, void *con
 }
 
 static void answer(struct dm_rpc *rpc, const struct dm_inbound *in, struct dm_slice account_id,
-                   struct dm_slice bot_id, const struct dm_policy *policy, uint64_t barrier)
+                   struct dm_slice bot_id, const struct dm_policy *policy)
 {
     dormouse_v1_Policy response = {
         .account_id = account_id,
@@ -54,7 +54,7 @@ static void answer(struct dm_rpc *rpc, const struct dm_inbound *in, struct dm_sl
         .revision = policy->revision,
     };
     uint8_t scratch[DM_SMALL_MESSAGE];
-    dm_answer(rpc, in, dm_encode(scratch, dormouse_v1_Policy_fields, &response), barrier);
+    dm_answer(rpc, in, dm_encode(scratch, dormouse_v1_Policy_fields, &response));
 }
 
 /* ---- in -------------------------------------------------------------------------------- */
@@ -164,9 +164,8 @@ void dm_handle_bot_status_get_policy(struct dm_rpc *rpc, const struct dm_inbound
         return;
     }
     struct dm_policy policy;
-    uint64_t barrier;
-    dm_engine_policy(rpc->engine, request.account_id, request.bot_id, &policy, &barrier);
-    answer(rpc, in, request.account_id, request.bot_id, &policy, barrier);
+    dm_engine_policy(rpc->engine, request.account_id, request.bot_id, &policy);
+    answer(rpc, in, request.account_id, request.bot_id, &policy);
 }
 
 static enum dm_code set_read(const struct dm_inbound *in, dormouse_v1_SetPolicyRequest *request,
@@ -189,19 +188,14 @@ void dm_handle_bot_status_set_policy(struct dm_rpc *rpc, const struct dm_inbound
     memset(rules.names, -1, sizeof rules.names);
     dormouse_v1_SetPolicyRequest request = {0};
     const dormouse_v1_Policy *asked = &request.policy;
-    uint64_t barrier = 0;
     if (set_read(in, &request, &rules, &error) != DM_OK ||
         ids_check(asked->account_id, "policy.account_id", asked->bot_id, "policy.bot_id", &error) !=
             DM_OK ||
-        policy_read(asked, &rules, &error) != DM_OK) {
+        policy_read(asked, &rules, &error) != DM_OK ||
+        dm_engine_set_policy(rpc->engine, asked->account_id, asked->bot_id, &policy,
+                             request.has_if_revision, request.if_revision, &error) != DM_OK) {
         dm_refuse(rpc, in, &error);
         return;
     }
-    if (dm_engine_set_policy(rpc->engine, asked->account_id, asked->bot_id, &policy,
-                             request.has_if_revision, request.if_revision, &barrier,
-                             &error) != DM_OK) {
-        dm_refuse_after(rpc, in, &error, barrier);
-        return;
-    }
-    answer(rpc, in, asked->account_id, asked->bot_id, &policy, barrier);
+    answer(rpc, in, asked->account_id, asked->bot_id, &policy);
 }

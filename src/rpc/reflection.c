@@ -224,7 +224,7 @@ static bool answer(struct dm_rpc *rpc, struct dm_call *call, struct dm_slice pay
         (void)dm_fail(&error, DM_RESOURCE_EXHAUSTED, "no memory for the answer");
         dm_call_fail(rpc, call, &error);
     } else {
-        good = dm_call_message(rpc, call, dm_buf_slice(&response), 0);
+        good = dm_call_message(rpc, call, dm_buf_slice(&response));
     }
     dm_buf_finish(&response);
     return good;

@@ -111,7 +111,7 @@ void dm_release_abandon(struct dm_rpc *rpc, const struct dm_error *why)
     while (front(rpc, &entry)) {
         struct dm_call *call = call_of(rpc, &entry);
         if (call != NULL) {
-            dm_call_fail(rpc, call, why);
+            dm_call_abort(rpc, call, why);
         }
         pop(rpc, &entry);
     }

@@ -129,6 +129,7 @@ static uint64_t deadline(uint64_t now_ns, int64_t timeout_ns)
 
 void dm_rpc_call(struct dm_rpc *rpc, struct dm_sink *sink, const struct dm_rpc_request *request)
 {
+    dm_engine_call_begin(rpc->engine, 0);
     /* One reading a call: the end of the one before is the start of this one. */
     uint64_t now_ns = rpc->now_stale ? dm_rpc_read_clock(rpc) : rpc->now_ns;
     struct dm_inbound in = {
@@ -162,6 +163,7 @@ void dm_rpc_input(struct dm_rpc *rpc, struct dm_sink *sink, uint64_t id, struct 
     if (call == NULL) {
         return;
     }
+    dm_engine_call_begin(rpc->engine, call->barrier);
     struct dm_error error;
     if (call->ops == NULL || call->ops->input == NULL) {
         (void)dm_fail(&error, DM_INVALID_ARGUMENT, "this call takes one message only");
@@ -179,6 +181,7 @@ void dm_rpc_input_end(struct dm_rpc *rpc, struct dm_sink *sink, uint64_t id)
 {
     struct dm_call *call = dm_call_find(sink, id);
     if (call != NULL && call->ops != NULL && call->ops->input_end != NULL) {
+        dm_engine_call_begin(rpc->engine, call->barrier);
         call->ops->input_end(rpc, call);
     }
 }

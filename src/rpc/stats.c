@@ -41,6 +41,5 @@ void dm_handle_bot_status_get_stats(struct dm_rpc *rpc, const struct dm_inbound 
         .oldest_seq = stats.oldest_seq,
     };
     uint8_t scratch[DM_SMALL_MESSAGE];
-    dm_answer(rpc, in, dm_encode(scratch, dormouse_v1_GetStatsResponse_fields, &response),
-              stats.barrier);
+    dm_answer(rpc, in, dm_encode(scratch, dormouse_v1_GetStatsResponse_fields, &response));
 }

@@ -30,7 +30,7 @@ static void place(struct dm_rpc *rpc, struct dm_call *call, enum dm_task_result 
     case DM_TASK_QUIET:
         dm_list_push_back(&rpc->quiet, &call->run);
         break;
-    case DM_TASK_DONE:
+    case DM_TASK_DONE: /* it may be gone */
         break;
     }
 }
@@ -50,7 +50,12 @@ static void step(struct dm_rpc *rpc, struct dm_list *link, size_t *budget)
     struct dm_call *call = DM_CONTAINER_OF(link, struct dm_call, run);
     size_t share = *budget < DM_STEP_BUDGET ? *budget : DM_STEP_BUDGET, left = share;
     dm_list_remove(link);
-    place(rpc, call, take_step(rpc, call, &left));
+    dm_engine_call_begin(rpc->engine, call->barrier);
+    enum dm_task_result result = take_step(rpc, call, &left);
+    if (result != DM_TASK_DONE) {
+        call->barrier = dm_engine_barrier(rpc->engine);
+        place(rpc, call, result);
+    }
     size_t cost = share - left + DM_COST_STEP;
     *budget -= cost < *budget ? cost : *budget;
 }

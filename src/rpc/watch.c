@@ -65,7 +65,7 @@ static bool send(struct dm_rpc *rpc, struct watch *watch, const dormouse_v1_Watc
     *budget -= *budget < DM_COST_EVENT ? *budget : DM_COST_EVENT;
     watch->unmatched = 0;
     return dm_call_message(rpc, watch->call,
-                           dm_encode(scratch, dormouse_v1_WatchResponse_fields, response), 0);
+                           dm_encode(scratch, dormouse_v1_WatchResponse_fields, response));
 }
 
 static bool send_event(struct dm_rpc *rpc, struct watch *watch, const struct dm_event *event,

@@ -113,11 +113,13 @@ static void step(struct sim *sim, size_t budget)
     struct dm_bulk_progress progress;
     struct dm_error error = {0};
     bool writable = world_writable(sim);
+    dm_engine_call_begin(sim->engine, run->barrier);
     enum dm_next next = dm_bulk_step(run->bulk, &progress, budget, &error);
+    run->barrier = dm_engine_barrier(sim->engine);
     take_changes(sim);
     check_order(sim, "a step of a bulk");
     sim_equal(sim, "changed", "a bulk", run->changed, progress.changed);
-    world_show(sim, run->last_lsn, progress.barrier);
+    world_show(sim, run->last_lsn, run->barrier);
     if (next == DM_NEXT_PENDING) {
         return;
     }
@@ -129,6 +131,7 @@ static void step(struct sim *sim, size_t budget)
                 (unsigned long long)progress.scanned, (unsigned long long)progress.matched,
                 (unsigned long long)progress.changed);
         check_end(sim, &progress);
+        world_show(sim, run->needed, run->barrier);
     }
     bulk_forget(sim);
 }
@@ -140,6 +143,7 @@ static void remember_start(struct sim *sim)
     struct bulk_run *run = &sim->bulk;
     run->start_lsn = sim->model->count;
     run->existed = 0;
+    run->needed = newest_lsn(sim, run->account);
     for (unsigned c = 0; c < sim->model->contact_count; c++) {
         run->existed += model_exists(sim->model, run->account, c);
         run->matched_at_start[c] = matches(sim, c);
@@ -201,13 +205,18 @@ static void start(struct sim *sim, uint64_t *random)
     };
     bool admits = run->dry_run || world_writable(sim);
     enum dm_code expected = DM_UNAVAILABLE;
+    world_ask(sim);
     enum dm_code code = dm_bulk_open(&run->bulk, sim->engine, &options, &error);
+    run->barrier = dm_engine_barrier(sim->engine);
     sim_say(sim, "bulk on %s: if %u/%u set %u: %s", account_names[run->account], run->if_status,
             run->if_reason, run->change.status, dm_code_name((int)code));
     if (admits) {
         expected = prepare(sim);
     }
     sim_equal(sim, "the code", "a bulk's start", expected, code);
+    if (admits) {
+        world_show(sim, sim->model->accounts[run->account].policy_lsn, run->barrier);
+    }
     check_order(sim, "a bulk's start");
     remember_start(sim);
 }

@@ -59,9 +59,9 @@ void check_contact(struct sim *sim, unsigned account, unsigned contact)
     const char *name = sim->names[contact];
     struct dm_effective expected, found;
     struct dm_contact shown;
-    uint64_t barrier, needed = model_needed(sim->model, account, contact);
-    dm_engine_check(sim->engine, account_slice(account), contact_slice(sim, contact), &found,
-                    &barrier, NULL);
+    uint64_t needed = model_needed(sim->model, account, contact);
+    world_ask(sim);
+    dm_engine_check(sim->engine, account_slice(account), contact_slice(sim, contact), &found, NULL);
     model_effective(sim->model, account, contact, sim->clock.wall_ms, &expected);
     sim_equal(sim, "Check: decision", name, expected.decision, found.decision);
     sim_equal(sim, "Check: reason", name, expected.decision_reason, found.decision_reason);
@@ -71,11 +71,11 @@ void check_contact(struct sim *sim, unsigned account, unsigned contact)
               (uint64_t)found.until_ms);
     sim_equal(sim, "Check: limited", name, expected.limited, found.limited);
     sim_equal(sim, "Check: messages left", name, expected.messages_left, found.messages_left);
-    world_show(sim, needed, barrier);
-    dm_engine_get(sim->engine, account_slice(account), contact_slice(sim, contact), &shown,
-                  &barrier, NULL);
+    world_show(sim, needed, dm_engine_barrier(sim->engine));
+    world_ask(sim);
+    dm_engine_get(sim->engine, account_slice(account), contact_slice(sim, contact), &shown, NULL);
     compare_shown(sim, account, contact, &shown);
-    world_show(sim, needed, barrier);
+    world_show(sim, needed, dm_engine_barrier(sim->engine));
 }
 
 /* ---- policies and numbers ------------------------------------------------------------------ */
@@ -84,10 +84,9 @@ static void check_policy(struct sim *sim, unsigned account, unsigned name)
 {
     struct dm_policy found;
     uint8_t expected_bytes[DM_POLICY_SIZE], found_bytes[DM_POLICY_SIZE];
-    uint64_t barrier;
     int bot = model_bot(sim->model, account, name);
-    dm_engine_policy(sim->engine, account_slice(account), dm_slice_str(bot_names[name]), &found,
-                     &barrier);
+    world_ask(sim);
+    dm_engine_policy(sim->engine, account_slice(account), dm_slice_str(bot_names[name]), &found);
     const struct dm_policy *expected =
         bot < 0 ? dm_policy_default() : model_policy(sim->model, account, (uint32_t)bot);
     (void)dm_policy_encode(expected, expected_bytes);
@@ -98,7 +97,7 @@ static void check_policy(struct sim *sim, unsigned account, unsigned name)
                  account_names[account], bot_names[name], (unsigned long long)found.revision,
                  (unsigned long long)expected->revision);
     }
-    world_show(sim, sim->model->accounts[account].policy_lsn, barrier);
+    world_show(sim, sim->model->accounts[account].policy_lsn, dm_engine_barrier(sim->engine));
 }
 
 static void check_counts(struct sim *sim, unsigned account, struct dm_counts *totals)
@@ -117,7 +116,9 @@ static void check_counts(struct sim *sim, unsigned account, struct dm_counts *to
     }
     struct dm_engine_stats stats;
     const char *name = account_names[account];
+    world_ask(sim);
     dm_engine_stats(sim->engine, account_slice(account), &stats);
+    world_show(sim, newest_lsn(sim, account), dm_engine_barrier(sim->engine));
     sim_equal(sim, "contacts", name, expected.contacts, stats.counts.contacts);
     sim_equal(sim, "active", name, expected.active, stats.counts.active);
     sim_equal(sim, "snoozed", name, expected.snoozed, stats.counts.snoozed);

@@ -101,8 +101,8 @@ void do_watch(struct sim *sim, uint64_t *random)
 /* ---- history -----------------------------------------------------------------------------------
  */
 
-/* From `seq` back; `at` is where it begins to read. */
-static void check_chain(struct sim *sim, struct dm_history *history, uint64_t seq, uint64_t at)
+/* From `seq` back; `at` is where it begins to read. False: it waits for what is not durable. */
+static bool check_chain(struct sim *sim, struct dm_history *history, uint64_t seq, uint64_t at)
 {
     for (;;) {
         struct dm_event event;
@@ -117,10 +117,10 @@ static void check_chain(struct sim *sim, struct dm_history *history, uint64_t se
             if (seq != 0 && seq >= oldest) {
                 sim_fail(sim, "a history ends before event %llu", (unsigned long long)seq);
             }
-            return;
+            return true;
         case DM_NEXT_PENDING:
             if (at > dm_engine_last_seq(sim->engine)) {
-                return; /* not durable yet */
+                return false;
             }
             break;
         default:
@@ -160,12 +160,13 @@ void do_history(struct sim *sim, uint64_t *random)
     }
     sim_say(sim, "history of %s/%s before %llu", account_names[account], sim->names[contact],
             (unsigned long long)before);
+    world_ask(sim);
     struct dm_history *history =
         dm_history_open(sim->engine, account_slice(account), contact_slice(sim, contact), before);
     if (foreign) {
         check_foreign(sim, history, account, contact);
-    } else {
-        check_chain(sim, history, seq, before != 0 ? before : seq);
+    } else if (check_chain(sim, history, seq, before != 0 ? before : seq)) {
+        world_show(sim, model_needed(sim->model, account, contact), dm_engine_barrier(sim->engine));
     }
     dm_history_close(history);
 }

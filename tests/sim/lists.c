@@ -83,7 +83,7 @@ static unsigned read_page(struct sim *sim, unsigned account, struct dm_scan *sca
     }
 }
 
-static uint64_t newest_lsn(const struct sim *sim, unsigned account)
+uint64_t newest_lsn(const struct sim *sim, unsigned account)
 {
     uint64_t newest = 0;
     for (unsigned c = 0; c < sim->model->contact_count; c++) {
@@ -105,16 +105,15 @@ void do_list(struct sim *sim, uint64_t *random)
         .limit = (uint32_t)(1 + pick(random, chance(random, 50) ? 5 : 200)),
     };
     unsigned count = expected_list(sim, &options, account, places), done = 0;
-    uint64_t barrier = 0;
     char after[NAME_MAX_SIZE];
     sim_say(sim, "list %s order %d status %u limit %u: %u", account_names[account], options.order,
             options.status, options.limit, count);
+    world_ask(sim);
     for (bool more = true; more;) {
         struct dm_scan *scan = dm_scan_open(sim->engine, &options);
         unsigned got = read_page(sim, account, scan, places + done, count - done, random);
         done += got;
         more = dm_scan_more(scan);
-        barrier = dm_scan_barrier(scan) > barrier ? dm_scan_barrier(scan) : barrier;
         if (more) {
             struct dm_slice last;
             dm_scan_last(scan, &last, &options.after_until_ms);
@@ -125,7 +124,7 @@ void do_list(struct sim *sim, uint64_t *random)
         dm_scan_close(scan);
     }
     sim_equal(sim, "the whole list", account_names[account], count, done);
-    world_show(sim, newest_lsn(sim, account), barrier);
+    world_show(sim, newest_lsn(sim, account), dm_engine_barrier(sim->engine));
 }
 
 /* ---- a page read slowly --------------------------------------------------------------- */
@@ -157,6 +156,7 @@ static void scan_start(struct sim *sim, uint64_t *random)
         .status = (uint8_t)(chance(random, 50) ? 0 : pick(random, DM_STATUS_COUNT)),
         .start_lsn = sim->model->count,
     };
+    run->needed = newest_lsn(sim, run->account);
     const struct dm_scan_options options = {
         .account_id = account_slice(run->account),
         .order = run->order,
@@ -165,9 +165,13 @@ static void scan_start(struct sim *sim, uint64_t *random)
     };
     for (unsigned c = 0; c < sim->model->contact_count; c++) {
         run->at_start[c] = listed(sim, c);
+        run->awake_at_start[c] =
+            sim->model->accounts[run->account].contacts[c].record.status != DM_STATUS_SNOOZED;
     }
+    world_ask(sim);
     run->scan = dm_scan_open(sim->engine, &options);
     DM_ASSERT(run->scan != NULL);
+    run->barrier = dm_engine_barrier(sim->engine);
     sim_say(sim, "a slow list of %s begins: order %d status %u", account_names[run->account],
             run->order, run->status);
 }
@@ -185,6 +189,23 @@ static void scan_item(struct sim *sim, const struct dm_contact *shown)
         sim_fail(sim, "a slow list shows %s twice", sim->names[contact]);
     }
     run->returned[contact] = true;
+    uint64_t needed = model_needed(sim->model, run->account, (unsigned)contact);
+    run->needed = needed > run->needed ? needed : run->needed;
+}
+
+/* Who was in it at first and is left out was written to since; the first time at least is told
+ * by that. */
+static void need_what_left_out(struct sim *sim, unsigned contact)
+{
+    struct scan_run *run = &sim->scan;
+    for (uint64_t lsn = run->start_lsn + 1; lsn <= sim->model->count; lsn++) {
+        const struct m_entry *entry = &sim->model->entries[lsn - 1];
+        if (entry->account == run->account && entry->contact == contact &&
+            (entry->kind == M_CONTACT || entry->kind == M_DELETE)) {
+            run->needed = lsn > run->needed ? lsn : run->needed;
+            return;
+        }
+    }
 }
 
 /* Who was in it all along was shown. */
@@ -199,7 +220,11 @@ static void scan_end(struct sim *sim)
             sim_fail(sim, "a slow list of %s misses %s", account_names[run->account],
                      sim->names[c]);
         }
+        if (run->at_start[c] && run->awake_at_start[c] && !run->returned[c]) {
+            need_what_left_out(sim, c);
+        }
     }
+    world_show(sim, run->needed, run->barrier);
 }
 
 /* Gathering goes on step by step; what is gathered is shown in one go, as a call does it. */
@@ -211,7 +236,9 @@ void do_slow_list(struct sim *sim, uint64_t *random)
     size_t budget = 1 + pick(random, chance(random, 50) ? 4 : 40);
     for (;;) {
         struct dm_contact shown;
+        dm_engine_call_begin(sim->engine, sim->scan.barrier);
         enum dm_next next = dm_scan_next(sim->scan.scan, &shown, &budget);
+        sim->scan.barrier = dm_engine_barrier(sim->engine);
         if (next == DM_NEXT_PENDING) {
             return;
         }

@@ -119,7 +119,7 @@ static void expect(struct sim *sim, unsigned account, unsigned contact, int bot_
     } else if (code == DM_OK) {
         compare_answer(sim, account, contact, &sim->step.answer, out);
     }
-    world_show(sim, needed, out->barrier);
+    world_show(sim, needed, dm_engine_barrier(sim->engine));
 }
 
 /* What the next calls are about is looked up ahead, right or wrong: it may be others, more of
@@ -147,6 +147,7 @@ static void mutate(struct sim *sim, unsigned account, unsigned contact, int bot_
     struct dm_error error = {0};
     struct dm_op sent = *op;
     look_ahead(sim, account, contact);
+    world_ask(sim);
     enum dm_code code = dm_engine_mutate(
         sim->engine, account_slice(account), contact_slice(sim, contact),
         dm_slice_str(bot_name < 0 ? "" : bot_names[bot_name]), &sent, &out, &error);
@@ -271,13 +272,13 @@ void do_policy(struct sim *sim, uint64_t *random)
     pick_policy(random, &policy);
     bool has_if = chance(random, 30);
     int bot = model_bot(sim->model, account, name);
-    uint64_t revision = bot < 0 ? 0 : model_policy(sim->model, account, (uint32_t)bot)->revision,
-             barrier = 0;
+    uint64_t revision = bot < 0 ? 0 : model_policy(sim->model, account, (uint32_t)bot)->revision;
     uint64_t if_revision = revision + (chance(random, 60) ? 0 : 1);
     enum dm_code code = dm_policy_check(&policy, NULL, &error);
     sim_equal(sim, "a policy's check", error.message, DM_OK, code);
+    world_ask(sim);
     code = dm_engine_set_policy(sim->engine, account_slice(account), dm_slice_str(bot_names[name]),
-                                &policy, has_if, if_revision, &barrier, &error);
+                                &policy, has_if, if_revision, &error);
     sim_say(sim, "policy of %s/\"%s\": mode %u limit %u: %s", account_names[account],
             bot_names[name], policy.mode, policy.message_limit, dm_code_name((int)code));
     if (refused(sim, code, &error)) {
@@ -285,12 +286,13 @@ void do_policy(struct sim *sim, uint64_t *random)
     }
     if (has_if && if_revision != revision) {
         sim_equal(sim, "the code", "set_policy", DM_ABORTED, code);
+        world_show(sim, sim->model->accounts[account].policy_lsn, dm_engine_barrier(sim->engine));
     } else {
         sim_equal(sim, "the code", "set_policy", DM_OK, code);
         sim_equal(sim, "the policy's revision", bot_names[name], revision + 1, policy.revision);
         model_meet_account(sim->model, account, sim->clock.wall_ms);
         model_set_policy(sim->model, account, name, &policy);
-        world_show(sim, sim->model->count, barrier);
+        world_show(sim, sim->model->count, dm_engine_barrier(sim->engine));
     }
     check_order(sim, "a policy");
 }

@@ -42,6 +42,8 @@ struct bulk_run {
     uint8_t if_status, if_reason;
     struct dm_change change; /* as the engine makes it: reason and one end for all */
     uint64_t start_lsn, last_lsn, existed, changed;
+    uint64_t needed;  /* what it has read when it is through */
+    uint64_t barrier; /* the engine's, between its steps */
     bool matched_at_start[CONTACT_MAX];
 };
 
@@ -51,7 +53,10 @@ struct scan_run {
     enum dm_scan_order order;
     uint8_t status;
     uint64_t start_lsn;
+    uint64_t needed;  /* what it has read when it is through */
+    uint64_t barrier; /* the engine's, between its steps */
     bool at_start[CONTACT_MAX], returned[CONTACT_MAX];
+    bool awake_at_start[CONTACT_MAX]; /* no time takes it out of the list */
 };
 
 struct sim {
@@ -124,7 +129,9 @@ void world_crash(struct sim *sim, uint64_t seed);
 /* The journal's writer does one piece of work; sees to what comes of it: answers that
  * may be given now, a machine that is gone, a process that must restart. */
 bool world_work(struct sim *sim, uint64_t *random);
-/* A client is shown an answer as soon as its barrier is durable. */
+/* A client asks for something: what the engine reads from here on is for the answer. */
+void world_ask(struct sim *sim);
+/* It is shown the answer as soon as the barrier is durable, and `needed` must be by then. */
 void world_show(struct sim *sim, uint64_t needed, uint64_t barrier);
 bool world_writable(struct sim *sim);
 /* One turn; all wakes it ordered are found and held against the model. */
@@ -181,6 +188,8 @@ void check_view(struct sim *sim);
 /* A contact that the engine shows against the model's record. */
 void compare_shown(struct sim *sim, unsigned account, unsigned contact,
                    const struct dm_contact *shown);
+/* The newest lsn of an account's contacts, those deleted included. */
+uint64_t newest_lsn(const struct sim *sim, unsigned account);
 /* The engine ordered what the model ordered, and nothing else. */
 void check_order(struct sim *sim, const char *after);
 

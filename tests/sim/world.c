@@ -163,8 +163,18 @@ static void note_durable(struct sim *sim)
     sim->unacked_count = left;
 }
 
+void world_ask(struct sim *sim)
+{
+    dm_engine_call_begin(sim->engine, 0);
+}
+
 void world_show(struct sim *sim, uint64_t needed, uint64_t barrier)
 {
+    if (barrier < needed && needed > dm_engine_durable(sim->engine)) {
+        sim_fail(sim, "an answer that tells of lsn %llu may be shown at %llu, and %llu is durable",
+                 (unsigned long long)needed, (unsigned long long)barrier,
+                 (unsigned long long)dm_engine_durable(sim->engine));
+    }
     if (barrier > sim->model->count) {
         sim_fail(sim, "barrier %llu is beyond the newest lsn %llu", (unsigned long long)barrier,
                  (unsigned long long)sim->model->count);
@@ -242,9 +252,9 @@ void sort_found(struct found *found, unsigned count)
 static bool changed(struct sim *sim, unsigned account, unsigned contact, struct found *found)
 {
     struct dm_contact now;
-    uint64_t lsn;
-    dm_engine_get(sim->engine, account_slice(account), contact_slice(sim, contact), &now, &lsn,
-                  NULL);
+    world_ask(sim);
+    dm_engine_get(sim->engine, account_slice(account), contact_slice(sim, contact), &now, NULL);
+    uint64_t lsn = dm_engine_barrier(sim->engine);
     *found = (struct found){account, contact, lsn};
     return lsn > sim->model->count;
 }

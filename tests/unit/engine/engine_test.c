@@ -113,8 +113,8 @@ static struct dm_outcome set_status(struct fixture *f, const char *contact, enum
 static struct dm_effective check(struct fixture *f, const char *contact)
 {
     struct dm_effective out;
-    uint64_t barrier;
-    dm_engine_check(f->engine, dm_slice_str("acme"), dm_slice_str(contact), &out, &barrier, NULL);
+    dm_engine_call_begin(f->engine, 0);
+    dm_engine_check(f->engine, dm_slice_str("acme"), dm_slice_str(contact), &out, NULL);
     return out;
 }
 
@@ -161,19 +161,19 @@ static void an_answer_waits_until_it_is_durable(void **state)
 {
     struct fixture *f = *state;
     dm_journal_memory_hold(f->journal, true);
-    struct dm_outcome out = set_status(f, "c", DM_STATUS_INACTIVE, 0);
+    dm_engine_call_begin(f->engine, 0);
+    (void)set_status(f, "c", DM_STATUS_INACTIVE, 0);
+    uint64_t barrier = dm_engine_barrier(f->engine);
     (void)dm_engine_turn(f->engine);
-    assert_true(out.barrier > dm_engine_durable(f->engine));
-    struct dm_effective now;
-    uint64_t barrier;
-    dm_engine_check(f->engine, dm_slice_str("acme"), dm_slice_str("c"), &now, &barrier, NULL);
-    assert_int_equal(now.status, DM_STATUS_INACTIVE);
-    assert_int_equal(barrier, out.barrier); /* a read of what may still be lost waits, too */
+    assert_true(barrier > dm_engine_durable(f->engine));
+    assert_int_equal(check(f, "c").status, DM_STATUS_INACTIVE);
+    /* a read of what may still be lost waits, too */
+    assert_int_equal(dm_engine_barrier(f->engine), barrier);
     dm_journal_memory_hold(f->journal, false);
     (void)dm_engine_turn(f->engine);
-    assert_true(dm_engine_durable(f->engine) >= out.barrier);
-    dm_engine_check(f->engine, dm_slice_str("acme"), dm_slice_str("c"), &now, &barrier, NULL);
-    assert_int_equal(barrier, 0);
+    assert_true(dm_engine_durable(f->engine) >= barrier);
+    (void)check(f, "c");
+    assert_int_equal(dm_engine_barrier(f->engine), 0);
 }
 
 static void a_takeover_between_check_and_commit_wins(void **state)
@@ -497,29 +497,28 @@ static void policies_are_kept_and_replaced_whole(void **state)
     struct fixture *f = *state;
     struct dm_policy policy = *dm_policy_default();
     struct dm_error error;
-    uint64_t barrier;
     policy.mode = DM_MODE_OFF;
     assert_int_equal(dm_engine_set_policy(f->engine, dm_slice_str("acme"), dm_slice(NULL, 0),
-                                          &policy, false, 0, &barrier, &error),
+                                          &policy, false, 0, &error),
                      DM_OK);
     assert_int_equal(check(f, "c").decision, DM_DECISION_SILENT);
     assert_int_equal(check(f, "c").decision_reason, DM_REASON_MODE_OFF);
     policy.mode = DM_MODE_SUGGESTIVE;
     assert_int_equal(dm_engine_set_policy(f->engine, dm_slice_str("acme"), dm_slice_str("sales"),
-                                          &policy, true, 3, &barrier, &error),
+                                          &policy, true, 3, &error),
                      DM_ABORTED);
     assert_int_equal(dm_engine_set_policy(f->engine, dm_slice_str("acme"), dm_slice_str("sales"),
-                                          &policy, true, 0, &barrier, &error),
+                                          &policy, true, 0, &error),
                      DM_OK);
     settle(f);
     restart(f); /* from the journal alone */
     struct dm_policy found;
-    dm_engine_policy(f->engine, dm_slice_str("acme"), dm_slice_str("sales"), &found, &barrier);
+    dm_engine_policy(f->engine, dm_slice_str("acme"), dm_slice_str("sales"), &found);
     assert_int_equal(found.mode, DM_MODE_SUGGESTIVE);
     assert_int_equal(found.revision, 1);
     pass(f, 3000);
     restart(f); /* from the view */
-    dm_engine_policy(f->engine, dm_slice_str("acme"), dm_slice_str("sales"), &found, &barrier);
+    dm_engine_policy(f->engine, dm_slice_str("acme"), dm_slice_str("sales"), &found);
     assert_int_equal(found.mode, DM_MODE_SUGGESTIVE);
     assert_int_equal(check(f, "c").mode, DM_MODE_OFF);
 }

@@ -109,14 +109,16 @@ static void a_list_waits_for_what_it_leaves_out_to_be_durable(void **state)
     struct dm_contact contact;
     (void)set_status(f, "acme", "c", DM_STATUS_ACTIVE, 0);
     (void)settle(f);
-    uint64_t barrier = set_status(f, "acme", "c", DM_STATUS_INACTIVE, 0).barrier;
+    (void)set_status(f, "acme", "c", DM_STATUS_INACTIVE, 0);
+    uint64_t barrier = dm_engine_barrier(f->engine);
+    dm_engine_call_begin(f->engine, 0);
     const struct dm_scan_options options = {
         .account_id = dm_slice_str("acme"), .status = DM_STATUS_ACTIVE, .limit = 10};
     struct dm_scan *scan = dm_scan_open(f->engine, &options);
     size_t budget = 100;
     assert_int_equal(dm_scan_next(scan, &contact, &budget), DM_NEXT_END);
     assert_true(barrier > dm_engine_durable(f->engine));
-    assert_int_equal(dm_scan_barrier(scan), barrier);
+    assert_int_equal(dm_engine_barrier(f->engine), barrier);
     dm_scan_close(scan);
 }
 
@@ -124,18 +126,22 @@ static void the_fence_of_a_contact_never_seen_waits_for_the_delete_that_raised_i
 {
     struct fixture *f = *state;
     struct dm_effective now;
-    uint64_t barrier;
     (void)set_status(f, "acme", "gone", DM_STATUS_INACTIVE, 0);
     (void)settle(f);
-    uint64_t deleted = mutate(f, "acme", "gone", (struct dm_op){.kind = DM_OP_DELETE}).barrier;
-    dm_engine_check(f->engine, dm_slice_str("acme"), dm_slice_str("new"), &now, &barrier, NULL);
-    assert_int_equal(barrier, deleted);
+    (void)mutate(f, "acme", "gone", (struct dm_op){.kind = DM_OP_DELETE});
+    uint64_t deleted = dm_engine_barrier(f->engine);
+    dm_engine_call_begin(f->engine, 0);
+    dm_engine_check(f->engine, dm_slice_str("acme"), dm_slice_str("new"), &now, NULL);
+    assert_int_equal(dm_engine_barrier(f->engine), deleted);
     struct dm_contact contact;
-    dm_engine_get(f->engine, dm_slice_str("acme"), dm_slice_str("new"), &contact, &barrier, NULL);
-    assert_int_equal(barrier, deleted);
+    dm_engine_call_begin(f->engine, 0);
+    dm_engine_get(f->engine, dm_slice_str("acme"), dm_slice_str("new"), &contact, NULL);
+    assert_int_equal(dm_engine_barrier(f->engine), deleted);
     struct dm_op op = {.kind = DM_OP_ACTIVITY};
     op.activity.activity = DM_ACTIVITY_CONVERSATION_READ; /* writes nothing, and shows the fence */
-    assert_int_equal(mutate(f, "acme", "new", op).barrier, deleted);
+    dm_engine_call_begin(f->engine, 0);
+    (void)mutate(f, "acme", "new", op);
+    assert_int_equal(dm_engine_barrier(f->engine), deleted);
 }
 
 static void a_wake_that_a_mutation_met_is_counted(void **state)

@@ -148,10 +148,9 @@ static enum dm_code set_numbered(struct fixture *f, const char *kind, unsigned n
 static uint8_t status_of(struct fixture *f, const char *account, const char *contact)
 {
     struct dm_contact found;
-    uint64_t barrier;
-    assert_int_equal(dm_engine_get(f->engine, dm_slice_str(account), dm_slice_str(contact), &found,
-                                   &barrier, NULL),
-                     DM_OK);
+    assert_int_equal(
+        dm_engine_get(f->engine, dm_slice_str(account), dm_slice_str(contact), &found, NULL),
+        DM_OK);
     return found.status;
 }
 
@@ -228,7 +227,6 @@ static void rows_of_bots_count(void **state)
     struct dm_error error;
     struct dm_engine_stats stats;
     enum dm_code code = DM_OK;
-    uint64_t barrier;
     fill_view(f);
     unsigned bots = 0;
     while (code == DM_OK) {
@@ -237,7 +235,7 @@ static void rows_of_bots_count(void **state)
         (void)snprintf(account, sizeof account, "acme%u", bots / 500);
         (void)snprintf(bot, sizeof bot, "%.50s-%u", long_text, bots % 500);
         code = dm_engine_set_policy(f->engine, dm_slice_str(account), dm_slice_str(bot), &policy,
-                                    false, 0, &barrier, &error);
+                                    false, 0, &error);
         bots += code == DM_OK;
     }
     assert_int_equal(code, DM_RESOURCE_EXHAUSTED);
