@@ -5,6 +5,9 @@
 #include "base/limits.h"
 #include "base/list.h"
 #include "wire/grpc.h"
+#include "wire/h2_browser.h"
+#include "wire/h2_guard.h"
+#include "wire/h2_head.h"
 #include "wire/h2_memory.h"
 #include "wire/h2_request.h"
 
@@ -55,6 +58,8 @@ struct stream {
     bool ended;           /* nothing will be added to `output` */
     bool cancelled;       /* the owner of this open call is to hear of its end */
     bool dead;            /* closed while its bytes were lent out */
+    int refusal;          /* HTTP status to answer with when the request is whole; 0: none */
+    size_t dropped;       /* bytes of a body that nobody reads */
     enum dm_code code;    /* for the trailers */
     size_t unconsumed;    /* received and not given back to the stream's window */
     uint64_t head_ns;     /* when its headers were whole */
@@ -69,23 +74,24 @@ struct stream {
 struct h2 {
     struct dm_session base;
     nghttp2_session *ng;
+    struct dm_h2_guard guard;
     uint32_t message_size_max, output_high, calls_max;
-    bool (*client_streaming)(struct dm_slice service, struct dm_slice method);
     struct dm_list all, ready, gone, pool;
     struct dm_list half; /* streams whose request is on its way, by looked_ns */
     uint32_t pool_count;
-    struct stream *headers; /* whose request headers are being received */
-    struct stream *lent;    /* whose bytes the last event showed */
-    size_t lent_size;       /* how much of its input is done with after that */
-    size_t unconsumed;      /* of the connection's window */
-    size_t gathered;        /* bytes in all streams' input */
-    size_t queued;          /* bytes in all streams' output */
-    size_t fresh;           /* of them, since the last flush */
-    size_t memory;          /* of all streams */
-    size_t library_memory;  /* nghttp2's */
-    uint32_t heads;         /* header blocks that have begun */
+    struct stream *headers;       /* whose request headers are being received */
+    struct dm_h2_browser browser; /* of those */
+    struct dm_session_limits limits;
+    struct stream *lent;   /* whose bytes the last event showed */
+    size_t lent_size;      /* how much of its input is done with after that */
+    size_t unconsumed;     /* of the connection's window */
+    size_t gathered;       /* bytes in all streams' input */
+    size_t queued;         /* bytes in all streams' output */
+    size_t fresh;          /* of them, since the last flush */
+    size_t memory;         /* of all streams */
+    size_t library_memory; /* nghttp2's */
+    uint32_t heads;        /* header blocks that have begun */
     bool settings_seen;
-    const bool *crowded;
     uint32_t wasted;      /* see DM_H2_WASTED_CALLS_MAX */
     uint32_t idle_frames; /* see DM_H2_IDLE_FRAMES_MAX */
     bool draining;
@@ -185,25 +191,26 @@ static void drop_input(struct h2 *h, struct stream *st, size_t size)
 
 /* ---- abuse ---------------------------------------------------------------------------- */
 
-static void calm_down(struct h2 *h)
+/* Ends the connection when what is to be sent is out. */
+static void end_with(struct h2 *h, uint32_t code)
 {
     if (!h->broken) {
         h->broken = true;
-        nghttp2_session_terminate_session(h->ng, NGHTTP2_ENHANCE_YOUR_CALM);
+        (void)nghttp2_session_terminate_session(h->ng, code);
     }
 }
 
 static void count_wasted(struct h2 *h)
 {
     if (++h->wasted > DM_H2_WASTED_CALLS_MAX) {
-        calm_down(h);
+        end_with(h, NGHTTP2_ENHANCE_YOUR_CALM);
     }
 }
 
 static void count_idle_frame(struct h2 *h)
 {
     if (++h->idle_frames > DM_H2_IDLE_FRAMES_MAX) {
-        calm_down(h);
+        end_with(h, NGHTTP2_ENHANCE_YOUR_CALM);
     }
 }
 
@@ -214,33 +221,6 @@ static void earn_idle_frames(struct h2 *h)
 }
 
 /* ---- answering ------------------------------------------------------------------------ */
-
-/* Names, and values of static text, are not copied by nghttp2. */
-static nghttp2_nv nv_static(const char *name, const char *value)
-{
-    return (nghttp2_nv){(uint8_t *)name, (uint8_t *)value, strlen(name), strlen(value),
-                        NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE};
-}
-
-static nghttp2_nv nv_copied(const char *name, struct dm_slice value)
-{
-    return (nghttp2_nv){(uint8_t *)name, (uint8_t *)value.data, strlen(name), value.size,
-                        NGHTTP2_NV_FLAG_NO_COPY_NAME};
-}
-
-static nghttp2_nv nv_status(enum dm_code code)
-{
-    static const char *const digits[DM_CODE_COUNT] = {
-        "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16"};
-    return nv_static("grpc-status", digits[code]);
-}
-
-static nghttp2_nv nv_content_type(const struct stream *st)
-{
-    return nv_static("content-type", st->request.content == DM_H2_CONTENT_GRPC_JSON
-                                         ? "application/grpc+json"
-                                         : "application/grpc");
-}
 
 static ssize_t read_output(nghttp2_session *ng, int32_t id, uint8_t *room, size_t length,
                            uint32_t *flags, nghttp2_data_source *source, void *user)
@@ -266,10 +246,10 @@ static ssize_t read_output(nghttp2_session *ng, int32_t id, uint8_t *room, size_
     *flags |= NGHTTP2_DATA_FLAG_EOF;
     if (st->kind == KIND_GRPC) {
         *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-        nghttp2_nv trailers[2] = {nv_status(st->code)};
+        nghttp2_nv trailers[2] = {dm_h2_nv_status(st->code)};
         size_t count = 1;
         if (dm_buf_size(&st->message) != 0) {
-            trailers[count++] = nv_copied("grpc-message", dm_buf_slice(&st->message));
+            trailers[count++] = dm_h2_nv_copied("grpc-message", dm_buf_slice(&st->message));
         }
         if (nghttp2_submit_trailer(ng, id, trailers, count) != 0) {
             return NGHTTP2_ERR_CALLBACK_FAILURE;
@@ -316,9 +296,10 @@ static void start_or_resume(struct h2 *h, struct stream *st)
         return;
     }
     st->started = true;
-    nghttp2_nv headers[2] = {nv_static(":status", "200"), nv_content_type(st)};
+    nghttp2_nv headers[DM_H2_GRPC_HEAD];
+    dm_h2_grpc_head(headers, st->request.content == DM_H2_CONTENT_GRPC_JSON);
     nghttp2_data_provider provider = {.source.ptr = st, .read_callback = read_output};
-    if (nghttp2_submit_response(h->ng, st->id, headers, 2, &provider) != 0) {
+    if (nghttp2_submit_response(h->ng, st->id, headers, DM_H2_GRPC_HEAD, &provider) != 0) {
         h->broken = true;
     }
 }
@@ -342,13 +323,15 @@ static bool put_message(struct h2 *h, struct stream *st, struct dm_slice payload
 
 static void submit_trailers_only(struct h2 *h, struct stream *st)
 {
-    nghttp2_nv headers[5] = {nv_static(":status", "200"), nv_content_type(st), nv_status(st->code)};
-    size_t count = 3;
+    nghttp2_nv headers[DM_H2_GRPC_HEAD + 3];
+    size_t count = DM_H2_GRPC_HEAD;
+    dm_h2_grpc_head(headers, st->request.content == DM_H2_CONTENT_GRPC_JSON);
+    headers[count++] = dm_h2_nv_status(st->code);
     if (dm_buf_size(&st->message) != 0) {
-        headers[count++] = nv_copied("grpc-message", dm_buf_slice(&st->message));
+        headers[count++] = dm_h2_nv_copied("grpc-message", dm_buf_slice(&st->message));
     }
     if (st->request.unknown_encoding) {
-        headers[count++] = nv_static("grpc-accept-encoding", "identity");
+        headers[count++] = dm_h2_nv_static("grpc-accept-encoding", "identity");
     }
     st->started = true;
     if (nghttp2_submit_response(h->ng, st->id, headers, count, NULL) != 0) {
@@ -382,29 +365,16 @@ static void finish(struct h2 *h, struct stream *st, enum dm_code code, const cha
 static void finish_http(struct h2 *h, struct stream *st, int status, const char *content_type,
                         struct dm_slice body)
 {
+    struct dm_h2_page_head head;
+    bool stored = dm_h2_request_class(&st->request) == DM_HTTP_FILE;
     st->state = STATE_ANSWERED;
     st->ended = st->started = true;
     st->kind = KIND_HTTP;
     dm_list_remove(&st->link);
     dm_list_remove(&st->half);
-    uint8_t digits[3] = {(uint8_t)('0' + status / 100 % 10), (uint8_t)('0' + status / 10 % 10),
-                         (uint8_t)('0' + status % 10)};
-    char length[24];
-    size_t at = sizeof length;
-    size_t left = body.size;
-    do {
-        length[--at] = (char)('0' + left % 10);
-        left /= 10;
-    } while (left != 0);
-    nghttp2_nv headers[3] = {
-        nv_copied(":status", dm_slice(digits, sizeof digits)),
-        nv_copied("content-length", dm_slice(length + at, sizeof length - at))};
-    size_t count = 2;
-    if (content_type != NULL) {
-        headers[count++] = nv_copied("content-type", dm_slice_str(content_type));
-    }
+    dm_h2_page_head_init(&head, status, content_type, body.size, stored);
     nghttp2_data_provider provider = {.source.ptr = st, .read_callback = read_output};
-    bool with_body = body.size != 0 && st->request.verb != DM_H2_VERB_HEAD;
+    bool with_body = head.has_body && body.size != 0 && st->request.verb != DM_H2_VERB_HEAD;
     if (with_body) {
         with_body = dm_buf_append(&st->output, body.data, body.size);
         h->queued += with_body ? body.size : 0;
@@ -412,7 +382,8 @@ static void finish_http(struct h2 *h, struct stream *st, int status, const char 
         recount(h, st);
         h->broken = h->broken || !with_body;
     }
-    if (nghttp2_submit_response(h->ng, st->id, headers, count, with_body ? &provider : NULL) != 0) {
+    if (nghttp2_submit_response(h->ng, st->id, head.headers, head.count,
+                                with_body ? &provider : NULL) != 0) {
         h->broken = true;
     }
 }
@@ -430,19 +401,20 @@ static void reject(struct h2 *h, struct stream *st, enum dm_code code, const cha
 
 /* ---- receiving ------------------------------------------------------------------------ */
 
-/* The request's headers are complete: can it be refused at once? */
+/* The request's headers are complete. A call that is wrong is refused at once, for its client may
+ * have much to send; what is no call is answered when it is whole, as HTTP clients expect. */
 static void judge_headers(struct h2 *h, struct stream *st)
 {
     struct dm_h2_verdict verdict = dm_h2_request_judge(&st->request);
-    if (verdict.status != 0) {
-        finish_http(h, st, verdict.status, NULL, dm_slice(NULL, 0));
+    int refused = dm_h2_browser_judge(&h->browser, dm_h2_request_class(&st->request), &h->limits);
+    st->refusal = refused != 0 ? refused : verdict.status;
+    if (st->refusal != 0 || verdict.page) {
+        st->kind = KIND_HTTP;
     } else if (verdict.code != DM_OK) {
         finish(h, st, verdict.code, verdict.message);
-    } else if (verdict.page) {
-        st->kind = KIND_HTTP;
     } else {
-        st->input_streaming =
-            h->client_streaming != NULL && h->client_streaming(verdict.service, verdict.method);
+        st->input_streaming = h->limits.client_streaming != NULL &&
+                              h->limits.client_streaming(verdict.service, verdict.method);
     }
 }
 
@@ -535,6 +507,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
     h->headers = st;
+    dm_h2_browser_reset(&h->browser);
     return nghttp2_session_set_stream_user_data(ng, st->id, st) == 0 ? 0
                                                                      : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
@@ -548,8 +521,12 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
     (void)flags;
     struct h2 *h = user;
     struct stream *st = h->headers;
-    bool noted = st == NULL || dm_h2_request_note(&st->request, dm_slice(name, name_size),
-                                                  dm_slice(value, value_size));
+    if (st == NULL) {
+        return 0;
+    }
+    dm_h2_browser_note(&h->browser, dm_slice(name, name_size), dm_slice(value, value_size));
+    bool noted =
+        dm_h2_request_note(&st->request, dm_slice(name, name_size), dm_slice(value, value_size));
     return noted ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* resets the stream */
 }
 
@@ -582,6 +559,8 @@ static void end_of_input(struct h2 *h, struct stream *st)
     dm_list_remove(&st->half);
     if (wants_input(st)) {
         judge_input(h, st);
+    } else if (st->state == STATE_GATHERING && st->refusal != 0) {
+        finish_http(h, st, st->refusal, NULL, dm_slice(NULL, 0));
     } else if (st->state == STATE_GATHERING) {
         st->state = STATE_QUEUED;
         make_ready(h, st);
@@ -629,8 +608,18 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 static bool too_long_now(const struct h2 *h, const struct stream *st)
 {
     struct dm_slice bytes = dm_buf_slice(&st->input);
-    return dm_session_crowded(h->crowded) && bytes.size >= DM_ENVELOPE_HEAD &&
+    return dm_session_crowded(h->limits.crowded) && bytes.size >= DM_ENVELOPE_HEAD &&
            dm_load_be32((const uint8_t *)bytes.data + 1) > DM_SMALL_BODY;
+}
+
+/* Of the body of what is no call. */
+static void drop_data(struct h2 *h, struct stream *st, size_t size)
+{
+    st->received += size;
+    st->dropped += size;
+    if (st->state == STATE_GATHERING && st->dropped > DM_HTTP_DISCARD_MAX) {
+        finish_http(h, st, st->refusal != 0 ? st->refusal : 413, NULL, dm_slice(NULL, 0));
+    }
 }
 
 static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data, size_t size,
@@ -645,6 +634,7 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
     }
     st->unconsumed += size;
     if (!wants_input(st)) {
+        drop_data(h, st, size);
         return 0;
     }
     bool first = dm_buf_size(&st->input) < DM_ENVELOPE_HEAD;
@@ -764,6 +754,19 @@ static void h2_flush(struct dm_session *s)
     }
 }
 
+static void receive(struct h2 *h, struct dm_slice bytes)
+{
+    ssize_t used = nghttp2_session_mem_recv(h->ng, bytes.data, bytes.size);
+    if (h->unconsumed != 0) {
+        (void)nghttp2_session_consume_connection(h->ng, h->unconsumed);
+        h->unconsumed = 0;
+    }
+    if (used < 0) {
+        end_with(h,
+                 used == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
+    }
+}
+
 static void h2_feed(struct dm_session *s, struct dm_slice bytes)
 {
     struct h2 *h = h2_of(s);
@@ -772,16 +775,17 @@ static void h2_feed(struct dm_session *s, struct dm_slice bytes)
         return;
     }
     earn_idle_frames(h);
-    ssize_t used = nghttp2_session_mem_recv(h->ng, bytes.data, bytes.size);
-    if (h->unconsumed != 0) {
-        (void)nghttp2_session_consume_connection(h->ng, h->unconsumed);
-        h->unconsumed = 0;
-    }
-    if (used < 0 && !h->broken) {
-        h->broken = true;
-        (void)nghttp2_session_terminate_session(h->ng, used == NGHTTP2_ERR_FLOODED
-                                                           ? NGHTTP2_ENHANCE_YOUR_CALM
-                                                           : NGHTTP2_PROTOCOL_ERROR);
+    for (size_t at = 0; at < bytes.size && !h->broken;) {
+        struct dm_h2_fault fault;
+        struct dm_slice rest = dm_slice((const uint8_t *)bytes.data + at, bytes.size - at);
+        size_t size = dm_h2_guard_look(&h->guard, rest, &fault);
+        receive(h, dm_slice(rest.data, size));
+        at += size;
+        if (fault.code != 0 && fault.stream == 0) {
+            end_with(h, fault.code);
+        } else if (fault.code != 0) {
+            nghttp2_submit_rst_stream(h->ng, NGHTTP2_FLAG_NONE, (int32_t)fault.stream, fault.code);
+        }
     }
     if (h->broken) {
         h2_flush(s);
@@ -790,15 +794,9 @@ static void h2_feed(struct dm_session *s, struct dm_slice bytes)
 
 static void show_http(struct stream *st, struct dm_session_event *event)
 {
-    struct dm_slice path = dm_h2_request_path(&st->request);
-    const char *mark = memchr(path.data, '?', path.size);
     event->kind = DM_EVENT_HTTP;
-    event->method = path;
     event->get = true;
-    if (mark != NULL) {
-        event->method.size = (size_t)(mark - st->request.path);
-        event->payload = dm_slice(mark + 1, path.size - event->method.size - 1);
-    }
+    dm_h2_request_split(&st->request, &event->method, &event->payload);
 }
 
 static void show_input(struct h2 *h, struct stream *st, struct dm_session_event *event)
@@ -1028,10 +1026,12 @@ static void h2_hurry(struct dm_session *s)
             return;
         }
         dm_list_remove(&st->half);
-        if (is_slow(h, st)) {
-            reject(h, st, DM_DEADLINE_EXCEEDED, "the request's message came too slowly");
-        } else {
+        if (!is_slow(h, st)) {
             await_input(h, st);
+        } else if (st->kind == KIND_HTTP) {
+            finish_http(h, st, st->refusal != 0 ? st->refusal : 408, NULL, dm_slice(NULL, 0));
+        } else {
+            reject(h, st, DM_DEADLINE_EXCEEDED, "the request's message came too slowly");
         }
     }
 }
@@ -1129,13 +1129,13 @@ struct dm_session *dm_h2_session(const struct dm_session_limits *limits)
         limits->message_size_max != 0 ? limits->message_size_max : DM_MESSAGE_SIZE_MAX;
     h->calls_max = limits->calls_max != 0 ? limits->calls_max : DM_CALLS_PER_CONNECTION_MAX;
     h->output_high = limits->output_high != 0 ? limits->output_high : DM_OUTPUT_HIGH;
-    h->client_streaming = limits->client_streaming;
+    h->limits = *limits;
+    dm_h2_guard_init(&h->guard);
     dm_list_init(&h->all);
     dm_list_init(&h->ready);
     dm_list_init(&h->gone);
     dm_list_init(&h->pool);
     dm_list_init(&h->half);
-    h->crowded = limits->crowded;
     if (!session_open(h)) {
         free(h);
         return NULL;

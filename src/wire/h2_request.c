@@ -36,6 +36,8 @@ bool dm_h2_request_note(struct dm_h2_request *request, struct dm_slice name, str
     } else if (name.size == 7 && memcmp(text, ":method", 7) == 0) {
         request->verb = verb_of(value);
     } else if (name.size == 12 && memcmp(text, "content-type", 12) == 0) {
+        request->content_twice = request->content_seen;
+        request->content_seen = true;
         request->content = content_of(value);
     } else if (name.size == 12 && memcmp(text, "grpc-timeout", 12) == 0) {
         request->timeout_ns = dm_grpc_timeout_ns(value);
@@ -62,6 +64,9 @@ struct dm_h2_verdict dm_h2_request_judge(const struct dm_h2_request *request)
     if (request->header_bytes > DM_HTTP_HEAD_MAX || request->header_count > DM_HTTP_HEADERS_MAX) {
         return refused(431);
     }
+    if (request->content_twice) {
+        return refused(400);
+    }
     if (request->content == DM_H2_CONTENT_OTHER) {
         fine.page = request->verb == DM_H2_VERB_GET || request->verb == DM_H2_VERB_HEAD;
         if (!fine.page) {
@@ -85,4 +90,20 @@ struct dm_h2_verdict dm_h2_request_judge(const struct dm_h2_request *request)
         return failed(DM_INVALID_ARGUMENT, "grpc-timeout is malformed");
     }
     return fine;
+}
+
+enum dm_http_class dm_h2_request_class(const struct dm_h2_request *request)
+{
+    return dm_http_class(dm_h2_request_path(request), request->content != DM_H2_CONTENT_OTHER);
+}
+
+void dm_h2_request_split(const struct dm_h2_request *request, struct dm_slice *path,
+                         struct dm_slice *query)
+{
+    *path = dm_h2_request_path(request);
+    const char *mark = memchr(request->path, '?', path->size);
+    if (mark != NULL) {
+        path->size = (size_t)(mark - request->path);
+        *query = dm_slice(mark + 1, request->path_size - path->size - 1);
+    }
 }

@@ -4,6 +4,7 @@
 #include "base/code.h"
 #include "base/limits.h"
 #include "base/slice.h"
+#include "wire/browser.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,7 +18,7 @@ enum dm_h2_content { DM_H2_CONTENT_OTHER, DM_H2_CONTENT_GRPC, DM_H2_CONTENT_GRPC
 struct dm_h2_request {
     enum dm_h2_verb verb;
     enum dm_h2_content content;
-    bool unknown_encoding, bad_timeout, path_too_long;
+    bool unknown_encoding, bad_timeout, path_too_long, content_seen, content_twice;
     uint32_t header_bytes, header_count;
     int64_t timeout_ns;
     size_t path_size;
@@ -35,6 +36,11 @@ struct dm_h2_verdict {
     struct dm_slice service, method;
 };
 struct dm_h2_verdict dm_h2_request_judge(const struct dm_h2_request *request);
+
+enum dm_http_class dm_h2_request_class(const struct dm_h2_request *request);
+/* The path without its query, and the query. */
+void dm_h2_request_split(const struct dm_h2_request *request, struct dm_slice *path,
+                         struct dm_slice *query);
 
 static inline struct dm_slice dm_h2_request_path(const struct dm_h2_request *request)
 {

@@ -157,6 +157,17 @@ def http1_seeds():
     write("http1", "cors", http(f"OPTIONS /{SERVICE}/Check HTTP/1.1\nHost: a\nOrigin: http://a.example\n"
                                 "Access-Control-Request-Method: POST\n"
                                 "Access-Control-Request-Headers: content-type\n"))
+    write("http1", "chunks", b"\r\n" + http(f"POST /{SERVICE}/Check HTTP/1.2\nHost: localhost:7400\nContent-Type: application/proto\n"
+                                            "Transfer-Encoding: Chunked\n", b'0b \t; x ;y= "a\\"b" ; z = c\r\n'
+                                            + BY_NAME["Check"][0] + b"\r\n00; ieof\r\nA: b\r\n\r\n"))
+    write("http1", "browser", b"".join(
+        http(f"GET {target} HTTP/1.1\nHost: {host}\nSec-Fetch-Site: {site}\n{more}")
+        for target, host, site, more in (
+            ("/metrics", "127.0.0.1:80", "cross-site", "Origin: http://a.example\n"),
+            ("http://[::1]:7400?x", "evil.example", "same-origin", "Origin: http://[::1]:7400\n"),
+            ("/assets/x", "localhost", "cross-site", "Origin: null\nOrigin: null\n"),
+            ("/readyz", "evil.example", "none", ""))))
+    write("http1", "twice", http(f"POST /{SERVICE}/Check HTTP/1.1\nHost: [::1]\nContent-Type: a/b\nContent-Type: c/d\n"))
     write("http1", "plain", http("GET /metrics HTTP/1.1\nHost: a\n") + http("HEAD /healthz HTTP/1.1\nHost: a\n")
           + http("GET /no HTTP/1.0\n") + b"\r\n")
     write("http1", "wrong", http("POST /x.y/Z HTTP/1.1\nHost: a\nContent-Length: 1\nTransfer-Encoding: chunked\n", b"x"))
@@ -194,6 +205,12 @@ def h2_seeds():
     reflection = "grpc.reflection.v1.ServerReflection"
     write("h2", "stream", h2_call(1, "ServerReflectionInfo", message((7, "*")), reflection, end=0)
           + h2_frame(0, 0, 1, envelope(message((3, "dormouse/v1/dormouse.proto")))) + h2_frame(0, 1, 1, b""))
+    write("h2", "browser", h2_call(1, "Check", check, more=[("origin", "http://a"), ("sec-fetch-site", "same-origin")])
+          + h2_call(3, "Check", check, more=[("origin", "http://a.example"), ("sec-fetch-site", "cross-site")])
+          + h2_call(5, "Check", check, more=[("origin", "null"), ("content-type", "application/grpc")]))
+    write("h2", "misplaced", h2_call(1, "Check", check) + h2_frame(2, 0, 5, b"\0\0\0\1\x10")
+          + h2_call(3, "Check", check, end=0) + h2_frame(3, 0, 3, b"\0\0\0\x08") + h2_frame(0, 1, 3, b"x")
+          + h2_frame(1, 5, 5, head) + h2_frame(0, 8, 7, b"\6data") + h2_frame(0, 1, 1, b"x"))
     write("h2", "content-type", h2_frame(1, 5, 1, head + hpack([("content-type", "text/html")])))
 
 
