@@ -2,7 +2,9 @@
 GEN_CONTACTS"""
 
 import os
+import shlex
 import signal
+import stat
 import subprocess
 
 from cli_support import CliCase, main
@@ -110,6 +112,30 @@ class CliOutputTest(CliCase):
         process.stdout.close()
         told = process.stderr.read()
         self.assertEqual((process.wait(60), told), (-signal.SIGPIPE, ""))
+
+    def test_an_export_replaces_files_only(self):
+        self.ok("set", *NAMES, "inactive")
+        fifo, link, other = (self.server.path(name) for name in ("fifo", "link", "other"))
+        os.mkfifo(fifo)
+        with subprocess.Popen(["cat", fifo], stdout=subprocess.PIPE, text=True) as reader:
+            self.ok("export", "-o", fifo)
+            self.assertIn(f"{NAMES[0]},", reader.communicate(timeout=60)[0])
+        self.assertTrue(stat.S_ISFIFO(os.lstat(fifo).st_mode))
+        self.server.write("other", "old")
+        os.symlink("other", link)
+        self.ok("export", "-o", link)
+        self.assertTrue(os.path.islink(link))
+        with open(other, encoding="utf-8") as file:
+            self.assertIn(f"{NAMES[0]},", file.read())
+        self.assertEqual(stat.S_IMODE(os.stat(other).st_mode), 0o600)
+
+    def test_closed_streams_are_errors(self):
+        for arguments, closed in ((("export",), ">&-"), (("import", "-"), "<&-")):
+            line = " ".join(shlex.quote(word) for word in self.command(*arguments))
+            done = subprocess.run(["bash", "-c", f"{line} {closed}"], capture_output=True, text=True,
+                                  timeout=60, check=False)
+            self.assertEqual(done.returncode, 1, arguments)
+            self.assertIn("Bad file descriptor", done.stderr, arguments)
 
     def test_a_cursor_stays_behind_what_nobody_read(self):
         self.ok("set", "c1", "inactive")

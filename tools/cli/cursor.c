@@ -1,6 +1,6 @@
 #include "cli/cursor.h"
 
-#include "base/assert.h"
+#include "cli/target.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -40,25 +40,15 @@ bool dm_cursor_read(const char *path, uint64_t *seq)
     return size >= 0 && parse(text, seq);
 }
 
-static bool write_file(const char *path, uint64_t seq)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0) {
-        return false;
-    }
-    bool ok = dprintf(fd, "%" PRIu64 "\n", seq) > 0 && fdatasync(fd) == 0;
-    int error = errno;
-    ok = close(fd) == 0 && ok;
-    errno = ok ? 0 : error;
-    return ok;
-}
-
 bool dm_cursor_write(const char *path, uint64_t seq)
 {
-    size_t size = strlen(path) + sizeof ".new";
-    char *beside = dm_xmalloc(size);
-    (void)snprintf(beside, size, "%s.new", path);
-    bool ok = write_file(beside, seq) && rename(beside, path) == 0;
-    free(beside);
-    return ok;
+    struct dm_target target;
+    if (!dm_target_open(&target, path)) {
+        return false;
+    }
+    if (fprintf(target.file, "%" PRIu64 "\n", seq) < 0) {
+        dm_target_abandon(&target);
+        return false;
+    }
+    return dm_target_commit(&target);
 }

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 /* A sequence number in a file, replaced as a whole: whoever reads it finds the old one or the
- * new one. */
+ * new one. What is no regular file is written through (target.h). */
 
 /* A file that is not there is 0. false: it cannot be read, or holds something else (errno is
  * then EINVAL). */

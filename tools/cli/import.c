@@ -146,7 +146,9 @@ static bool open_refused(struct dm_importing *importing)
     if (path == NULL) {
         return true;
     }
-    importing->refused_file = fopen(path, "wb");
+    /* For its user alone: it holds people's numbers. */
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600);
+    importing->refused_file = fd < 0 ? NULL : fdopen(fd, "wb");
     if (importing->refused_file == NULL ||
         fputs("line,code,reason,account_id,contact_id\n", importing->refused_file) < 0) {
         (void)fail(path, strerror(errno));

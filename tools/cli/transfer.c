@@ -1,6 +1,7 @@
 #include "cli/import.h"
 #include "cli/pages.h"
 #include "cli/row.h"
+#include "cli/target.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -23,7 +24,8 @@ static const struct dm_option import_options[] = {
 
 static const struct dm_option export_options[] = {
     {"format", 0, "csv|ndjson", "default: csv"},
-    {"output", 'o', "FILE", "else standard output; FILE appears when it is complete"},
+    {"output", 'o', "FILE",
+     "else standard output; FILE appears when it is complete, for its user alone"},
     {"status", 0, "STATUS", "only active, snoozed or inactive ones"},
 };
 
@@ -32,6 +34,7 @@ struct exporting {
     FILE *file;
     bool ndjson;
     bool ok;
+    int why; /* errno, when it is not */
 };
 
 static bool export_page(void *context, const struct dormouse_contact *contacts, size_t count)
@@ -46,6 +49,7 @@ static bool export_page(void *context, const struct dormouse_contact *contacts, 
         }
     }
     exporting->ok = dm_out_flush(out, exporting->file);
+    exporting->why = errno;
     return exporting->ok;
 }
 
@@ -71,28 +75,26 @@ static int export_stdout(struct exporting *exporting, int32_t status)
 
 static int export_file(struct exporting *exporting, int32_t status, const char *path)
 {
-    struct dm_out beside = {.colour = false};
-    dm_out_format(&beside, "%s.new%c", path, '\0');
-    const char *new_path = (const char *)dm_buf_head(&beside.buf);
-    int code = DM_EXIT_REFUSED;
-    exporting->file = fopen(new_path, "wb");
-    if (exporting->file == NULL) {
-        (void)fprintf(stderr, "dormouse: %s: %s\n", new_path, strerror(errno));
-        dm_out_finish(&beside);
+    struct dm_target target;
+    if (!dm_target_open(&target, path)) {
+        (void)fprintf(stderr, "dormouse: %s: %s\n", path, strerror(errno));
+        return DM_EXIT_REFUSED;
+    }
+    exporting->file = target.file;
+    int code = export_rows(exporting, status);
+    if (code != DM_EXIT_OK) {
+        dm_target_abandon(&target);
         return code;
     }
-    code = export_rows(exporting, status);
-    bool ok = exporting->ok && fflush(exporting->file) == 0 && fsync(fileno(exporting->file)) == 0;
-    ok = fclose(exporting->file) == 0 && ok;
-    if (code == DM_EXIT_OK && (!ok || rename(new_path, path) != 0)) {
-        (void)fprintf(stderr, "dormouse: %s: %s\n", path, strerror(errno));
-        code = DM_EXIT_REFUSED;
+    if (!exporting->ok) {
+        dm_target_abandon(&target);
+    } else if (dm_target_commit(&target)) {
+        return DM_EXIT_OK;
+    } else {
+        exporting->why = errno;
     }
-    if (code != DM_EXIT_OK) {
-        (void)unlink(new_path);
-    }
-    dm_out_finish(&beside);
-    return code;
+    (void)fprintf(stderr, "dormouse: %s: %s\n", path, strerror(exporting->why));
+    return DM_EXIT_REFUSED;
 }
 
 static int export(struct dm_cli *cli)
