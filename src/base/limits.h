@@ -7,6 +7,10 @@
 
 /* ---- what a request may hold -------------------------------------------- */
 
+/* JSON: lists and objects within each other, as many as protobuf's own parsers take. What is
+ * deeper has no place in any message, and costs whoever reads it. */
+#define DM_JSON_DEPTH_MAX 100
+
 /* Bytes of an account, contact or bot id: keys stay far under LMDB's 511 and a
  * sleeping contact stays small. */
 #define DM_ID_SIZE_MAX 64

@@ -14,9 +14,6 @@
  * unknown enum name, null in a list, a lone surrogate are errors. Unknown fields are
  * skipped, but their syntax is checked. */
 
-/* What a value may be nested: parsing recurses once a level. */
-enum { DM_JSON_DEPTH_MAX = 32 };
-
 /* INVALID_ARGUMENT, with a sentence that begins with the place ("change.snoozeUntil: ..."),
  * when `json` is no such message. RESOURCE_EXHAUSTED past DM_MESSAGE_SIZE_MAX on either
  * side, or when there is no memory. */

@@ -72,7 +72,8 @@ static bool broken(struct reader *r)
 {
     char place[PLACE_SIZE];
     name_place(r, place);
-    (void)dm_fail(r->error, DM_INVALID_ARGUMENT, "%s: the JSON is broken at byte %zu: %s", place,
+    (void)dm_fail(r->error, DM_INVALID_ARGUMENT, "%s: the JSON %s byte %zu: %s", place,
+                  r->scan.too_deep ? "is too deep at" : "is broken at",
                   (size_t)(r->scan.at - r->scan.begin), r->scan.fault);
     return false;
 }
@@ -422,7 +423,7 @@ static bool read_object(struct reader *r, const struct dm_json_message *message)
         return unfit(r, r->scan.at, "is not an object");
     }
     if (r->depth == DM_JSON_DEPTH_MAX) {
-        return broken_by(r, "nested too deeply");
+        return dm_json_too_deep(&r->scan) || broken(r);
     }
     r->places[r->depth++] = (struct place){.index = -1};
     if (!read_pairs(r, message)) {

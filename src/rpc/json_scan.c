@@ -1,6 +1,7 @@
 #include "rpc/json_scan.h"
 
 #include "base/assert.h"
+#include "base/limits.h"
 
 /* One function for each thing of the grammar. Nothing is allocated and nothing is
  * copied: a token is a slice of the text. */
@@ -12,6 +13,12 @@ static bool wrong(struct dm_json_scan *scan, const uint8_t *at, const char *faul
     scan->at = at;
     scan->fault = fault;
     return false;
+}
+
+bool dm_json_too_deep(struct dm_json_scan *scan)
+{
+    scan->too_deep = true;
+    return wrong(scan, scan->at, "more than 100 lists and objects within each other");
 }
 
 void dm_json_scan_init(struct dm_json_scan *scan, struct dm_slice text)
@@ -244,60 +251,12 @@ bool dm_json_number(struct dm_json_scan *scan, struct dm_slice *number)
     return true;
 }
 
-static bool skip_list(struct dm_json_scan *scan, int depth)
-{
-    (void)dm_json_take(scan, '[');
-    if (dm_json_take(scan, ']')) {
-        return true;
-    }
-    do {
-        if (!dm_json_skip(scan, depth)) {
-            return false;
-        }
-        dm_json_space(scan);
-    } while (dm_json_take(scan, ','));
-    return dm_json_take(scan, ']') || wrong(scan, scan->at, "',' or ']' is expected here");
-}
-
-static bool skip_object(struct dm_json_scan *scan, int depth)
-{
-    (void)dm_json_take(scan, '{');
-    if (dm_json_take(scan, '}')) {
-        return true;
-    }
-    do {
-        struct dm_json_string name;
-        if (dm_json_peek(scan) != '"') {
-            return wrong(scan, scan->at, "a name in quotes is expected here");
-        }
-        if (!dm_json_string(scan, &name)) {
-            return false;
-        }
-        dm_json_space(scan);
-        if (!dm_json_take(scan, ':')) {
-            return wrong(scan, scan->at, "':' is expected after a name");
-        }
-        if (!dm_json_skip(scan, depth)) {
-            return false;
-        }
-        dm_json_space(scan);
-    } while (dm_json_take(scan, ','));
-    return dm_json_take(scan, '}') || wrong(scan, scan->at, "',' or '}' is expected here");
-}
-
-bool dm_json_skip(struct dm_json_scan *scan, int depth)
+/* A value that is neither a list nor an object. */
+static bool skip_scalar(struct dm_json_scan *scan)
 {
     struct dm_json_string string;
     struct dm_slice number;
-    uint8_t first = dm_json_peek(scan);
-    if ((first == '{' || first == '[') && depth <= 0) {
-        return wrong(scan, scan->at, "nested too deeply");
-    }
-    switch (first) {
-    case '{':
-        return skip_object(scan, depth - 1);
-    case '[':
-        return skip_list(scan, depth - 1);
+    switch (dm_json_peek(scan)) {
     case '"':
         return dm_json_string(scan, &string);
     case 't':
@@ -309,4 +268,74 @@ bool dm_json_skip(struct dm_json_scan *scan, int depth)
     default:
         return dm_json_number(scan, &number);
     }
+}
+
+static bool skip_name(struct dm_json_scan *scan)
+{
+    struct dm_json_string name;
+    if (dm_json_peek(scan) != '"') {
+        return wrong(scan, scan->at, "a name in quotes is expected here");
+    }
+    if (!dm_json_string(scan, &name)) {
+        return false;
+    }
+    dm_json_space(scan);
+    return dm_json_take(scan, ':') || wrong(scan, scan->at, "':' is expected after a name");
+}
+
+/* The lists and objects that are open, innermost last. */
+struct nest {
+    uint8_t closer[DM_JSON_DEPTH_MAX]; /* ']' or '}' */
+    int depth;
+};
+
+/* Behind a value: ends what ends with it. *more: another value comes, in the innermost. */
+static bool skip_behind(struct dm_json_scan *scan, struct nest *nest, bool *more)
+{
+    for (*more = false; nest->depth > 0 && !*more;) {
+        uint8_t closer = nest->closer[nest->depth - 1];
+        dm_json_space(scan);
+        if (dm_json_take(scan, ',')) {
+            *more = true;
+        } else if (dm_json_take(scan, closer)) {
+            nest->depth--;
+        } else {
+            return wrong(scan, scan->at,
+                         closer == ']' ? "',' or ']' is expected here"
+                                       : "',' or '}' is expected here");
+        }
+    }
+    return !*more || nest->closer[nest->depth - 1] == ']' || skip_name(scan);
+}
+
+/* Without recursion: how deep a client nests costs bytes here, not frames of the stack. */
+bool dm_json_skip(struct dm_json_scan *scan, int depth)
+{
+    struct nest nest = {.depth = 0};
+    bool more = true;
+    DM_ASSERT(depth <= DM_JSON_DEPTH_MAX);
+    while (more) {
+        uint8_t first = dm_json_peek(scan);
+        uint8_t closer = first == '{' ? '}' : ']';
+        if (first != '{' && first != '[') {
+            if (!skip_scalar(scan)) {
+                return false;
+            }
+        } else if (nest.depth == depth) {
+            return dm_json_too_deep(scan);
+        } else {
+            (void)dm_json_take(scan, first);
+            if (!dm_json_take(scan, closer)) {
+                nest.closer[nest.depth++] = closer;
+                if (closer == '}' && !skip_name(scan)) {
+                    return false;
+                }
+                continue;
+            }
+        }
+        if (!skip_behind(scan, &nest, &more)) {
+            return false;
+        }
+    }
+    return true;
 }

@@ -10,6 +10,7 @@
 struct dm_json_scan {
     const uint8_t *begin, *at, *end;
     const char *fault;
+    bool too_deep; /* the fault is no error of JSON, but DM_JSON_DEPTH_MAX */
 };
 
 /* A string as it stands between its quotes; valid UTF-8 and valid escapes. */
@@ -29,7 +30,10 @@ bool dm_json_word(struct dm_json_scan *scan, const char *word);
 
 bool dm_json_string(struct dm_json_scan *scan, struct dm_json_string *string);
 bool dm_json_number(struct dm_json_scan *scan, struct dm_slice *number);
-/* Any value, nested at most `depth` levels. */
+/* Says that what is at the front is nested past DM_JSON_DEPTH_MAX. */
+bool dm_json_too_deep(struct dm_json_scan *scan);
+/* Any value, of at most `depth` lists and objects within each other; at most
+ * DM_JSON_DEPTH_MAX. */
 bool dm_json_skip(struct dm_json_scan *scan, int depth);
 
 /* Writes what a string means to `to`, which has raw.size bytes; returns its size. `to`

@@ -241,6 +241,8 @@ def json_seeds(order):
     contact = message((1, "acme"), (2, "ann"), (3, 2), (4, 2), (6, message((1, 1700000000), (2, 5))), (8, 1), (9, 2))
     write("json", "contact-proto", bytes([0x81 | order.index("GetContact") * 2]) + contact)
     write("json", "deep", bytes([order.index("Check") * 2]) + b'{"x":' + b"[" * 40)
+    write("json", "nested", bytes([order.index("Check") * 2]) + b'{"x":' + b'[{"a":' * 49 + b"1" + b"}]" * 49 + b"}")
+    write("json", "too-deep", bytes([order.index("Check") * 2]) + b'{"x":' + b'[{"a":' * 50 + b"1" + b"}]" * 50 + b"}")
     write("json", "escapes", bytes([order.index("Check") * 2]) + rb'{"accountId":"\ud83d\ude00\n\u0000","contactId":"\ud800"}')
 
 

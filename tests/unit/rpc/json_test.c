@@ -451,32 +451,86 @@ static void the_text_is_strict_json(void **state)
 
 /* ---- bounds ------------------------------------------------------------------------------ */
 
-/* `depth` lists within each other, as an unknown field. */
-static void nested(char *json, int depth)
+/* An unknown field of `depth` lists and objects within each other: `kinds` over and over. */
+static void nested(char *json, int depth, const char *kinds)
 {
-    memcpy(json, "{\"x\":", 5);
+    size_t period = strlen(kinds);
     char *at = json + 5;
-    memset(at, '[', (size_t)depth);
-    memset(at + depth, ']', (size_t)depth);
-    memcpy(at + 2 * depth, "}", 2);
+    memcpy(json, "{\"x\":", 5);
+    for (int i = 0; i < depth; i++) {
+        bool object = kinds[(size_t)i % period] == '{';
+        memcpy(at, object ? "{\"a\":1,\"b\":" : "[", object ? 11 : 1);
+        at += object ? 11 : 1;
+    }
+    *at++ = '7';
+    for (int i = depth - 1; i >= 0; i--) {
+        *at++ = kinds[(size_t)i % period] == '{' ? '}' : ']';
+    }
+    memcpy(at, "}", 2);
 }
 
 static void nesting_is_bounded(void **state)
 {
     (void)state;
-    char json[256];
-    nested(json, DM_JSON_DEPTH_MAX - 1);
-    assert_spelling(&(struct spelling){CONTACT, json, "{}"});
-    nested(json, DM_JSON_DEPTH_MAX);
-    assert_refused(&(struct spelling){CONTACT, json,
-                                      "Contact: the JSON is broken at byte 36: nested too deeply"});
+    static const struct {
+        const char *kinds, *told;
+    } nests[] = {
+        {"[", "Contact: the JSON is too deep at byte 104: more than 100 lists and objects within "
+              "each other"},
+        {"{", "Contact: the JSON is too deep at byte 1094: more than 100 lists and objects within "
+              "each other"},
+        {"[{", "Contact: the JSON is too deep at byte 594: more than 100 lists and objects within "
+               "each other"},
+    };
+    enum { DEEP = 300000 };
+    char *json = malloc(14 * DEEP);
+    assert_non_null(json);
+    for (size_t i = 0; i < sizeof nests / sizeof nests[0]; i++) {
+        static const int fine[] = {1, 33, 64, 65, DM_JSON_DEPTH_MAX - 1};
+        for (size_t f = 0; f < sizeof fine / sizeof fine[0]; f++) {
+            nested(json, fine[f], nests[i].kinds);
+            assert_spelling(&(struct spelling){CONTACT, json, "{}"});
+        }
+        nested(json, DM_JSON_DEPTH_MAX, nests[i].kinds);
+        assert_refused(&(struct spelling){CONTACT, json, nests[i].told});
+        nested(json, DEEP, nests[i].kinds);
+        assert_refused(&(struct spelling){CONTACT, json, nests[i].told});
+    }
+    free(json);
+}
 
-    enum { DEEP = 2000000 };
-    char *deep = malloc(2 * DEEP + 16);
-    nested(deep, DEEP);
-    assert_refused(&(struct spelling){CONTACT, deep,
-                                      "Contact: the JSON is broken at byte 36: nested too deeply"});
-    free(deep);
+/* What is skipped must be JSON all the same, wherever in the nest it ends or breaks. */
+static void what_is_skipped_is_checked(void **state)
+{
+    (void)state;
+    static const char *const good[] = {
+        "[]",
+        "{}",
+        "[[],{}]",
+        "{\"a\":[],\"b\":{}}",
+        "[1,[2,{\"c\":[3]},4],5]",
+        " [ 1 , { \"a\" : [ ] } ] ",
+        "{\"a\":{\"a\":{\"a\":null}},\"b\":true}",
+    };
+    static const char *const bad[] = {
+        "[",       "{",        "[1",         "[1,",   "[1,]",      "[1 2]", "[1}",
+        "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{1:2}", "{\"a\":1]", "[[1]",  "{\"a\":[}",
+        "[{]}",    "[,1]",     "{,}",        "]",     "[tru]",     "[1]]",
+    };
+    char json[128];
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        (void)snprintf(json, sizeof json, "{\"x\":%s,\"y\":%s}", good[i], good[i]);
+        assert_spelling(&(struct spelling){CONTACT, json, "{}"});
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct dm_buf out = {0};
+        struct dm_error error;
+        (void)snprintf(json, sizeof json, "{\"x\":%s}", bad[i]);
+        assert_int_equal(dm_json_to_proto(CONTACT, dm_slice_str(json), &out, &error),
+                         DM_INVALID_ARGUMENT);
+        assert_non_null(strstr(error.message, "the JSON is broken at byte"));
+        dm_buf_finish(&out);
+    }
 }
 
 static void what_is_quoted_is_cut_between_characters(void **state)
@@ -746,6 +800,7 @@ int main(void)
         cmocka_unit_test(unknown_fields_are_skipped_but_their_syntax_is_not),
         cmocka_unit_test(the_text_is_strict_json),
         cmocka_unit_test(nesting_is_bounded),
+        cmocka_unit_test(what_is_skipped_is_checked),
         cmocka_unit_test(what_is_quoted_is_cut_between_characters),
         cmocka_unit_test(a_text_of_any_length_has_its_length_in_front),
         cmocka_unit_test(a_text_or_an_answer_past_the_limit_is_refused),
