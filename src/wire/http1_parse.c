@@ -3,7 +3,7 @@
 #include "base/limits.h"
 #include "wire/grpc.h"
 #include "wire/http1_chunks.h"
-#include "wire/http1_judge.h"
+#include "wire/http1_request.h"
 
 #include <llhttp.h>
 

@@ -1,4 +1,4 @@
-#include "wire/http1_judge.h"
+#include "wire/http1_request.h"
 
 #include "wire/browser.h"
 #include "wire/grpc.h"
