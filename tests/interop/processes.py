@@ -62,11 +62,10 @@ class Process:
 
 
 class Server(Process):
-    def __init__(self, binary, folder):
+    def __init__(self, binary, folder, arguments=()):
         data = os.path.join(folder, "data")
-        super().__init__(
-            "dormoused", folder, [binary, "--data", data, "--listen", "127.0.0.1:0"]
-        )
+        command = [binary, "--data", data, "--listen", "127.0.0.1:0", *arguments]
+        super().__init__("dormoused", folder, command)
         self.address = self.wait_until(self._listening)
 
     def _listening(self):
@@ -88,6 +87,23 @@ http {{
   }}
 }}
 """
+
+
+def nginx_http1(upstream, more=""):
+    """One location over HTTP/1.1; `upstream` may be dormouse, a name of it."""
+    begin = NGINX[: NGINX.index("  server {{")]
+    return f"""{begin}  upstream dormouse {{{{ server {{back}}; }}}}
+  server {{{{
+    listen {{front}};
+    location / {{{{ proxy_pass http://{upstream}; {more} }}}}
+  }}}}
+}}}}
+"""
+
+
+def nginx(name):
+    return ["nginx", "-e", "stderr", "-p", ".", "-c", f"{name}.conf"]
+
 
 HAPROXY = """
 defaults
@@ -114,9 +130,15 @@ stream-read-timeout=1h
 """
 
 PROXIES = {
-    "nginx": (NGINX, ["nginx", "-e", "stderr", "-p", ".", "-c", "nginx.conf"]),
+    "nginx": (NGINX, nginx("nginx")),
     "haproxy": (HAPROXY, ["haproxy", "-db", "-f", "haproxy.conf"]),
     "nghttpx": (NGHTTPX, ["nghttpx", "--conf=nghttpx.conf"]),
+    # HTTP/1.1 on both sides
+    "nginx-http1": (nginx_http1("{back}"), nginx("nginx-http1")),
+    "nginx-upstream": (nginx_http1("dormouse"), nginx("nginx-upstream")),
+    "nginx-host": (nginx_http1("{back}", "proxy_set_header Host $host;"), nginx("nginx-host")),
+    "haproxy-http1": (HAPROXY.replace(" proto h2", ""), ["haproxy", "-db", "-f", "haproxy-http1.conf"]),
+    "nghttpx-http1": (NGHTTPX.replace("proto=h2;", ""), ["nghttpx", "--conf=nghttpx-http1.conf"]),
 }
 
 

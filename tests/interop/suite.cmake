@@ -28,4 +28,7 @@ if(NOT DM_SANITIZE)
   interop_test(nginx grpcio nginx)
   interop_test(haproxy grpcjs haproxy)
   interop_test(nghttpx connect-grpc nghttpx)
+  add_test(NAME interop_hosts COMMAND ${PROTOBUF_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/hosts.py
+                                      --server $<TARGET_FILE:dormoused>)
+  set_tests_properties(interop_hosts PROPERTIES TIMEOUT 120)
 endif()
