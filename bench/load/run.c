@@ -113,12 +113,13 @@ static void make_templates(struct template *templates, const struct options *opt
     struct dormouse_text account = {account_mark, ACCOUNT_SIZE};
     struct dormouse_text contact = {contact_mark, CONTACT_SIZE};
     struct dormouse_text request = {request_mark, options->no_request_ids ? 0 : REQUEST_ID_SIZE};
-    struct dormouse_contact_key key = {.account_id = account, .contact_id = contact};
+    struct dormouse_check check = {.account_id = account, .contact_id = contact};
+    struct dormouse_get_contact get = {.account_id = account, .contact_id = contact};
     struct dormouse_history history = {
         .account_id = account, .contact_id = contact, .page_size = 20};
     struct dormouse_list list = {.account_id = account, .page_size = 20};
-    template_make(&templates[METHOD_CHECK], "Check", &dm_contact_key_message, &key);
-    template_make(&templates[METHOD_GET], "GetContact", &dm_contact_key_message, &key);
+    template_make(&templates[METHOD_CHECK], "Check", &dm_check_message, &check);
+    template_make(&templates[METHOD_GET], "GetContact", &dm_get_contact_message, &get);
     template_make(&templates[METHOD_HISTORY], "GetHistory", &dm_history_message, &history);
     template_make(&templates[METHOD_LIST], "ListContacts", &dm_list_message, &list);
     make_writes(templates, account, contact, request);

@@ -147,10 +147,10 @@ static bool check_once(const struct options *options)
         return false;
     }
     struct dm_buf frame = {0}, payload = {0};
-    struct dormouse_contact_key key = {.account_id = {"a0000000", ACCOUNT_SIZE},
-                                       .contact_id = {"probe", 5}};
+    struct dormouse_check key = {.account_id = {"a0000000", ACCOUNT_SIZE},
+                                 .contact_id = {"probe", 5}};
     uint8_t answer[FRAME_HEADER + 1];
-    bool ok = dm_message_encode(&payload, &dm_contact_key_message, &key) &&
+    bool ok = dm_message_encode(&payload, &dm_check_message, &key) &&
               frame_append(&frame, 1, "Check", dm_buf_slice(&payload)) &&
               send(fd, dm_buf_head(&frame), dm_buf_size(&frame), MSG_NOSIGNAL) ==
                   (ssize_t)dm_buf_size(&frame) &&

@@ -78,12 +78,12 @@ static bool next_check(struct wakes *wakes, struct call *call, uint32_t stream, 
     call->key = keys_next(&wakes->keys);
     keys_account(&wakes->keys, call->key, account);
     keys_contact(call->key, contact);
-    struct dormouse_contact_key request = {.account_id = {account, ACCOUNT_SIZE},
-                                           .contact_id = {contact, CONTACT_SIZE}};
+    struct dormouse_check request = {.account_id = {account, ACCOUNT_SIZE},
+                                     .contact_id = {contact, CONTACT_SIZE}};
     /* In whole milliseconds, when it was sent at the earliest: what the answer must know. */
     call->kind = wall_ms() >= due_of(wakes, call->key);
     dm_buf_reset(&wakes->payload, SIZE_MAX);
-    return dm_message_encode(&wakes->payload, &dm_contact_key_message, &request) &&
+    return dm_message_encode(&wakes->payload, &dm_check_message, &request) &&
            frame_append(out, stream, "Check", dm_buf_slice(&wakes->payload));
 }
 

@@ -103,15 +103,15 @@ int dormouse_call_wait(struct dormouse_client *client, struct dormouse_text serv
                                uint32_t timeout_ms, struct dormouse_result *result,                \
                                struct answer_type *answer)
 
-DORMOUSE_METHOD(check, dormouse_contact_key, dormouse_check_answer);
+DORMOUSE_METHOD(check, dormouse_check, dormouse_check_answer);
 DORMOUSE_METHOD(commit_reply, dormouse_commit_reply, dormouse_commit_reply_answer);
 DORMOUSE_METHOD(record_activity, dormouse_record_activity, dormouse_record_activity_answer);
-DORMOUSE_METHOD(get_contact, dormouse_contact_key, dormouse_contact);
+DORMOUSE_METHOD(get_contact, dormouse_get_contact, dormouse_contact);
 DORMOUSE_METHOD(batch_get_contacts, dormouse_batch_get, dormouse_batch_get_answer);
 DORMOUSE_METHOD(list_contacts, dormouse_list, dormouse_list_answer);
 DORMOUSE_METHOD(set_status, dormouse_set_status, dormouse_set_status_answer);
 DORMOUSE_METHOD(batch_set_status, dormouse_batch_set_status, dormouse_batch_set_status_answer);
-DORMOUSE_METHOD(delete_contact, dormouse_contact_key, dormouse_delete_contact_answer);
+DORMOUSE_METHOD(delete_contact, dormouse_delete_contact, dormouse_delete_contact_answer);
 DORMOUSE_METHOD(get_history, dormouse_history, dormouse_history_answer);
 DORMOUSE_METHOD(get_policy, dormouse_get_policy, dormouse_policy);
 DORMOUSE_METHOD(set_policy, dormouse_set_policy, dormouse_policy);

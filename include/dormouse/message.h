@@ -1,6 +1,8 @@
 #ifndef DORMOUSE_MESSAGE_H
 #define DORMOUSE_MESSAGE_H
 
+/* Written by tools/gen/client.py from proto/dormouse/v1/dormouse.proto. */
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -10,9 +12,12 @@
 extern "C" {
 #endif
 
-/* The messages of dormouse.v1.BotStatus as plain structs; what they mean stands in
- * dormouse.proto. A zeroed struct is an empty message. Times are UTC milliseconds since
- * 1970, 0: unset. A field `x` that may also be absent has a `has_x`. */
+/* clang-format off */
+
+/* The messages of dormouse.v1.BotStatus as plain structs. A zeroed struct is an empty message.
+ * Times are UTC milliseconds since 1970, 0: unset. A field `x` that may also be absent has a
+ * `has_x`; a repeated one has its `x_count`. Of several in a union of the protocol ("one of"),
+ * those left at zero are unset. */
 
 /* Text or bytes, not NUL-terminated. In a request: yours, copied before the call returns.
  * In an answer: the client's, valid until the callback returns. */
@@ -29,18 +34,21 @@ static inline struct dormouse_text dormouse_text(const char *terminated)
     return text;
 }
 
+/* ---- enums: kept as int32_t, for a newer server may send more values ---- */
+
 enum dormouse_status {
     DORMOUSE_STATUS_UNSPECIFIED = 0,
-    DORMOUSE_ACTIVE = 1,
-    DORMOUSE_SNOOZED = 2,
-    DORMOUSE_INACTIVE = 3
+    DORMOUSE_ACTIVE = 1,  /* the bot answers all incoming messages */
+    DORMOUSE_SNOOZED = 2, /* paused; wakes by itself at snoozed_until */
+    DORMOUSE_INACTIVE = 3 /* off until someone sets it otherwise; no timer, no message wakes it */
 };
 
+/* What the bot may do at all. The status of a contact matters only in the last two. */
 enum dormouse_mode {
     DORMOUSE_MODE_UNSPECIFIED = 0,
     DORMOUSE_MODE_OFF = 1,
-    DORMOUSE_MODE_SUGGESTIVE = 2,
-    DORMOUSE_MODE_AUTO_PILOT = 3
+    DORMOUSE_MODE_SUGGESTIVE = 2, /* drafts replies for a person to send */
+    DORMOUSE_MODE_AUTO_PILOT = 3  /* sends replies itself */
 };
 
 enum dormouse_decision {
@@ -50,11 +58,12 @@ enum dormouse_decision {
     DORMOUSE_SILENT = 3
 };
 
+/* Why a contact has the status that it has. */
 enum dormouse_reason {
     DORMOUSE_REASON_UNSPECIFIED = 0,
     DORMOUSE_REASON_NEVER_SET = 1,
-    DORMOUSE_REASON_SET = 2,
-    DORMOUSE_REASON_BULK_SET = 3,
+    DORMOUSE_REASON_SET = 2,      /* SetStatus or BatchSetStatus */
+    DORMOUSE_REASON_BULK_SET = 3, /* BulkSetStatus */
     DORMOUSE_REASON_SNOOZE_EXPIRED = 4,
     DORMOUSE_REASON_MANUAL_MESSAGE = 5,
     DORMOUSE_REASON_WORKFLOW_MESSAGE = 6,
@@ -64,19 +73,24 @@ enum dormouse_reason {
     DORMOUSE_REASON_STOP_KEYWORD = 10,
     DORMOUSE_REASON_HANDOVER_REQUESTED = 11,
     DORMOUSE_REASON_APPOINTMENT_BOOKED = 12,
-    DORMOUSE_REASON_MODE_OFF = 13
+    DORMOUSE_REASON_MODE_OFF = 13 /* only in CheckResponse: the account's bot is off */
 };
 
 enum dormouse_activity {
     DORMOUSE_ACTIVITY_UNSPECIFIED = 0,
-    DORMOUSE_INBOUND_MESSAGE = 1,
-    DORMOUSE_BOT_MESSAGE = 2,
-    DORMOUSE_MANUAL_MESSAGE = 3,
-    DORMOUSE_WORKFLOW_MESSAGE = 4,
-    DORMOUSE_CONVERSATION_READ = 5,
-    DORMOUSE_STOP_KEYWORD = 6,
-    DORMOUSE_HANDOVER_REQUESTED = 7,
+    DORMOUSE_INBOUND_MESSAGE = 1,    /* the contact wrote */
+    DORMOUSE_BOT_MESSAGE = 2,        /* the bot wrote (without a CommitReply) */
+    DORMOUSE_MANUAL_MESSAGE = 3,     /* a person wrote from the inbox */
+    DORMOUSE_WORKFLOW_MESSAGE = 4,   /* an automation wrote */
+    DORMOUSE_CONVERSATION_READ = 5,  /* a person marked the conversation read */
+    DORMOUSE_STOP_KEYWORD = 6,       /* the contact opted out */
+    DORMOUSE_HANDOVER_REQUESTED = 7, /* the contact or the bot asked for a person */
     DORMOUSE_APPOINTMENT_BOOKED = 8
+};
+
+enum dormouse_list_order {
+    DORMOUSE_BY_CONTACT_ID = 0, /* by contact_id */
+    DORMOUSE_BY_WAKE_TIME = 1   /* soonest first; only SNOOZED contacts */
 };
 
 enum dormouse_action {
@@ -87,48 +101,53 @@ enum dormouse_action {
     DORMOUSE_ACTION_ACTIVATE = 4
 };
 
+/* What an automatic snooze does to one that is already running. */
 enum dormouse_repeat {
-    DORMOUSE_REPEAT_UNSPECIFIED = 0,
-    DORMOUSE_REPEAT_EXTEND = 1,
-    DORMOUSE_REPEAT_KEEP = 2,
-    DORMOUSE_REPEAT_REPLACE = 3
+    DORMOUSE_REPEAT_UNSPECIFIED = 0, /* REPEAT_EXTEND */
+    DORMOUSE_REPEAT_EXTEND = 1,      /* to the later of the two ends; never shortens */
+    DORMOUSE_REPEAT_KEEP = 2,        /* the running one stays as it is */
+    DORMOUSE_REPEAT_REPLACE = 3      /* the new end, even if sooner */
 };
 
-enum dormouse_list_order { DORMOUSE_BY_CONTACT_ID = 0, DORMOUSE_BY_WAKE_TIME = 1 };
+/* ---- messages ---- */
 
-/* Values of the enums above are kept as int32_t: a newer server may send more. */
-
+/* The state of one contact. A contact never written to is ACTIVE with revision 0. */
 struct dormouse_contact {
     struct dormouse_text account_id, contact_id;
     int32_t status, reason;
-    struct dormouse_text actor;
-    int64_t since_ms, snoozed_until_ms;
-    uint64_t fence, revision;
-    bool locked;
-    uint32_t bot_messages, missed_inbound;
-    struct dormouse_text bot_id;
-    int32_t mode;
-    uint64_t last_seq;
+    struct dormouse_text actor;  /* who or what changed the status last */
+    int64_t since_ms;            /* when the status last changed */
+    int64_t snoozed_until_ms;    /* set while SNOOZED */
+    uint64_t fence;              /* grows by one with every change of status, wakes included */
+    uint64_t revision;           /* grows with every write to this contact */
+    bool locked;                 /* only a SetStatus with unlock may change the status (opt-out) */
+    uint32_t bot_messages;       /* counted against the limit since the last reset */
+    uint32_t missed_inbound;     /* inbound messages since the bot fell silent */
+    struct dormouse_text bot_id; /* which bot's policy applies; empty: the account's default */
+    int32_t mode;                /* that policy's mode */
+    uint64_t last_seq;           /* its newest event */
 };
 
-/* Names one contact: CheckRequest, GetContactRequest, DeleteContactRequest. */
-struct dormouse_contact_key {
+struct dormouse_check {
     struct dormouse_text account_id, contact_id;
 };
 
 struct dormouse_check_answer {
     int32_t decision, status, reason;
     uint64_t fence;
+    /* The answer holds until then if nobody writes; unset: no timer will change it. */
     int64_t valid_until_ms;
-    bool has_messages_left; /* false: no limit */
+    /* Bot messages left before the limit; unset: no limit. */
+    bool has_messages_left;
     uint32_t messages_left;
 };
 
 struct dormouse_commit_reply {
     struct dormouse_text account_id, contact_id;
-    uint64_t fence; /* from the check */
-    struct dormouse_text request_id;
+    uint64_t fence;                  /* from the Check */
+    struct dormouse_text request_id; /* same id again: the same answer, nothing counted twice */
 };
+
 struct dormouse_commit_reply_answer {
     bool granted;
     int32_t decision;
@@ -140,53 +159,64 @@ struct dormouse_record_activity {
     int32_t activity;
     struct dormouse_text actor, request_id;
 };
+
 struct dormouse_record_activity_answer {
     struct dormouse_contact contact;
     int32_t decision;
-    bool changed;
+    bool changed; /* the status changed */
+};
+
+struct dormouse_get_contact {
+    struct dormouse_text account_id, contact_id;
 };
 
 struct dormouse_batch_get {
     struct dormouse_text account_id;
-    const struct dormouse_text *contact_ids;
+    const struct dormouse_text *contact_ids; /* at most 1,000; answered in this order */
     size_t contact_ids_count;
 };
+
 struct dormouse_batch_get_answer {
+    /* One whose stored record is damaged has its ids alone, and no status: GetContact says more. */
     const struct dormouse_contact *contacts;
     size_t contacts_count;
 };
 
 struct dormouse_list {
     struct dormouse_text account_id;
-    int32_t status;
-    uint32_t page_size;
+    int32_t status;     /* unspecified: all */
+    uint32_t page_size; /* 0: 100; at most 1,000 */
     struct dormouse_text page_token;
     int32_t order;
 };
+
 struct dormouse_list_answer {
     const struct dormouse_contact *contacts;
     size_t contacts_count;
     struct dormouse_text next_page_token; /* empty: that was the last page */
 };
 
-/* SNOOZED wants exactly one of the two times, the others none. */
+/* A status to set. SNOOZED wants exactly one of the two times, the others none. */
 struct dormouse_change {
     int32_t status;
-    int64_t snooze_for_ms, snooze_until_ms;
+    int64_t snooze_for_ms;       /* one of: wake */
+    int64_t snooze_until_ms;     /* one of: wake */
     struct dormouse_text actor;
-    int32_t reason;
-    bool lock, unlock;
+    int32_t reason;              /* unspecified: REASON_SET */
+    bool lock;                   /* opt-out: from now on only a change with unlock may follow */
+    bool unlock;
     bool has_bot_id;
-    struct dormouse_text bot_id;
+    struct dormouse_text bot_id; /* also hand the contact to this bot */
 };
 
 struct dormouse_set_status {
     struct dormouse_text account_id, contact_id;
     struct dormouse_change change;
     bool has_if_revision;
-    uint64_t if_revision;
+    uint64_t if_revision; /* ABORTED unless the contact has this revision */
     struct dormouse_text request_id;
 };
+
 struct dormouse_set_status_answer {
     struct dormouse_contact contact;
     bool changed;
@@ -194,17 +224,19 @@ struct dormouse_set_status_answer {
 
 struct dormouse_batch_set_status {
     struct dormouse_text account_id;
-    const struct dormouse_text *contact_ids;
+    const struct dormouse_text *contact_ids; /* at most 1,000 */
     size_t contact_ids_count;
     struct dormouse_change change;
     struct dormouse_text request_id;
 };
+
 struct dormouse_batch_set_result {
     struct dormouse_text contact_id;
-    int32_t code; /* enum dormouse_code */
+    int32_t code; /* google.rpc.Code; 0: done */
     struct dormouse_text message;
     struct dormouse_contact contact;
 };
+
 struct dormouse_batch_set_status_answer {
     const struct dormouse_batch_set_result *results;
     size_t results_count;
@@ -212,13 +244,19 @@ struct dormouse_batch_set_status_answer {
 
 struct dormouse_bulk_set_status {
     struct dormouse_text account_id;
-    int32_t if_status, if_reason;
+    int32_t if_status; /* unspecified: any */
+    int32_t if_reason; /* unspecified: any */
     struct dormouse_change change;
     bool dry_run;
 };
+
 struct dormouse_bulk_progress {
     uint64_t scanned, matched, changed, skipped_locked;
     bool done;
+};
+
+struct dormouse_delete_contact {
+    struct dormouse_text account_id, contact_id;
 };
 
 struct dormouse_delete_contact_answer {
@@ -226,15 +264,15 @@ struct dormouse_delete_contact_answer {
 };
 
 struct dormouse_event {
-    uint64_t seq;
+    uint64_t seq;            /* dense: 1, 2, 3, … over all accounts */
     int64_t at_ms;
     struct dormouse_text account_id, contact_id;
     int32_t from, to, reason;
     struct dormouse_text actor;
     uint64_t fence;
     int64_t snoozed_until_ms;
-    int64_t due_ms;          /* of a wake */
-    uint32_t missed_inbound; /* of a wake */
+    int64_t due_ms;          /* of a wake: when it was due; `at` is when it was committed */
+    uint32_t missed_inbound; /* of a wake: what came in while the bot slept */
 };
 
 struct dormouse_history {
@@ -242,41 +280,53 @@ struct dormouse_history {
     uint32_t page_size;
     struct dormouse_text page_token;
 };
+
 struct dormouse_history_answer {
     const struct dormouse_event *events;
     size_t events_count;
-    struct dormouse_text next_page_token;
+    struct dormouse_text next_page_token; /* empty: that was the last page */
 };
 
 struct dormouse_watch {
     struct dormouse_text account_id;         /* empty: all accounts */
-    const struct dormouse_text *contact_ids; /* none: all contacts */
+    const struct dormouse_text *contact_ids; /* empty: all contacts; at most 1,000 */
     size_t contact_ids_count;
+    /* Events after this one; 0 with from_start unset: only what comes from now on. */
     uint64_t after_seq;
-    bool from_start;
+    bool from_start;                         /* from the oldest event that is kept */
 };
-/* Either an event, or only how far all was looked at. */
+
 struct dormouse_watch_message {
     bool has_event;
-    struct dormouse_event event;
-    uint64_t progress_seq; /* without an event */
+    struct dormouse_event event; /* one of: kind */
+    /* Everything up to here was looked at: a cursor to resume from. Sent at the start and at least
+     * every 5 s, also when nothing matches. */
+    uint64_t progress_seq;       /* one of: kind */
 };
 
 struct dormouse_rule {
     int32_t on, action;
-    int64_t snooze_for_ms;
+    int64_t snooze_for_ms; /* for ACTION_SNOOZE */
     int32_t repeat;
-    bool lock;
+    bool lock;             /* with ACTION_DEACTIVATE: an opt-out */
 };
 
+/* How one bot of an account behaves. What is unset has the server's default (mode: AUTO_PILOT;
+ * rules and on_limit: see the design). SetPolicy replaces the whole policy; GetPolicy shows it
+ * with the defaults filled in. */
 struct dormouse_policy {
-    struct dormouse_text account_id, bot_id;
+    struct dormouse_text account_id;
+    struct dormouse_text bot_id;   /* empty: the account's default bot */
     int32_t mode;
+    /* At most one an activity; each replaces the default rule of its activity, and ACTION_NONE
+     * turns that off. */
     const struct dormouse_rule *rules;
     size_t rules_count;
+    /* After this many bot messages without a reset the bot falls silent; 0: no limit. */
     uint32_t message_limit;
     bool has_on_limit;
-    struct dormouse_rule on_limit;
+    struct dormouse_rule on_limit; /* what reaching it does (`on` is ignored) */
+    /* the longest an automatic snooze may run in all; unset: no cap */
     int64_t max_snooze_ms;
     uint64_t revision;
 };
@@ -284,6 +334,7 @@ struct dormouse_policy {
 struct dormouse_get_policy {
     struct dormouse_text account_id, bot_id;
 };
+
 struct dormouse_set_policy {
     struct dormouse_policy policy;
     bool has_if_revision;
@@ -293,13 +344,17 @@ struct dormouse_set_policy {
 struct dormouse_get_stats {
     struct dormouse_text account_id; /* empty: the whole server */
 };
+
 struct dormouse_stats {
     uint64_t contacts, active, snoozed, inactive;
-    uint64_t wakes;
+    uint64_t wakes; /* since start */
     int64_t next_wake_ms;
+    /* How late wakes were committed since start. */
     int64_t wake_lag_p50_us, wake_lag_p99_us, wake_lag_max_us;
     uint64_t last_seq, oldest_seq;
 };
+
+/* clang-format on */
 
 #ifdef __cplusplus
 }

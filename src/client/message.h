@@ -7,12 +7,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The structs of <dormouse/message.h> to protobuf and back, by tables: one entry a field,
- * in the order of field numbers, from 1, without gaps. The bytes are nanopb's work. */
+/* The structs of <dormouse/message.h> to protobuf and back, by tables that tools/gen/client.py
+ * writes: one entry a field, by rising field number. The bytes are nanopb's work. */
 
 enum dm_field_kind {
     DM_FIELD_TEXT,    /* struct dormouse_text */
-    DM_FIELD_ENUM,    /* int32_t */
+    DM_FIELD_ENUM,    /* int32_t, of an int32 too */
+    DM_FIELD_I64,     /* int64_t */
     DM_FIELD_U32,     /* uint32_t */
     DM_FIELD_U64,     /* uint64_t */
     DM_FIELD_BOOL,    /* bool */
@@ -21,6 +22,7 @@ enum dm_field_kind {
     DM_FIELD_MESSAGE,  /* the struct itself */
     DM_FIELD_TEXTS,    /* pointer and size_t count */
     DM_FIELD_MESSAGES, /* likewise */
+    DM_FIELD_NUMBERS,  /* likewise; `element` is their kind */
 };
 
 struct dm_message;
@@ -30,7 +32,8 @@ struct dm_field {
     uint32_t tag;
     uint16_t offset;
     int16_t has;    /* offset of the bool has_x; -1: none. A message without it is always sent */
-    uint16_t count; /* offset of the count of TEXTS and MESSAGES */
+    uint16_t count; /* offset of the count of TEXTS, MESSAGES and NUMBERS */
+    enum dm_field_kind element;       /* of NUMBERS */
     const struct dm_message *message; /* of MESSAGE and MESSAGES */
 };
 
@@ -54,14 +57,6 @@ bool dm_message_encode(struct dm_buf *out, const struct dm_message *message, con
 bool dm_message_decode(struct dm_slice bytes, const struct dm_message *message, void *to,
                        struct dm_arena *arena);
 
-extern const struct dm_message dm_contact_key_message, dm_check_answer_message,
-    dm_commit_reply_message, dm_commit_reply_answer_message, dm_record_activity_message,
-    dm_record_activity_answer_message, dm_contact_message, dm_batch_get_message,
-    dm_batch_get_answer_message, dm_list_message, dm_list_answer_message, dm_set_status_message,
-    dm_set_status_answer_message, dm_batch_set_status_message, dm_batch_set_status_answer_message,
-    dm_bulk_set_status_message, dm_bulk_progress_message, dm_delete_contact_answer_message,
-    dm_event_message, dm_history_message, dm_history_answer_message, dm_watch_message,
-    dm_watch_message_message, dm_policy_message, dm_get_policy_message, dm_set_policy_message,
-    dm_get_stats_message, dm_stats_message;
+#include "dm_message_tables.h"
 
 #endif

@@ -97,16 +97,16 @@ static int wait(struct dormouse_client *client, const struct dm_method *method, 
     }
 #define CHANGE_(type) ((int)offsetof(struct dormouse_##type, change))
 
-METHOD_(check, "Check", contact_key, check_answer, -1)
+METHOD_(check, "Check", check, check_answer, -1)
 METHOD_(commit_reply, "CommitReply", commit_reply, commit_reply_answer, -1)
 METHOD_(record_activity, "RecordActivity", record_activity, record_activity_answer, -1)
-METHOD_(get_contact, "GetContact", contact_key, contact, -1)
+METHOD_(get_contact, "GetContact", get_contact, contact, -1)
 METHOD_(batch_get_contacts, "BatchGetContacts", batch_get, batch_get_answer, -1)
 METHOD_(list_contacts, "ListContacts", list, list_answer, -1)
 METHOD_(set_status, "SetStatus", set_status, set_status_answer, CHANGE_(set_status))
 METHOD_(batch_set_status, "BatchSetStatus", batch_set_status, batch_set_status_answer,
         CHANGE_(batch_set_status))
-METHOD_(delete_contact, "DeleteContact", contact_key, delete_contact_answer, -1)
+METHOD_(delete_contact, "DeleteContact", delete_contact, delete_contact_answer, -1)
 METHOD_(get_history, "GetHistory", history, history_answer, -1)
 METHOD_(get_policy, "GetPolicy", get_policy, policy, -1)
 METHOD_(set_policy, "SetPolicy", set_policy, policy, -1)

@@ -325,7 +325,7 @@ static void a_text_of_another_type_is_refused(void **state)
                                                          5),
                                                 &in),
                         "wrong wire type");
-    assert_null(dm_check_request_decode(dm_slice("\x0A\x01g\x12\x00\x18\x05", 7), &in));
+    assert_null(dm_check_request_decode(dm_slice("\x0A\x01g\x12\x00\xF8\x03\x05", 8), &in));
     assert_true(dm_slice_equal(in.account_id, dm_slice_str("g")));
     assert_non_null(in.contact_id.data); /* present, and empty */
     assert_int_equal(in.contact_id.size, 0);

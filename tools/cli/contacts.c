@@ -7,12 +7,6 @@
 
 enum { BATCH_MAX = 1000, CONTACTS_MAX = 1000000 };
 
-static struct dormouse_contact_key key_of(const struct dm_cli *cli, size_t i)
-{
-    return (struct dormouse_contact_key){.account_id = cli->account,
-                                         .contact_id = dm_cli_word(cli, i)};
-}
-
 static size_t widest(const struct dormouse_contact *contacts, size_t count)
 {
     size_t width = 0;
@@ -38,14 +32,15 @@ static int check_code(int32_t decision)
 
 static int check(struct dm_cli *cli)
 {
-    struct dormouse_contact_key key = key_of(cli, 0);
+    struct dormouse_check request = {.account_id = cli->account, .contact_id = dm_cli_word(cli, 0)};
     struct dormouse_check_answer answer;
     struct dormouse_result result;
     if (!dm_cli_connect(cli)) {
         return cli->connect_code;
     }
-    if (dormouse_check_wait(cli->client, &key, cli->timeout_ms, &result, &answer) != DORMOUSE_OK) {
-        return dm_cli_failed(key.contact_id, result.code, result.message);
+    if (dormouse_check_wait(cli->client, &request, cli->timeout_ms, &result, &answer) !=
+        DORMOUSE_OK) {
+        return dm_cli_failed(request.contact_id, result.code, result.message);
     }
     if (cli->json) {
         dm_json_check(&cli->out, &answer);
@@ -341,12 +336,13 @@ static int delete_contacts(struct dm_cli *cli)
     }
     int code = DM_EXIT_OK;
     for (size_t i = 0; i < dm_cli_words(cli); i++) {
-        struct dormouse_contact_key key = key_of(cli, i);
+        struct dormouse_delete_contact request = {.account_id = cli->account,
+                                                  .contact_id = dm_cli_word(cli, i)};
         struct dormouse_delete_contact_answer answer;
         struct dormouse_result result;
-        if (dormouse_delete_contact_wait(cli->client, &key, cli->timeout_ms, &result, &answer) !=
-            DORMOUSE_OK) {
-            int failed = dm_cli_failed(key.contact_id, result.code, result.message);
+        if (dormouse_delete_contact_wait(cli->client, &request, cli->timeout_ms, &result,
+                                         &answer) != DORMOUSE_OK) {
+            int failed = dm_cli_failed(request.contact_id, result.code, result.message);
             if (failed == DM_EXIT_UNREACHABLE) {
                 return failed;
             }
@@ -354,9 +350,9 @@ static int delete_contacts(struct dm_cli *cli)
             continue;
         }
         if (cli->json) {
-            dm_json_deleted(&cli->out, key.contact_id, answer.existed);
+            dm_json_deleted(&cli->out, request.contact_id, answer.existed);
         } else {
-            (void)dm_out_safe(&cli->out, key.contact_id);
+            (void)dm_out_safe(&cli->out, request.contact_id);
             dm_out_str(&cli->out, answer.existed ? "  deleted" : "  was not there");
         }
         dm_cli_line(cli);

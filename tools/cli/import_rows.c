@@ -259,7 +259,7 @@ static int call(struct dm_import_slot *slot)
 {
     struct dm_cli *cli = slot->importing->cli;
     if (slot->stage == READING) {
-        struct dormouse_contact_key key = {.account_id = slot->request.account_id,
+        struct dormouse_get_contact key = {.account_id = slot->request.account_id,
                                            .contact_id = slot->request.contact_id};
         return dormouse_get_contact(cli->client, &key, cli->timeout_ms, on_contact, slot);
     }

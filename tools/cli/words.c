@@ -3,30 +3,25 @@
 #include <ctype.h>
 #include <strings.h>
 
-#define WORDS_(name, what_, prefix_, ...)                                  \
-    static const char *const name##_list[] = {"unspecified", __VA_ARGS__}; \
-    const struct dm_words dm_##name##_words = {                            \
-        .what = (what_),                                                   \
-        .prefix = (prefix_),                                               \
-        .words = name##_list,                                              \
-        .count = (int32_t)(sizeof name##_list / sizeof name##_list[0]),    \
+#define WORDS_(name, what_, prefix_, ...)                               \
+    static const char *const name##_list[] = {__VA_ARGS__};             \
+    const struct dm_words dm_##name##_words = {                         \
+        .what = (what_),                                                \
+        .prefix = (prefix_),                                            \
+        .words = name##_list,                                           \
+        .count = (int32_t)(sizeof name##_list / sizeof name##_list[0]), \
     }
 
-WORDS_(status, "status", "STATUS_", "active", "snoozed", "inactive");
-WORDS_(mode, "mode", "MODE_", "off", "suggestive", "auto_pilot");
-WORDS_(decision, "decision", "DECISION_", "reply", "suggest", "silent");
-WORDS_(reason, "reason", "REASON_", "never_set", "set", "bulk_set", "snooze_expired",
-       "manual_message", "workflow_message", "message_limit", "inbound_message",
-       "conversation_read", "stop_keyword", "handover_requested", "appointment_booked", "mode_off");
-WORDS_(activity, "activity", "ACTIVITY_", "inbound_message", "bot_message", "manual_message",
-       "workflow_message", "conversation_read", "stop_keyword", "handover_requested",
-       "appointment_booked");
-WORDS_(action, "action", "ACTION_", "none", "snooze", "deactivate", "activate");
-WORDS_(repeat, "repeat", "REPEAT_", "extend", "keep", "replace");
+#include "dm_words.inc"
+
+static bool has_word(const struct dm_words *words, int32_t value)
+{
+    return value >= 0 && value < words->count && words->words[value] != NULL;
+}
 
 const char *dm_word(const struct dm_words *words, int32_t value)
 {
-    return value >= 0 && value < words->count ? words->words[value] : "unknown";
+    return has_word(words, value) ? words->words[value] : "unknown";
 }
 
 static bool same(struct dormouse_text text, const char *word)
@@ -52,7 +47,7 @@ bool dm_word_parse(const struct dm_words *words, struct dormouse_text text, int3
         bare.size -= prefix;
     }
     for (int32_t i = 1; i < words->count; i++) {
-        if (same(text, words->words[i]) || same(bare, words->words[i])) {
+        if (has_word(words, i) && (same(text, words->words[i]) || same(bare, words->words[i]))) {
             *value = i;
             return true;
         }
@@ -62,14 +57,18 @@ bool dm_word_parse(const struct dm_words *words, struct dormouse_text text, int3
 
 void dm_word_list(struct dm_out *out, const struct dm_words *words)
 {
+    const char *comma = "";
     for (int32_t i = 1; i < words->count; i++) {
-        dm_out_format(out, "%s%s", i == 1 ? "" : ", ", words->words[i]);
+        if (has_word(words, i)) {
+            dm_out_format(out, "%s%s", comma, words->words[i]);
+            comma = ", ";
+        }
     }
 }
 
 void dm_word_json(struct dm_out *out, const struct dm_words *words, int32_t value)
 {
-    if (value < 0 || value >= words->count) {
+    if (!has_word(words, value)) {
         dm_out_format(out, "%d", value);
         return;
     }

@@ -3,8 +3,9 @@
 
 #include "cli/out.h"
 
-/* The contract's enumerations as words: value i is words[i], and words[0] stands for unset.
- * In JSON a value is its full name: the prefix and the word in capitals. */
+/* The contract's enumerations as words, written by tools/gen/words.py: value i is words[i], NULL
+ * where it has none, and words[0] stands for unset. In JSON a value is its full name: the prefix
+ * and the word in capitals. */
 struct dm_words {
     const char *what;   /* "status" */
     const char *prefix; /* "STATUS_" */
@@ -12,8 +13,7 @@ struct dm_words {
     int32_t count;
 };
 
-extern const struct dm_words dm_status_words, dm_mode_words, dm_decision_words, dm_reason_words,
-    dm_activity_words, dm_action_words, dm_repeat_words;
+#include "dm_words.h"
 
 /* "unknown" for a number that a newer server may send. */
 const char *dm_word(const struct dm_words *words, int32_t value);

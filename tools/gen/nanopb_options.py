@@ -25,10 +25,12 @@ def message_lines(full, message, hot):
     lines = [f'{full}.{field.name} callback_datatype:"struct dm_slice"' for field in texts]
     lines += [f'{full}.{field.name} callback_datatype:"struct dm_items" type:FT_CALLBACK'
               for field in items]
+    # nanopb guesses from types that it knows how wide its descriptors must be; this suits all.
+    options = "descriptorsize:DS_4"
     if lines:
         callback = "dm_items_callback" if full in hot else "dm_text_callback"
-        lines.append(f'{full} callback_function:"{callback}"')
-    return lines
+        options += f' callback_function:"{callback}"'
+    return [*lines, f"{full} {options}"]
 
 
 def main():

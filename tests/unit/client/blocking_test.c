@@ -84,7 +84,7 @@ static void a_blocking_call_brings_its_answer(void **state)
         assert_int_equal(page.contacts_count, 2);
         assert_memory_equal(page.contacts[1].contact_id.data, "c2", 2);
     }
-    struct dormouse_contact_key key = {.account_id = dormouse_text("a")};
+    struct dormouse_get_contact key = {.account_id = dormouse_text("a")};
     struct dormouse_contact contact;
     assert_int_equal(dormouse_get_contact_wait(client, &key, 0, &result, &contact),
                      DORMOUSE_NOT_FOUND);

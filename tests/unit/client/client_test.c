@@ -559,12 +559,12 @@ static void a_bad_address_is_refused(void **state)
 static void answer_check(struct peer_connection *connection, uint32_t stream,
                          const struct dm_ttrpc_request *request)
 {
-    struct dormouse_contact_key key;
+    struct dormouse_check key;
     struct dm_arena arena = {0};
     struct dm_buf answer = {0};
     assert_true(dm_slice_equal(request->service, dm_slice_str("dormouse.v1.BotStatus")));
     assert_true(dm_slice_equal(request->method, dm_slice_str("Check")));
-    assert_true(dm_message_decode(request->payload, &dm_contact_key_message, &key, &arena));
+    assert_true(dm_message_decode(request->payload, &dm_check_message, &key, &arena));
     if (dm_slice_equal(dm_slice_of(key.contact_id), dm_slice_str("broken"))) {
         peer_reply(connection, stream, dm_slice_str("\x0a"));
         return;
@@ -602,8 +602,8 @@ static void a_typed_call_brings_a_struct(void **state)
 {
     (void)state;
     struct scene *scene = scene_new(answer_check);
-    struct dormouse_contact_key key = {.account_id = dormouse_text("acme"),
-                                       .contact_id = dormouse_text("c1")};
+    struct dormouse_check key = {.account_id = dormouse_text("acme"),
+                                 .contact_id = dormouse_text("c1")};
     struct checked checked = {0};
     assert_int_equal(dormouse_check(scene->client, &key, 0, on_checked, &checked), DORMOUSE_OK);
     run_until(scene, &checked.ended, 1);

@@ -269,6 +269,85 @@ static void damaged_bytes_do_no_harm(void **state)
     dm_buf_finish(&whole);
 }
 
+/* Kinds that no message has yet, at numbers with gaps. */
+struct numbers {
+    int64_t large;
+    const int32_t *colors;
+    size_t colors_count;
+    const bool *flags;
+    size_t flags_count;
+    const uint64_t *totals;
+    size_t totals_count;
+};
+#define NUMBERS_(tag_, name_, element_)                                                     \
+    {                                                                                       \
+        .kind = DM_FIELD_NUMBERS, .tag = (tag_), .offset = offsetof(struct numbers, name_), \
+        .has = -1, .count = offsetof(struct numbers, name_##_count), .element = (element_)  \
+    }
+static const struct dm_field numbers_fields[] = {
+    {.kind = DM_FIELD_I64, .tag = 2, .offset = offsetof(struct numbers, large), .has = -1},
+    NUMBERS_(4, colors, DM_FIELD_ENUM),
+    NUMBERS_(5, flags, DM_FIELD_BOOL),
+    NUMBERS_(9, totals, DM_FIELD_U64),
+};
+static const struct dm_message numbers_message = {
+    .fields = numbers_fields, .fields_count = 4, .size = sizeof(struct numbers)};
+
+static void repeated_numbers_are_packed(void **state)
+{
+    (void)state;
+    static const int32_t colors[] = {1, -1, 300};
+    static const uint64_t totals[] = {UINT64_MAX};
+    const struct numbers from = {
+        .large = -2, .colors = colors, .colors_count = 3, .totals = totals, .totals_count = 1};
+    static const char expected[] = "\x10\xFE\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"
+                                   "\x22\x0D\x01\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01\xAC\x02"
+                                   "\x4A\x0A\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01";
+    struct dm_buf buf = {0};
+    assert_true(dm_message_encode(&buf, &numbers_message, &from));
+    assert_true(dm_slice_equal(dm_buf_slice(&buf), dm_slice(expected, sizeof expected - 1)));
+    struct numbers to;
+    struct dm_arena arena = {0};
+    assert_true(dm_message_decode(dm_buf_slice(&buf), &numbers_message, &to, &arena));
+    assert_int_equal(to.large, -2);
+    assert_int_equal(to.colors_count, 3);
+    assert_memory_equal(to.colors, colors, sizeof colors);
+    assert_int_equal(to.flags_count, 0);
+    assert_int_equal(to.totals_count, 1);
+    assert_true(to.totals[0] == UINT64_MAX);
+    dm_arena_finish(&arena);
+    dm_buf_finish(&buf);
+}
+
+static void repeated_numbers_come_packed_and_one_by_one(void **state)
+{
+    (void)state;
+    struct numbers to;
+    struct dm_arena arena = {0};
+    /* 4: 7; 5: [1, 0]; 1 and 3: unknown; 4: [8, 9], []; 4: 10 */
+    static const char bytes[] = "\x20\x07\x2A\x02\x01\x00\x08\x05\x1A\x01x"
+                                "\x22\x02\x08\x09\x22\x00\x20\x0A";
+    assert_true(
+        dm_message_decode(dm_slice(bytes, sizeof bytes - 1), &numbers_message, &to, &arena));
+    assert_int_equal(to.colors_count, 4);
+    for (int32_t i = 0; i < 4; i++) {
+        assert_int_equal(to.colors[i], 7 + i);
+    }
+    assert_int_equal(to.flags_count, 2);
+    assert_true(to.flags[0]);
+    assert_false(to.flags[1]);
+    dm_arena_finish(&arena);
+    assert_false(dm_message_decode(dm_slice("\x22\x02\x08\x89", 4), &numbers_message, &to, &arena));
+    dm_arena_finish(&arena);
+    assert_false(dm_message_decode(dm_slice("\x22\x01\x89", 3), &numbers_message, &to, &arena));
+    dm_arena_finish(&arena);
+    assert_false(dm_message_decode(dm_slice("\x25"
+                                            "abcd",
+                                            5),
+                                   &numbers_message, &to, &arena)); /* fixed32 */
+    dm_arena_finish(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +360,8 @@ int main(void)
         cmocka_unit_test(pieces_of_a_message_become_one),
         cmocka_unit_test(more_pieces_than_any_answer_has_are_refused),
         cmocka_unit_test(pieces_of_a_time_become_one),
+        cmocka_unit_test(repeated_numbers_are_packed),
+        cmocka_unit_test(repeated_numbers_come_packed_and_one_by_one),
         cmocka_unit_test(damaged_bytes_do_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
