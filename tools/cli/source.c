@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "cli/hint.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -123,7 +124,7 @@ static enum dm_source_result read_header(struct dm_source *source)
 {
     struct dm_csv *csv = &source->csv;
     struct dm_out unknown = {.colour = false};
-    bool ok = csv->count > 0;
+    bool ok = csv->count > 0, any = false;
     for (size_t i = 0; i < csv->count; i++) {
         source->columns[i] = dm_column_find(csv->fields[i]);
         if (source->columns[i] == DM_COLUMNS) {
@@ -134,16 +135,19 @@ static enum dm_source_result read_header(struct dm_source *source)
             } else {
                 (void)dm_out_safe(&unknown, csv->fields[i]);
             }
+        } else {
+            any = true;
         }
     }
     source->columns_count = csv->count;
     struct dm_slice names = dm_buf_slice(&unknown.buf);
     if (!ok) {
-        (void)snprintf(source->why, sizeof source->why,
-                       "header: unknown columns: %.*s%s; there are account_id, contact_id, status, "
-                       "snoozed_until, snooze_for, reason, actor, bot_id, locked",
-                       (int)(names.size < 80 ? names.size : 80), (const char *)names.data,
-                       names.size > 80 ? " ..." : "");
+        (void)snprintf(
+            source->why, sizeof source->why,
+            "header: unknown columns: %.*s%s%s; there are account_id, contact_id, status, "
+            "snoozed_until, snooze_for, reason, actor, bot_id, locked",
+            (int)(names.size < 80 ? names.size : 80), (const char *)names.data,
+            names.size > 80 ? " ..." : "", any ? "" : " (is the header row missing?)");
     }
     dm_out_finish(&unknown);
     return ok ? header_complete(source) : DM_SOURCE_FAILED;
@@ -176,14 +180,31 @@ static enum dm_source_result fill_row(struct dm_source *source, struct dm_row *r
     return DM_SOURCE_ROW;
 }
 
+static struct dm_slice first_line(const struct dm_source *source)
+{
+    struct dm_slice bytes = dm_buf_slice(&source->buf);
+    const char *end = bytes.size == 0 ? NULL : memchr(bytes.data, '\n', bytes.size);
+    return end == NULL ? bytes : dm_slice(bytes.data, (size_t)(end - (const char *)bytes.data));
+}
+
+/* What the header seems to be, when it is none, says more than what is wrong with it. */
+static enum dm_source_result header_failed(struct dm_source *source, const char *hint)
+{
+    return hint != NULL ? failed(source, hint) : DM_SOURCE_FAILED;
+}
+
 /* WAIT: needs more bytes, or was nothing (an empty line, the header): try again. */
 static enum dm_source_result next_csv(struct dm_source *source, struct dm_row *row, bool *more)
 {
     row->line = source->line;
+    const char *hint = source->begun ? NULL : dm_hint_header(first_line(source));
     enum dm_source_result result = read_csv(source);
     *more = result == DM_SOURCE_WAIT;
+    if (result == DM_SOURCE_BAD && !source->begun) {
+        return header_failed(source, hint);
+    }
     if (result != DM_SOURCE_ROW) {
-        return result == DM_SOURCE_BAD && !source->begun ? DM_SOURCE_FAILED : result;
+        return result;
     }
     if (source->csv.blank) {
         return DM_SOURCE_WAIT;
@@ -193,7 +214,7 @@ static enum dm_source_result next_csv(struct dm_source *source, struct dm_row *r
     }
     source->begun = true;
     result = read_header(source);
-    return result == DM_SOURCE_ROW ? DM_SOURCE_WAIT : result;
+    return result == DM_SOURCE_ROW ? DM_SOURCE_WAIT : header_failed(source, hint);
 }
 
 /* ---- NDJSON ----------------------------------------------------------------------- */
@@ -225,6 +246,10 @@ static enum dm_source_result next_json(struct dm_source *source, struct dm_row *
         return bad(source, "longer than 64 KiB");
     }
     struct dm_slice line = {bytes.data, size};
+    const char *hint = source->line == 1 ? dm_hint_json(line) : NULL;
+    if (hint != NULL) {
+        return failed(source, hint);
+    }
     const char *why = is_blank(line) ? NULL : dm_row_json(row, line);
     bool empty = is_blank(line);
     consume(source, size + (end != NULL), end != NULL);
@@ -236,23 +261,27 @@ static enum dm_source_result next_json(struct dm_source *source, struct dm_row *
 
 /* ----------------------------------------------------------------------------------- */
 
-/* The byte order mark, and the format, when the first bytes are there. */
-static bool begin(struct dm_source *source)
+/* The byte order mark, and the format, when the first bytes are there. WAIT: they are not. */
+static enum dm_source_result begin(struct dm_source *source)
 {
     struct dm_slice bytes = dm_buf_slice(&source->buf);
     if (bytes.size < 3 && !source->end) {
-        return false;
+        return DM_SOURCE_WAIT;
     }
     if (bytes.size >= 3 && memcmp(bytes.data, byte_order_mark, 3) == 0) {
         consume(source, 3, 0);
         bytes = dm_buf_slice(&source->buf);
+    }
+    const char *hint = dm_hint_bytes(bytes);
+    if (hint != NULL) {
+        return failed(source, hint);
     }
     if (source->format == DM_FORMAT_GUESS) {
         bool brace = bytes.size > 0 && *(const char *)bytes.data == '{';
         source->format = brace ? DM_FORMAT_NDJSON : DM_FORMAT_CSV;
     }
     source->begun = source->format == DM_FORMAT_NDJSON;
-    return true;
+    return DM_SOURCE_ROW;
 }
 
 enum dm_source_result dm_source_next(struct dm_source *source, struct dm_row *row, bool wait)
@@ -265,9 +294,15 @@ enum dm_source_result dm_source_next(struct dm_source *source, struct dm_row *ro
                 return result;
             }
         }
-        if (source->line == 1 && source->consumed == 0 && !source->begun && !begin(source)) {
-            more = true;
-            continue;
+        if (source->line == 1 && source->consumed == 0 && !source->begun) {
+            enum dm_source_result begun = begin(source);
+            if (begun == DM_SOURCE_FAILED) {
+                return begun;
+            }
+            if (begun == DM_SOURCE_WAIT) {
+                more = true;
+                continue;
+            }
         }
         if (source->skipping) {
             skip(source);

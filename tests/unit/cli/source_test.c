@@ -116,6 +116,38 @@ static void a_wrong_header_is_the_end(void **state)
     assert_trace("", "failed is empty: there is no header");
 }
 
+/* What people have instead of such a file, and what they are told. */
+static void other_files_are_recognised(void **state)
+{
+    (void)state;
+    assert_trace("contact_id;status\nc1;active\n", "failed header: the columns are separated by "
+                                                   "semicolons; they must be separated by commas");
+    assert_trace("\"contact_id\";\"status\"\n",
+                 "failed header: the columns are separated by semicolons; they must be separated "
+                 "by commas");
+    assert_trace("contact_id\tstatus\r\n", "failed header: the columns are separated by tabs; they "
+                                           "must be separated by commas");
+    assert_trace("contact_id|status\n", "failed header: the columns are separated by bars; they "
+                                        "must be separated by commas");
+    assert_trace(" [{\"contact_id\":\"c1\"}]", "failed is one JSON array; write one object a line, "
+                                               "e.g. with jq -c '.[]'");
+    assert_trace("\xef\xbb\xbf[\n{}]", "failed is one JSON array; write one object a line, e.g. "
+                                       "with jq -c '.[]'");
+    assert_trace("{\r\n  \"contact_id\": \"c1\"\n}\n",
+                 "failed an object goes over several lines; write one object a line, e.g. with "
+                 "jq -c .");
+    assert_trace("\x1f\x8b\x08", "failed is compressed with gzip; try: zcat FILE | dormouse "
+                                 "import -");
+    assert_trace("PK\3\4", "failed is a spreadsheet or a zip archive; save it as CSV");
+    assert_trace("\xff\xfe"
+                 "c",
+                 "failed is UTF-16; save it as UTF-8");
+    assert_trace("c1,active\nc2,active\n",
+                 "failed header: unknown columns: c1, active (is the header row missing?); there "
+                 "are account_id, contact_id, status, snoozed_until, snooze_for, reason, actor, "
+                 "bot_id, locked");
+}
+
 static void a_row_has_as_many_fields_as_the_header(void **state)
 {
     (void)state;
@@ -224,6 +256,7 @@ int main(void)
         cmocka_unit_test(bom_crlf_and_empty_lines_are_no_matter),
         cmocka_unit_test(lines_are_those_of_the_file),
         cmocka_unit_test(a_wrong_header_is_the_end),
+        cmocka_unit_test(other_files_are_recognised),
         cmocka_unit_test(a_row_has_as_many_fields_as_the_header),
         cmocka_unit_test(ndjson_is_strict_about_its_members),
         cmocka_unit_test(what_is_no_json_is_told_and_left),
