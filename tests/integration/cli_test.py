@@ -66,7 +66,7 @@ class CliTest(CliCase):
         for address, words in wrong.items():
             for command in (["get", "c"], ["watch"]):
                 done = subprocess.run(
-                    [DORMOUSE, "--server", address, "--account", "a", "--timeout", "10s", *command],
+                    [DORMOUSE, "--server", address, "--account", "a", "--timeout", "3s", *command],
                     capture_output=True, text=True, timeout=120, check=False)
                 self.assertEqual(done.returncode, 3, done.stderr)
                 self.assertIn(words, done.stderr)

@@ -114,9 +114,10 @@ static void on_timer(uv_timer_t *timer)
     struct watching *watching = timer->data;
     store(watching);
     /* The server says at once how far it is: whoever does not is another one, or very busy. */
-    int64_t more_ms = dormouse_client_connected(watching->client) ? ANSWER_MS : 0;
+    struct dormouse_text why = dormouse_client_last_failure(watching->client);
+    bool may_be_busy = why.size == 0 && dormouse_client_connected(watching->client);
+    int64_t more_ms = may_be_busy ? ANSWER_MS : 0;
     if (!watching->heard && dm_cli_monotonic_ms() > watching->patience_ms + more_ms) {
-        struct dormouse_text why = dormouse_client_last_failure(watching->client);
         finish(watching,
                dm_cli_unreachable(watching->cli, why.size > 0 ? why : dormouse_text("no answer")));
     }
