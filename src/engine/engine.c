@@ -93,8 +93,8 @@ int dm_engine_turn(struct dm_engine *engine)
     engine->clock_ms = now_ms > engine->clock_ms ? now_ms : engine->clock_ms;
     dm_engine_note_lags(engine, now_ms);
     bool more = dm_engine_topup(engine, now_ms);
+    more |= dm_engine_sweep(engine, now_ms); /* first: what it applied is room for wakes */
     more |= dm_engine_fire(engine, now_ms);
-    more |= dm_engine_sweep(engine, now_ms);
     engine->store->ops->read_end(engine->store);
     dm_journal_flush(engine->journal);
     if (more) {

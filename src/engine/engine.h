@@ -147,6 +147,8 @@ struct dm_engine_stats {
     uint64_t wakes, last_seq, oldest_seq;
     uint32_t accounts, sleepers; /* sleepers: on the wheel */
     uint32_t overlay_contacts;
+    uint32_t overlay_contacts_max, sleepers_max; /* past them callers are refused */
+    uint64_t overlay_used, overlay_used_max;     /* bytes, likewise */
     uint64_t overlay_bytes, sleeper_bytes, view_bytes;
     uint64_t cache_bytes, cache_hits, cache_misses; /* of Checks, since start */
     uint64_t applied_lsn;

@@ -205,6 +205,8 @@ enum dm_code dm_engine_admit_snooze(struct dm_engine *engine, const struct dm_ch
                                     const struct dm_key *key, struct dm_error *error);
 /* How many wakes may be ordered now. */
 size_t dm_engine_wakes_room(const struct dm_engine *engine);
+/* Bytes of the overlay, with those that rows of what changed will take. */
+size_t dm_engine_used(const struct dm_engine *engine);
 /* Is the overlay fuller than the share-th part of what callers may fill? */
 bool dm_engine_over_share(const struct dm_engine *engine, uint32_t share);
 /* Has the overlay room for one more entry of the journal, whatever it is? */

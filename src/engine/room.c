@@ -24,7 +24,7 @@ enum {
     CONTACT_BYTES = ENTRY_HEAD + DM_KEY_SIZE_MAX + DM_RECORD_SIZE_MAX * 3 / 2,
     ACCOUNT_BYTES = ENTRY_HEAD + 4 + DM_ACCOUNT_ROW_MAX,
     BOT_BYTES = ENTRY_HEAD + 8 + DM_BOT_ROW_MAX,
-    /* A wake, and a change that meets it: of one contact. */
+    /* A wake, or the delete of a damaged record, and a change that meets it: of one contact. */
     CALL_BYTES = 2 * CONTACT_BYTES + ACCOUNT_BYTES + 2 * BOT_BYTES,
     WAKE_BYTES = CONTACT_BYTES + ACCOUNT_BYTES,
     WAKES_SHARE = 8, /* of `max`, beyond it */
@@ -34,7 +34,7 @@ enum {
 _Static_assert(DM_OVERLAY_BEYOND >= 2 * CALL_BYTES, "3/2 of a call fit beyond twice `max`");
 _Static_assert(3 * (WAKES_SHARE + 1) <= 4 * WAKES_SHARE, "3/2 of all is at most twice `max`");
 
-static size_t bytes_used(const struct dm_engine *engine)
+size_t dm_engine_used(const struct dm_engine *engine)
 {
     return dm_overlay_used(engine->overlay) + engine->accounts.dirty_bytes;
 }
@@ -42,12 +42,12 @@ static size_t bytes_used(const struct dm_engine *engine)
 bool dm_engine_over_share(const struct dm_engine *engine, uint32_t share)
 {
     return dm_overlay_count(engine->overlay) > engine->overlay_max / share ||
-           bytes_used(engine) > dm_overlay_used_max(engine->overlay) / share;
+           dm_engine_used(engine) > dm_overlay_used_max(engine->overlay) / share;
 }
 
 size_t dm_engine_wakes_room(const struct dm_engine *engine)
 {
-    size_t contacts = dm_overlay_count(engine->overlay), bytes = bytes_used(engine);
+    size_t contacts = dm_overlay_count(engine->overlay), bytes = dm_engine_used(engine);
     size_t contacts_max = engine->overlay_max + (size_t)engine->overlay_max / WAKES_SHARE;
     size_t bytes_max = dm_overlay_used_max(engine->overlay);
     bytes_max += bytes_max / WAKES_SHARE;
@@ -62,7 +62,7 @@ size_t dm_engine_wakes_room(const struct dm_engine *engine)
 bool dm_engine_replay_fits(const struct dm_engine *engine)
 {
     return dm_overlay_count(engine->overlay) < dm_overlay_contacts_end(engine->overlay) &&
-           bytes_used(engine) + CALL_BYTES <= dm_overlay_used_end(engine->overlay);
+           dm_engine_used(engine) + CALL_BYTES <= dm_overlay_used_end(engine->overlay);
 }
 
 static enum dm_code overlay_full(const struct dm_engine *engine, struct dm_error *error)
@@ -84,7 +84,7 @@ static enum dm_code overlay_full(const struct dm_engine *engine, struct dm_error
 enum dm_code dm_engine_admit(struct dm_engine *engine, struct dm_error *error)
 {
     if (dm_overlay_count(engine->overlay) >= engine->overlay_max ||
-        bytes_used(engine) >= dm_overlay_used_max(engine->overlay)) {
+        dm_engine_used(engine) >= dm_overlay_used_max(engine->overlay)) {
         return overlay_full(engine, error);
     }
     if (dm_journal_pending(engine->journal) > DM_JOURNAL_PENDING_MAX) {

@@ -130,6 +130,21 @@ static void fire_one(struct dm_engine *engine, const struct dm_sleeper *sleeper,
     DM_ASSERT(engine->step.transition_count != 0);
 }
 
+/* Of all timers, those that must be free before what was left for later is looked for again:
+ * that goes through the whole overlay and all accounts. */
+enum { FREE_AGAIN_SHARE = 16 };
+
+/* Well ahead of the time when the first of those not loaded may be due. */
+static bool wants_topup(const struct dm_engine *engine, int64_t now_ms)
+{
+    if (engine->armed_until_ms - now_ms >= engine->horizon_ms / 4 * 3) {
+        return false;
+    }
+    return !engine->crowded ||
+           dm_sleepers_room(engine->sleepers) >
+               dm_engine_timers_for_rules(engine) + engine->sleepers_max / FREE_AGAIN_SHARE;
+}
+
 bool dm_engine_fire(struct dm_engine *engine, int64_t now_ms)
 {
     struct dm_sleeper due[DM_WAKES_PER_TURN];
@@ -139,12 +154,14 @@ bool dm_engine_fire(struct dm_engine *engine, int64_t now_ms)
         return false; /* they stay due; reads judge them by the time anyway */
     }
     bool more;
+    bool crowded = engine->crowded && !wants_topup(engine, now_ms);
     size_t count = dm_sleepers_expired(engine->sleepers, now_ms, due,
                                        room < DM_WAKES_PER_TURN ? room : DM_WAKES_PER_TURN, &more);
     for (size_t i = 0; i < count; i++) {
         fire_one(engine, &due[i], now_ms);
     }
-    return more;
+    /* Timers that are free again: whoever waits for one may be due by now. */
+    return more || (crowded && wants_topup(engine, now_ms));
 }
 
 /* ---- loading what sleeps within the horizon -------------------------------------- */
@@ -266,21 +283,6 @@ static void topup_from_index(struct dm_engine *engine)
             topup->cursor.size = 0;
         }
     }
-}
-
-/* Of all timers, those that must be free before what was left for later is looked for again:
- * that goes through the whole overlay and all accounts. */
-enum { FREE_AGAIN_SHARE = 16 };
-
-/* Well ahead of the time when the first of those not loaded may be due. */
-static bool wants_topup(const struct dm_engine *engine, int64_t now_ms)
-{
-    if (engine->armed_until_ms - now_ms >= engine->horizon_ms / 4 * 3) {
-        return false;
-    }
-    return !engine->crowded ||
-           dm_sleepers_room(engine->sleepers) >
-               dm_engine_timers_for_rules(engine) + engine->sleepers_max / FREE_AGAIN_SHARE;
 }
 
 bool dm_engine_topup(struct dm_engine *engine, int64_t now_ms)

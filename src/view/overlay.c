@@ -21,7 +21,7 @@
 
 enum {
     UNIT = 8,
-    CONTACTS_BEYOND = 4096,
+    CONTACTS_BEYOND = 16,
     CACHE_LINE = 64,
     LIKELY_LINES = 3,          /* of an entry: a record with few answers */
     GIVEN_BACK_STEP = 2 << 20, /* bytes: no huge page is taken apart */

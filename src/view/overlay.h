@@ -26,7 +26,7 @@ struct dm_generation;
  * it with: that is for the owner to see to (dm_overlay_count, dm_overlay_used). It takes twice as
  * much, in address space that costs nothing until then: for what cannot be refused. NULL
  * when there is no address space. */
-enum { DM_OVERLAY_CONTACT_SIZE = 512, DM_OVERLAY_BEYOND = 4 << 20 };
+enum { DM_OVERLAY_CONTACT_SIZE = 512, DM_OVERLAY_BEYOND = 16 << 10 };
 struct dm_overlay *dm_overlay_create(uint32_t contacts_max);
 void dm_overlay_destroy(struct dm_overlay *overlay);
 

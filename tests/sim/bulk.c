@@ -203,8 +203,9 @@ static void start(struct sim *sim, uint64_t *random)
         .change = run->change,
         .dry_run = run->dry_run,
     };
-    bool admits = run->dry_run || world_writable(sim);
-    enum dm_code expected = DM_UNAVAILABLE;
+    bool full = world_overlay_full(sim);
+    bool admits = run->dry_run || (world_writable(sim) && !full);
+    enum dm_code expected = full ? DM_RESOURCE_EXHAUSTED : DM_UNAVAILABLE;
     world_ask(sim);
     enum dm_code code = dm_bulk_open(&run->bulk, sim->engine, &options, &error);
     run->barrier = dm_engine_barrier(sim->engine);
@@ -235,5 +236,9 @@ void bulk_finish(struct sim *sim, uint64_t *random)
 {
     while (sim->bulk.bulk != NULL) {
         step(sim, 1 + pick(random, 50));
+        if (world_overlay_full(sim) || world_timers_out(sim)) {
+            virtual_clock_advance(&sim->clock, sim->config.apply_after_ms);
+            world_drain(sim, random);
+        }
     }
 }

@@ -103,8 +103,9 @@ static struct sim_config config_of(uint64_t seed)
     static const int64_t horizons[] = {2000, 10000, 60000, 3600000};
     static const int64_t waits[] = {1, 500, 20000};
     static const uint32_t txns[] = {1, 3, 1000};
+    static const uint32_t timers[] = {8, 30, 100};
     uint64_t random = seed ^ 0x636f6e6600000000U;
-    return (struct sim_config){
+    struct sim_config config = {
         .horizon_ms = horizons[pick(&random, 4)],
         .apply_after_ms = waits[pick(&random, 3)],
         .contacts_per_txn = txns[pick(&random, 3)],
@@ -112,7 +113,15 @@ static struct sim_config config_of(uint64_t seed)
         .snooze_max_ms = chance(&random, 50) ? 60000 : 4 * 3600 * 1000,
         .faults = chance(&random, 60),
         .clock_steps = chance(&random, 50),
+        .overlay_max = OVERLAY_LARGE,
     };
+    if (chance(&random, 35)) {
+        config.overlay_max = chance(&random, 50) ? OVERLAY_SMALL : OVERLAY_SMALLER;
+    }
+    if (chance(&random, 20)) {
+        config.sleepers_max = timers[pick(&random, 3)];
+    }
+    return config;
 }
 
 static int64_t next_end(const struct sim *sim)
@@ -137,7 +146,7 @@ static void calm(struct sim *sim, uint64_t *random)
     dm_sim_disk_fail_write(sim->disk, "", 0);
     dm_sim_disk_fail_sync(sim->disk, "", 0);
     dm_sim_disk_stop_at(sim->disk, 0);
-    dm_store_memory_fail(sim->store, 0);
+    world_fill_view(sim, false);
     world_drain(sim, random);
     bulk_finish(sim, random);
     for (int64_t next_ms = next_end(sim); next_ms != INT64_MAX; next_ms = next_end(sim)) {
@@ -186,10 +195,12 @@ static void run(uint64_t seed, const struct sim_op *ops, const bool *left_out, u
     progress->seed = seed;
     progress->step = 0;
     (void)alarm(RUN_SECONDS);
-    sim_say(sim, "seed %llu: horizon %lld ms, sweeps after %lld ms of %u, %u contacts",
+    sim_say(sim,
+            "seed %llu: horizon %lld ms, sweeps after %lld ms of %u, %u contacts, overlay of %u, "
+            "%u timers",
             (unsigned long long)seed, (long long)sim->config.horizon_ms,
             (long long)sim->config.apply_after_ms, sim->config.contacts_per_txn,
-            sim->config.contacts);
+            sim->config.contacts, sim->config.overlay_max, sim->config.sleepers_max);
     world_create(sim);
     for (unsigned i = 0; i < count; i++) {
         progress->step = i + 1;

@@ -93,6 +93,13 @@ static void apply(struct model *model, const struct m_entry *entry, uint64_t lsn
         account->bots[0] = (struct m_bot){0};
         account->policy_lsn = lsn;
         break;
+    case M_EXTRA:
+        model->account_count++;
+        model->extra_policy_lsn[model->extra_count++] = 0;
+        break;
+    case M_EXTRA_POLICY:
+        model->extra_policy_lsn[entry->contact] = lsn;
+        break;
     default:
         apply_bot(model, entry, lsn);
         break;
@@ -119,6 +126,7 @@ void model_cut(struct model *model, uint64_t lsn)
     model->count = lsn;
     model->event_count = 0;
     model->account_count = 0;
+    model->extra_count = 0;
     for (unsigned a = 0; a < ACCOUNT_COUNT; a++) {
         struct m_account *account = &model->accounts[a];
         memset(account, 0, offsetof(struct m_account, contacts));
@@ -172,6 +180,14 @@ void model_set_policy(struct model *model, unsigned account, unsigned name,
                                    .account = (uint8_t)account,
                                    .bot_name = (uint8_t)name,
                                    .policy = copy});
+}
+
+void model_meet_extra(struct model *model)
+{
+    uint16_t extra = (uint16_t)model->extra_count;
+    DM_ASSERT(extra < EXTRA_MAX);
+    append(model, (struct m_entry){.kind = M_EXTRA, .contact = extra});
+    append(model, (struct m_entry){.kind = M_EXTRA_POLICY, .contact = extra});
 }
 
 const struct dm_policy *model_policy(const struct model *model, unsigned account, uint32_t bot)

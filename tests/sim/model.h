@@ -14,13 +14,16 @@
 
 enum { ACCOUNT_COUNT = 3, BOT_COUNT = 3, CONTACT_MAX = 330, CONTACT_FEW = 14 };
 
-enum m_kind { M_CONTACT, M_DELETE, M_ACCOUNT, M_BOT };
+/* Accounts beyond the few that have contacts: a number, and perhaps a policy. */
+enum { EXTRA_MAX = 4000 };
+
+enum m_kind { M_CONTACT, M_DELETE, M_ACCOUNT, M_BOT, M_EXTRA, M_EXTRA_POLICY };
 
 /* One entry of the order; its lsn is its place in the list, from 1. */
 struct m_entry {
     uint8_t kind; /* enum m_kind */
     uint8_t account;
-    uint16_t contact;
+    uint16_t contact;             /* EXTRA, EXTRA_POLICY: which of those */
     struct dm_transition *change; /* CONTACT, DELETE */
     int64_t at_ms;
     uint64_t fence_floor;     /* DELETE: of the account from now on */
@@ -56,6 +59,8 @@ struct model {
     uint64_t event_count, event_capacity;
     uint32_t account_count;
     uint32_t contact_count; /* names in use in every account */
+    uint32_t extra_count;
+    uint64_t extra_policy_lsn[EXTRA_MAX]; /* 0: it has none */
     struct m_account accounts[ACCOUNT_COUNT];
 };
 
@@ -73,6 +78,8 @@ int model_bot(const struct model *model, unsigned account, unsigned name);
 uint32_t model_meet_bot(struct model *model, unsigned account, unsigned name);
 void model_set_policy(struct model *model, unsigned account, unsigned name,
                       const struct dm_policy *policy);
+/* One more of the accounts without contacts, with a policy. */
+void model_meet_extra(struct model *model);
 const struct dm_policy *model_policy(const struct model *model, unsigned account, uint32_t bot);
 
 /* What the core makes of `op`; nothing is changed yet. Fills in op's seq and floor. */

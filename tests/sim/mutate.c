@@ -77,8 +77,13 @@ static void compare_answer(struct sim *sim, unsigned account, unsigned contact,
 }
 
 /* Was it rightly refused before anything was looked at? */
-static bool refused(struct sim *sim, enum dm_code code, const struct dm_error *error)
+static bool refused(struct sim *sim, enum dm_code code, bool overlay_full,
+                    const struct dm_error *error)
 {
+    if (overlay_full) {
+        sim_equal(sim, "the code", "a full overlay", DM_RESOURCE_EXHAUSTED, code);
+        return true;
+    }
     if (world_writable(sim)) {
         if (code == DM_UNAVAILABLE || code == DM_RESOURCE_EXHAUSTED) {
             sim_fail(sim, "refused for no reason: %s", error->message);
@@ -140,12 +145,20 @@ static void look_ahead(struct sim *sim, unsigned account, unsigned contact)
     dm_engine_prefetch(sim->engine, names, count);
 }
 
+/* A snooze for which there may be no timer. */
+static bool timers_refuse(struct sim *sim, const struct dm_op *op)
+{
+    return op->kind == DM_OP_SET_STATUS && op->set.change.status == DM_STATUS_SNOOZED &&
+           world_timers_out(sim);
+}
+
 static void mutate(struct sim *sim, unsigned account, unsigned contact, int bot_name,
                    struct dm_op *op)
 {
     struct dm_outcome out = {0};
     struct dm_error error = {0};
     struct dm_op sent = *op;
+    bool full = world_overlay_full(sim), timers_out = timers_refuse(sim, op);
     look_ahead(sim, account, contact);
     world_ask(sim);
     enum dm_code code = dm_engine_mutate(
@@ -153,7 +166,7 @@ static void mutate(struct sim *sim, unsigned account, unsigned contact, int bot_
         dm_slice_str(bot_name < 0 ? "" : bot_names[bot_name]), &sent, &out, &error);
     sim_say(sim, "    %s/%s: %s", account_names[account], sim->names[contact],
             dm_code_name((int)code));
-    if (refused(sim, code, &error)) {
+    if ((code == DM_RESOURCE_EXHAUSTED && timers_out) || refused(sim, code, full, &error)) {
         check_order(sim, "a refusal");
         return;
     }
@@ -225,7 +238,10 @@ void do_burst(struct sim *sim, uint64_t *random)
     int64_t until_ms = sim->clock.wall_ms + pick_span(random, 2000, 60000);
     unsigned spread = 1 + (unsigned)pick(random, 3) * 100;
     sim_say(sim, "burst: all of %s until %lld", account_names[0], (long long)until_ms);
-    for (unsigned c = CONTACT_FEW; c < sim->model->contact_count; c++) {
+    unsigned many = sim->model->contact_count - CONTACT_FEW;
+    unsigned first = (unsigned)pick(random, many);
+    for (unsigned i = 0; i < many; i++) {
+        unsigned c = CONTACT_FEW + (first + i) % many;
         struct dm_op op = {.kind = DM_OP_SET_STATUS};
         op.set.change = (struct dm_change){.status = DM_STATUS_SNOOZED,
                                            .has_until = true,
@@ -274,6 +290,7 @@ void do_policy(struct sim *sim, uint64_t *random)
     int bot = model_bot(sim->model, account, name);
     uint64_t revision = bot < 0 ? 0 : model_policy(sim->model, account, (uint32_t)bot)->revision;
     uint64_t if_revision = revision + (chance(random, 60) ? 0 : 1);
+    bool full = world_overlay_full(sim);
     enum dm_code code = dm_policy_check(&policy, NULL, &error);
     sim_equal(sim, "a policy's check", error.message, DM_OK, code);
     world_ask(sim);
@@ -281,7 +298,7 @@ void do_policy(struct sim *sim, uint64_t *random)
                                 &policy, has_if, if_revision, &error);
     sim_say(sim, "policy of %s/\"%s\": mode %u limit %u: %s", account_names[account],
             bot_names[name], policy.mode, policy.message_limit, dm_code_name((int)code));
-    if (refused(sim, code, &error)) {
+    if (refused(sim, code, full, &error)) {
         return;
     }
     if (has_if && if_revision != revision) {
@@ -295,4 +312,52 @@ void do_policy(struct sim *sim, uint64_t *random)
         world_show(sim, sim->model->count, dm_engine_barrier(sim->engine));
     }
     check_order(sim, "a policy");
+}
+
+/* ---- many accounts ------------------------------------------------------------------------------
+ */
+
+/* One of those without contacts. */
+static void check_extra(struct sim *sim, uint64_t *random)
+{
+    char name[16];
+    struct dm_policy found;
+    if (sim->model->extra_count == 0) {
+        return;
+    }
+    unsigned extra = (unsigned)pick(random, sim->model->extra_count);
+    (void)snprintf(name, sizeof name, "x%u", extra);
+    world_ask(sim);
+    dm_engine_policy(sim->engine, dm_slice_str(name), dm_slice(NULL, 0), &found);
+    uint64_t lsn = sim->model->extra_policy_lsn[extra];
+    sim_equal(sim, "the policy's revision", name, lsn != 0, found.revision);
+    if (lsn != 0) {
+        world_show(sim, lsn, dm_engine_barrier(sim->engine));
+    }
+}
+
+void do_accounts(struct sim *sim, uint64_t *random)
+{
+    unsigned count = 1 + (unsigned)pick(random, 150), made = 0;
+    struct dm_policy policy = *dm_policy_default();
+    for (; made < count && sim->model->extra_count < EXTRA_MAX; made++) {
+        char name[16];
+        struct dm_error error = {0};
+        bool full = world_overlay_full(sim);
+        (void)snprintf(name, sizeof name, "x%u", sim->model->extra_count);
+        world_ask(sim);
+        enum dm_code code = dm_engine_set_policy(sim->engine, dm_slice_str(name), dm_slice(NULL, 0),
+                                                 &policy, false, 0, &error);
+        if (refused(sim, code, full, &error)) {
+            break;
+        }
+        sim_equal(sim, "the code", "a new account's policy", DM_OK, code);
+        model_meet_extra(sim->model);
+        world_show(sim, sim->model->count, dm_engine_barrier(sim->engine));
+    }
+    sim_say(sim, "%u more accounts of %u, %u in all", made, count, sim->model->extra_count);
+    check_order(sim, "new accounts");
+    for (int i = 0; i < 10; i++) {
+        check_extra(sim, random);
+    }
 }

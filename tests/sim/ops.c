@@ -88,6 +88,7 @@ static void drain(struct sim *sim, uint64_t *random)
 {
     sim_say(sim, "everything is written and applied");
     virtual_clock_advance(&sim->clock, (int64_t)pick(random, 2000));
+    world_fill_view(sim, false);
     world_drain(sim, random);
     check_view(sim);
 }
@@ -105,6 +106,17 @@ static void restart(struct sim *sim, uint64_t *random)
     (void)random;
     sim_say(sim, "a restart");
     world_restart(sim);
+}
+
+static void restart_resized(struct sim *sim, uint64_t *random)
+{
+    static const uint32_t sizes[] = {OVERLAY_LARGE, OVERLAY_SMALL, OVERLAY_SMALLER};
+    uint32_t overlay_max = sizes[pick(random, 3)];
+    if (sim->config.overlay_max == OVERLAY_LARGE) { /* runs without bounds stay so, mostly */
+        overlay_max = chance(random, 30) ? overlay_max : OVERLAY_LARGE;
+    }
+    sim_say(sim, "a restart with an overlay of %u", overlay_max);
+    world_resize(sim, overlay_max);
 }
 
 static void crash(struct sim *sim, uint64_t *random)
@@ -155,8 +167,25 @@ static void disk_has_room(struct sim *sim, uint64_t *random)
     (void)world_work(sim, random);
 }
 
+static void view_fills(struct sim *sim, uint64_t *random)
+{
+    (void)random;
+    sim_say(sim, "the view's disk is full");
+    world_fill_view(sim, true);
+}
+
+static void view_has_room(struct sim *sim, uint64_t *random)
+{
+    (void)random;
+    sim_say(sim, "the view's disk has room");
+    world_fill_view(sim, false);
+}
+
 static void applier_fails(struct sim *sim, uint64_t *random)
 {
+    if (sim->view_full) {
+        return;
+    }
     int times = 1 + (int)pick(random, 10);
     sim_say(sim, "the applier will fail %d times", times);
     dm_store_memory_fail(sim->store, times);
@@ -186,6 +215,8 @@ static const struct kind {
     {drain, 8},           {compare_all, 8},      {restart, 6},
     {crash, 6},           {crash_soon, 8},       {disk_fails, 5},
     {disk_fills, 10},     {disk_has_room, 6},    {applier_fails, 6},
+    {view_fills, 6},      {view_has_room, 8},    {do_accounts, 10},
+    {restart_resized, 3},
 };
 enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
 

@@ -13,6 +13,7 @@
  * and a store that are simulated, beside the model that tells what should be. Every
  * random choice comes from the seed, so a seed is a run. */
 
+enum { OVERLAY_LARGE = 16384, OVERLAY_SMALL = 60, OVERLAY_SMALLER = 20 };
 enum { WATCHER_COUNT = 3, UNACKED_MAX = 512, NAME_MAX_SIZE = 64 };
 
 /* What differs from seed to seed. */
@@ -20,7 +21,8 @@ struct sim_config {
     int64_t horizon_ms, apply_after_ms;
     uint32_t contacts_per_txn, contacts;
     int64_t snooze_max_ms;
-    bool faults; /* of the disk; restarts and crashes are in every run */
+    uint32_t overlay_max, sleepers_max; /* small ones are met in every run that has them */
+    bool faults;                        /* of the disk; restarts and crashes are in every run */
     bool clock_steps;
 };
 
@@ -74,9 +76,11 @@ struct sim {
     uint64_t durable_lsn; /* the last one seen: never goes back while the process lives */
     struct unacked unacked[UNACKED_MAX];
     unsigned unacked_count;
-    uint64_t wakes;    /* ordered since the engine was opened */
-    int64_t high_ms;   /* the latest that a turn saw, unless the clock was set back far since */
-    bool stepped_back; /* the clock was set back since the engine was opened */
+    uint64_t wakes;        /* ordered since the engine was opened */
+    int64_t high_ms;       /* the latest that a turn saw, unless the clock was set back far since */
+    bool view_full;        /* no commit of the applier succeeds, over restarts too */
+    uint32_t overlay_most; /* the largest overlay_max that the engine had */
+    bool stepped_back;     /* the clock was set back since the engine was opened */
     struct watcher watchers[WATCHER_COUNT];
     struct bulk_run bulk;
     struct scan_run scan;
@@ -134,6 +138,13 @@ void world_ask(struct sim *sim);
 /* It is shown the answer as soon as the barrier is durable, and `needed` must be by then. */
 void world_show(struct sim *sim, uint64_t needed, uint64_t barrier);
 bool world_writable(struct sim *sim);
+/* Is what callers may fill of the overlay full, so that changes are refused? */
+bool world_overlay_full(struct sim *sim);
+/* Are there no timers for callers, so that snoozes are refused? */
+bool world_timers_out(struct sim *sim);
+void world_fill_view(struct sim *sim, bool full);
+/* The process starts again with another bound of its overlay. */
+void world_resize(struct sim *sim, uint32_t overlay_max);
 /* One turn; all wakes it ordered are found and held against the model. */
 int world_turn(struct sim *sim);
 /* Turns until nothing wants to be done at once; then nobody who is due still sleeps. */
@@ -158,6 +169,8 @@ void do_commit_reply(struct sim *sim, uint64_t *random);
 void do_activity(struct sim *sim, uint64_t *random);
 void do_delete(struct sim *sim, uint64_t *random);
 void do_policy(struct sim *sim, uint64_t *random);
+/* Many accounts get a policy. */
+void do_accounts(struct sim *sim, uint64_t *random);
 /* Hundreds of contacts fall asleep until about the same time. */
 void do_burst(struct sim *sim, uint64_t *random);
 void pick_change(struct sim *sim, uint64_t *random, struct dm_change *change);

@@ -2,10 +2,18 @@
 
 #include "base/assert.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const uint64_t segment_size = 65536;
+
+void world_fill_view(struct sim *sim, bool full)
+{
+    sim->view_full = full;
+    dm_store_memory_fail(sim->store, full ? INT_MAX : 0);
+}
 
 /* ---- opening and closing ------------------------------------------------------------ */
 
@@ -55,13 +63,25 @@ static void open_engine(struct sim *sim)
         .store = sim->store,
         .clock = virtual_clock_port(&sim->clock),
         .horizon_ms = sim->config.horizon_ms,
-        .overlay_max = 16384,
+        .overlay_max = sim->config.overlay_max,
+        .sleepers_max = sim->config.sleepers_max,
         .apply_after_ms = sim->config.apply_after_ms,
         .contacts_per_txn = sim->config.contacts_per_txn,
         .manual_applier = true,
     };
-    if (dm_engine_open(&sim->engine, &options, &error) != DM_OK) {
+    enum dm_code code = dm_engine_open(&sim->engine, &options, &error);
+    if (code == DM_RESOURCE_EXHAUSTED && sim->view_full &&
+        sim->config.overlay_max < sim->overlay_most &&
+        strstr(error.message, "--overlay-max") != NULL) {
+        sim_say(sim, "    refuses to start: %s", error.message);
+        world_fill_view(sim, false);
+        code = dm_engine_open(&sim->engine, &options, &error);
+    }
+    if (code != DM_OK) {
         sim_fail(sim, "the engine does not open: %s", error.message);
+    }
+    if (sim->config.overlay_max > sim->overlay_most) {
+        sim->overlay_most = sim->config.overlay_max;
     }
     sim->wakes = 0;
     sim->stepped_back = false;
@@ -98,6 +118,7 @@ static void close_all(struct sim *sim)
     struct dm_store *kept = dm_store_memory_clone(sim->store);
     sim->store->ops->close(sim->store);
     sim->store = kept;
+    world_fill_view(sim, sim->view_full);
 }
 
 void world_create(struct sim *sim)
@@ -124,6 +145,13 @@ void world_destroy(struct sim *sim)
 void world_restart(struct sim *sim)
 {
     close_all(sim);
+    open_all(sim);
+}
+
+void world_resize(struct sim *sim, uint32_t overlay_max)
+{
+    close_all(sim);
+    sim->config.overlay_max = overlay_max;
     open_all(sim);
 }
 
@@ -189,6 +217,21 @@ void world_show(struct sim *sim, uint64_t needed, uint64_t barrier)
 bool world_writable(struct sim *sim)
 {
     return dm_journal_state(sim->journal, NULL) == DM_JOURNAL_OK;
+}
+
+bool world_overlay_full(struct sim *sim)
+{
+    struct dm_engine_stats stats;
+    dm_engine_stats(sim->engine, dm_slice(NULL, 0), &stats);
+    return stats.overlay_contacts >= stats.overlay_contacts_max ||
+           stats.overlay_used >= stats.overlay_used_max;
+}
+
+bool world_timers_out(struct sim *sim)
+{
+    struct dm_engine_stats stats;
+    dm_engine_stats(sim->engine, dm_slice(NULL, 0), &stats);
+    return stats.sleepers_max - stats.sleepers <= stats.sleepers_max / 64;
 }
 
 static void ignore_name(void *context, const char *name)
@@ -315,6 +358,17 @@ int world_turn(struct sim *sim)
     return wait_ms;
 }
 
+/* Wakes may be late: there is no room for them in the overlay, or there are too few timers. */
+static bool may_be_late(struct sim *sim)
+{
+    enum { WAKE_BYTES_MAX = 4096 };
+    struct dm_engine_stats stats;
+    dm_engine_stats(sim->engine, dm_slice(NULL, 0), &stats);
+    return stats.overlay_contacts >= stats.overlay_contacts_max * 9 / 8 ||
+           stats.overlay_used + WAKE_BYTES_MAX > stats.overlay_used_max * 9 / 8 ||
+           stats.sleepers_max - stats.sleepers <= stats.sleepers_max / 64 + stats.sleepers_max / 16;
+}
+
 /* Set back by up to a second, the clock is waited for. */
 static void check_nobody_late(struct sim *sim, int wait_ms)
 {
@@ -349,7 +403,7 @@ void world_settle(struct sim *sim)
             sim_fail(sim, "5,000 turns, and the engine still has something to do at once");
         }
     }
-    if (world_writable(sim)) {
+    if (world_writable(sim) && !may_be_late(sim)) {
         check_nobody_late(sim, wait_ms);
     }
 }
