@@ -149,8 +149,8 @@ static void it_takes_twice_what_callers_may_and_no_more(void **state)
     struct dm_overlay *overlay = dm_overlay_create(3);
     assert_int_equal(dm_overlay_contacts_max(overlay), 3);
     assert_in_range(dm_overlay_contacts_end(overlay), 6, 10000);
-    assert_in_range(dm_overlay_used_end(overlay), 2 * dm_overlay_used_max(overlay) + DM_OVERLAY_BEYOND,
-                    100 << 20);
+    assert_in_range(dm_overlay_used_end(overlay),
+                    2 * dm_overlay_used_max(overlay) + DM_OVERLAY_BEYOND, 100 << 20);
     put_text(overlay, 1, 1, "a", 1);
     put_text(overlay, 1, 2, "b", 2);
     assert_non_null(dm_overlay_freeze(overlay, 2));
