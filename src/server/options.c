@@ -339,10 +339,9 @@ static enum dm_code judge_names(const struct option *option, const struct dm_opt
     const struct dm_option_list *list = (const void *)((const char *)options + option->offset);
     for (uint32_t i = 0; i < list->count; i++) {
         const char *value = list->values[i];
-        const char *wants = option->kind == HOSTS ? dm_host_wants(value) : dm_origin_wants(value);
-        if (wants != NULL) {
-            return dm_fail(error, DM_INVALID_ARGUMENT, "%s \"%s\" can never match: %s is wanted",
-                           name, value, wants);
+        const char *fault = option->kind == HOSTS ? dm_host_fault(value) : dm_origin_fault(value);
+        if (fault != NULL) {
+            return dm_fail(error, DM_INVALID_ARGUMENT, "%s \"%s\" %s", name, value, fault);
         }
     }
     return DM_OK;

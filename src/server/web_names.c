@@ -7,6 +7,7 @@
 
 enum { HOST_SIZE_MAX = 255 }; /* RFC 1035, 2.3.4 */
 
+#define NEVER "would never match: "
 #define CAPITALS "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define LETTERS "abcdefghijklmnopqrstuvwxyz"
 #define DIGITS "0123456789"
@@ -30,34 +31,34 @@ static size_t ipv6_size(const char *text)
     return fine ? size + 2 : 0;
 }
 
-static const char *port_wants(const char *port, bool http, bool https)
+static const char *port_fault(const char *port, bool http, bool https)
 {
     size_t size = strspn(port, DIGITS);
     if (size == 0 || size > 5 || port[size] != '\0' || port[0] == '0' ||
         strtol(port, NULL, 10) > 65535) {
-        return "a port from 1 to 65535 behind the colon, and nothing behind that,";
+        return NEVER "a port is a number from 1 to 65535, with nothing behind it";
     }
     if ((http && strcmp(port, "80") == 0) || (https && strcmp(port, "443") == 0)) {
-        return "no port where it is the scheme's own, as browsers leave it out,";
+        return NEVER "browsers leave out the port that is the scheme's own";
     }
     return NULL;
 }
 
-const char *dm_origin_wants(const char *origin)
+const char *dm_origin_fault(const char *origin)
 {
     const char *host = strstr(origin, "://");
     if (strcmp(origin, "*") == 0) {
         return NULL;
     }
     if (strcmp(origin, "null") == 0) {
-        return "an origin that belongs to somebody (any sandboxed page sends null)";
+        return "is what every sandboxed page sends: name the origins that may call";
     }
     if (strpbrk(origin, CAPITALS) != NULL) {
-        return "an origin in small letters, as browsers send it,";
+        return NEVER "browsers send origins in small letters";
     }
     if (host == NULL || host == origin ||
         strspn(origin, LETTERS DIGITS "+-.") != (size_t)(host - origin)) {
-        return "a scheme and a host, like https://app.example";
+        return NEVER "an origin is a scheme and a host, like https://app.example";
     }
     bool http = strncmp(origin, "http:", 5) == 0;
     bool https = strncmp(origin, "https:", 6) == 0;
@@ -65,35 +66,35 @@ const char *dm_origin_wants(const char *origin)
     size_t size = host[0] == '[' ? ipv6_size(host) : strspn(host, LETTERS DIGITS "-._");
     const char *rest = host + size;
     if (strpbrk(host, "/?#") != NULL) {
-        return "nothing behind host and port, neither a slash nor a path,";
+        return NEVER "browsers send nothing behind host and port, neither a slash nor a path";
     }
     if (strchr(host, '*') != NULL) {
-        return "an origin by its full name (there are no patterns), or * alone,";
+        return NEVER "there are no patterns: give each origin, or * alone for all";
     }
     if (size == 0 || (*rest != '\0' && *rest != ':')) {
-        return "a host of letters, digits, dots and dashes (other scripts as xn--), or an IPv6 "
-               "address "
-               "in brackets and its shortest form,";
+        return NEVER "a host is letters, digits, dots and dashes (other scripts as xn--), or an "
+                     "IPv6 address in brackets, in its shortest form";
     }
-    return *rest == '\0' ? NULL : port_wants(rest + 1, http, https);
+    return *rest == '\0' ? NULL : port_fault(rest + 1, http, https);
 }
 
-const char *dm_host_wants(const char *host)
+const char *dm_host_fault(const char *host)
 {
     size_t size = strlen(host);
     if (strstr(host, "://") != NULL) {
-        return "a name alone, without scheme or path,";
+        return NEVER "give the name alone, without scheme or path";
     }
     if (strchr(host, ':') != NULL) {
-        return "a name alone (any port matches, and IP addresses are always served)";
+        return NEVER "give the name alone: any port matches, and IP addresses are always served";
     }
     if (strchr(host, '*') != NULL) {
-        return "a full name (there are no patterns)";
+        return NEVER "there are no patterns: give each name";
     }
     if (size == 0 || size > HOST_SIZE_MAX) {
-        return "a name of 1 to 255 bytes";
+        return NEVER "a name has 1 to 255 bytes";
     }
-    return strspn(host, CAPITALS LETTERS DIGITS "-._") == size
-               ? NULL
-               : "a name of letters, digits, dots and dashes";
+    if (strspn(host, CAPITALS LETTERS DIGITS "-._") != size) {
+        return NEVER "a name is letters, digits, dots and dashes";
+    }
+    return NULL;
 }

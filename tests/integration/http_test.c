@@ -94,6 +94,21 @@ static void a_page_changes_and_reads_nothing(void **state)
     assert_int_equal(server_stop(server), 0);
 }
 
+/* RFC 9112, 2.2: also where the first bytes tell the protocol. */
+static void an_empty_line_may_come_first(void **state)
+{
+    struct server *server = *state;
+    struct peer peer;
+    assert_int_equal(server_start(server, NULL), 0);
+    assert_status(ask(server, "\r\n" METRICS "Host: localhost\r\n\r\n"), 200);
+    peer_open_tcp(&peer, server->port);
+    assert_true(peer_send(&peer, "\r", 1));
+    (void)usleep(20000); /* most often they come as two reads */
+    assert_status(answer_of(&peer, "\n" METRICS "Host: localhost\r\n\r\n"), 200);
+    assert_status(ask(server, "get /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"), 501);
+    assert_int_equal(server_stop(server), 0);
+}
+
 static void names_and_origins_are_let_in_by_option(void **state)
 {
     struct server *server = *state;
@@ -138,6 +153,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH(a_page_changes_and_reads_nothing),
+        WITH(an_empty_line_may_come_first),
         WITH(names_and_origins_are_let_in_by_option),
         cmocka_unit_test(what_can_never_match_ends_the_start),
     };

@@ -141,7 +141,7 @@ static void an_origin_that_never_matches_is_refused(void **state)
         {"null", "sandboxed"},
         {"https://app.example/", "slash"},
         {"https://app.example/x", "path"},
-        {"https://app.example?x", "behind"},
+        {"https://app.example?x", "nothing behind"},
         {"https://app.example#x", "behind"},
         {"app.example", "scheme"},
         {"app.example:443", "scheme"},
