@@ -1,7 +1,8 @@
-#include "loop/internal.h"
+#include "loop/conn.h"
 
 #include "base/assert.h"
 #include "base/limits.h"
+#include "loop/guard.h"
 
 #include <stdlib.h>
 
@@ -19,45 +20,10 @@
  * can overtake the last answer. */
 
 enum {
-    FIRST_SIZE = 3,
-    OUT_KEEP = 32 * 1024, /* memory that an idle connection may keep */
+    OUT_KEEP = 16 * 1024, /* memory that an idle connection may keep */
     KEEPALIVE_S = 60,
     LOOK_AHEAD = 32, /* calls whose data is fetched ahead of them */
 };
-
-enum conn_state { CONN_OPEN, CONN_HALF, CONN_FAREWELL, CONN_CLOSED };
-
-struct conn {
-    union {
-        uv_handle_t handle;
-        uv_stream_t stream;
-        uv_tcp_t tcp;
-        uv_pipe_t pipe;
-    } uv;
-    struct dm_loop *loop;
-    struct dm_list link, dirty, linger;
-    uint64_t linger_until_ns;
-    struct dm_session *session; /* NULL: too few bytes to tell the protocol */
-    struct dm_sink sink;
-    struct dm_buf sending; /* libuv's while `writing` */
-    uv_write_t write;
-    uv_shutdown_t shutdown;
-    enum conn_state state;
-    enum dm_protocol protocol;
-    bool reading, writing;
-    bool answered;  /* the session may have more events without being fed */
-    bool had_share; /* of this turn: one whole read */
-    bool dead;      /* nothing can be sent or received any more */
-    uint8_t first_size;
-    char first[FIRST_SIZE];
-};
-
-static void touch(struct conn *c)
-{
-    if (dm_list_empty(&c->dirty)) {
-        dm_list_push_back(&c->loop->dirty, &c->dirty);
-    }
-}
 
 static size_t unsent(const struct conn *c)
 {
@@ -76,7 +42,7 @@ static void sink_reply(struct dm_sink *sink, uint64_t id, struct dm_slice payloa
     struct conn *c = conn_of(sink);
     dm_session_reply(c->session, id, payload);
     c->answered = true;
-    touch(c);
+    conn_touch(c);
 }
 
 static void sink_fail(struct dm_sink *sink, uint64_t id, enum dm_code code, const char *message)
@@ -84,7 +50,7 @@ static void sink_fail(struct dm_sink *sink, uint64_t id, enum dm_code code, cons
     struct conn *c = conn_of(sink);
     dm_session_fail(c->session, id, code, message);
     c->answered = true;
-    touch(c);
+    conn_touch(c);
 }
 
 static void sink_stream_message(struct dm_sink *sink, uint64_t id, struct dm_slice payload)
@@ -92,7 +58,7 @@ static void sink_stream_message(struct dm_sink *sink, uint64_t id, struct dm_sli
     struct conn *c = conn_of(sink);
     dm_session_stream_message(c->session, id, payload);
     c->answered = true; /* a message too long cancels its call */
-    touch(c);
+    conn_touch(c);
 }
 
 static void sink_stream_end(struct dm_sink *sink, uint64_t id)
@@ -100,7 +66,7 @@ static void sink_stream_end(struct dm_sink *sink, uint64_t id)
     struct conn *c = conn_of(sink);
     dm_session_stream_end(c->session, id);
     c->answered = true;
-    touch(c);
+    conn_touch(c);
 }
 
 static size_t sink_stream_room(struct dm_sink *sink, uint64_t id)
@@ -196,7 +162,7 @@ void conns_pull(struct dm_loop *loop)
     while (!dm_list_empty(&aside)) {
         struct conn *c = DM_CONTAINER_OF(aside.next, struct conn, dirty);
         dm_list_remove(&c->dirty);
-        touch(c);
+        conn_touch(c);
         if (c->answered && c->session != NULL && !c->dead) {
             pull(c);
         }
@@ -278,6 +244,7 @@ static bool sniff(struct conn *c, struct dm_slice bytes)
 static void receive(struct conn *c, struct dm_slice bytes)
 {
     c->loop->stats.bytes_in += bytes.size;
+    c->bytes_in += bytes.size;
     if (c->state == CONN_FAREWELL) {
         return;
     }
@@ -316,6 +283,20 @@ static void stop_reading(struct conn *c)
     }
 }
 
+static void conn_close(struct conn *c);
+
+/* While all connections hold too much together, who holds most has to go. */
+static void relieve(struct dm_loop *loop)
+{
+    for (int i = 0; i < DM_RELIEF_PER_TURN; i++) {
+        struct conn *c = guard_largest(loop);
+        if (c == NULL) {
+            return;
+        }
+        conn_close(c);
+    }
+}
+
 static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 {
     struct conn *c = stream->data;
@@ -323,10 +304,12 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
         return;
     }
     loop_turn_begins(c->loop);
-    touch(c);
+    conn_touch(c);
     if (size > 0) {
         c->had_share = size == (ssize_t)DM_READ_SIZE;
         receive(c, dm_slice(buf->base, (size_t)size));
+        guard_count(c);
+        relieve(c->loop);
         return;
     }
     stop_reading(c);
@@ -360,13 +343,14 @@ static void on_written(uv_write_t *request, int status)
         c->dead = true;
     } else {
         c->loop->stats.bytes_out += dm_buf_size(&c->sending);
+        c->bytes_out += dm_buf_size(&c->sending);
     }
     dm_buf_finish(&c->sending);
     if (c->session != NULL) {
         c->session->unsent = 0;
     }
     c->answered = true;
-    touch(c);
+    conn_touch(c);
 }
 
 /* What the socket does not take at once waits in `sending`; `out` goes on gathering. */
@@ -386,6 +370,7 @@ static void send_out(struct conn *c)
     }
     if (sent > 0) {
         c->loop->stats.bytes_out += (uint64_t)sent;
+        c->bytes_out += (uint64_t)sent;
         dm_buf_consume(out, (size_t)sent);
     }
     if (dm_buf_size(out) == 0) {
@@ -423,7 +408,7 @@ static void pace_reading(struct conn *c)
         c->reading = true;
         if (uv_read_start(&c->uv.stream, on_alloc, on_read) != 0) {
             c->dead = true;
-            touch(c);
+            conn_touch(c);
         }
     }
 }
@@ -457,6 +442,7 @@ static void conn_close(struct conn *c)
     c->state = CONN_CLOSED;
     dm_list_remove(&c->dirty);
     dm_list_remove(&c->linger);
+    guard_forget(c);
     end_session(c);
     set_writing(c, false);
     loop->stats.connections[c->protocol]--;
@@ -470,7 +456,7 @@ static void on_shutdown(uv_shutdown_t *request, int status)
     if (c->state != CONN_CLOSED && status < 0) {
         loop_turn_begins(c->loop);
         c->dead = true;
-        touch(c);
+        conn_touch(c);
     }
 }
 
@@ -481,7 +467,7 @@ static void say_farewell(struct conn *c)
     c->shutdown.data = c;
     if (uv_shutdown(&c->shutdown, &c->uv.stream, on_shutdown) != 0) {
         c->dead = true;
-        touch(c);
+        conn_touch(c);
         return;
     }
     dm_list_remove(&c->linger);
@@ -514,17 +500,22 @@ static void settle(struct conn *c)
 bool conns_settle(struct dm_loop *loop)
 {
     struct dm_list later;
+    uint64_t now_ns = loop_now_ns(loop);
     dm_list_init(&later);
     while (!dm_list_empty(&loop->dirty)) {
         struct conn *c = DM_CONTAINER_OF(loop->dirty.next, struct conn, dirty);
         dm_list_remove(&c->dirty);
         settle(c);
+        if (c->state != CONN_CLOSED) {
+            guard_settled(c, now_ns);
+        }
         if (c->answered && c->state != CONN_CLOSED && c->session != NULL) {
             dm_list_remove(&c->dirty); /* settling may have put it there again */
             dm_list_push_back(&later, &c->dirty);
         }
     }
     dm_list_splice(&loop->dirty, &later);
+    relieve(loop);
     return !dm_list_empty(&loop->dirty);
 }
 
@@ -563,7 +554,7 @@ void conns_drain(struct dm_loop *loop)
     for (struct conn *c = first_conn(loop); c != NULL; c = next_conn(c)) {
         if (c->session != NULL) {
             dm_session_drain(c->session);
-            touch(c);
+            conn_touch(c);
         }
     }
 }
@@ -571,7 +562,7 @@ void conns_drain(struct dm_loop *loop)
 void conns_pace(struct dm_loop *loop)
 {
     for (struct conn *c = first_conn(loop); c != NULL; c = next_conn(c)) {
-        touch(c);
+        conn_touch(c);
     }
 }
 
@@ -614,7 +605,7 @@ void conns_give_up(struct dm_loop *loop)
     for (struct conn *c = first_conn(loop); c != NULL; c = next_conn(c)) {
         if (c->state == CONN_OPEN && c->session != NULL && !c->session->closing) {
             dm_session_give_up(c->session);
-            touch(c);
+            conn_touch(c);
         }
     }
 }
@@ -624,7 +615,7 @@ void conns_part(struct dm_loop *loop)
     for (struct conn *c = first_conn(loop); c != NULL; c = next_conn(c)) {
         if (c->state == CONN_OPEN) {
             say_farewell(c);
-            touch(c);
+            conn_touch(c);
         } else if (c->state == CONN_HALF) {
             conn_close(c);
         }
@@ -651,16 +642,27 @@ static struct conn *conn_create(struct dm_loop *loop, bool is_pipe)
     dm_list_push_back(&loop->conns, &c->link);
     dm_list_init(&c->dirty);
     dm_list_init(&c->linger);
+    guard_accepted(c, loop_now_ns(loop));
     loop->conn_count++;
     loop->stats.connections[c->protocol]++;
     return c;
+}
+
+/* One that has been silent since it came gives up its place when all are taken. */
+static bool make_place(struct dm_loop *loop)
+{
+    struct conn *silent = guard_silent(loop, loop_now_ns(loop));
+    if (silent != NULL) {
+        conn_close(silent);
+    }
+    return silent != NULL;
 }
 
 /* Over the limit a connection is taken and closed, so that its client knows at once and
  * does not wait in the backlog. */
 void conn_accept(struct dm_loop *loop, struct listener *listener)
 {
-    bool full = loop->conn_count >= loop->stats.connections_max;
+    bool full = loop->conn_count >= loop->stats.connections_max && !make_place(loop);
     struct conn *c = conn_create(loop, listener->is_pipe);
     if (uv_accept(&listener->uv.stream, &c->uv.stream) != 0) {
         conn_close(c);

@@ -2,7 +2,9 @@
 #define DM_LOOP_INTERNAL_H
 
 #include "base/list.h"
+#include "loop/budget.h"
 #include "loop/loop.h"
+#include "loop/patience.h"
 #include "wire/session.h"
 
 #include <uv.h>
@@ -24,6 +26,9 @@ struct dm_loop {
     struct dm_loop_options options;
     struct dm_held_clock calls_clock;
     struct dm_session_limits limits;
+    struct dm_crowd crowd;
+    struct budget budget;     /* bytes that all connections hold */
+    struct patience patience; /* what is waited for of them */
     struct dm_engine *engine;
     struct dm_rpc *rpc;
     uv_loop_t uv;
@@ -99,6 +104,10 @@ void conns_give_up(struct dm_loop *loop);
 /* Says goodbye to all: what they still send is thrown away until they close. */
 void conns_part(struct dm_loop *loop);
 void conns_close(struct dm_loop *loop);
+/* guard.c: connections whose client took too long are ended by the next settle; when the next
+ * one may be due, or 0. */
+void conns_judge(struct dm_loop *loop, uint64_t now_ns);
+uint64_t conns_judge_next(const struct dm_loop *loop);
 /* Closes those that lingered long enough; when the next one will have, or 0. */
 uint64_t conns_linger(struct dm_loop *loop, uint64_t now_ns);
 

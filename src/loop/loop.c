@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "loop/guard.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -121,10 +122,12 @@ static void take_turn(struct dm_loop *loop)
     look_at_disk(loop);
     int rpc_delay_ms = dm_rpc_turn(loop->rpc);
     conns_pull(loop); /* pipelined requests whose turn has come by an answer */
+    conns_judge(loop, loop_now_ns(loop));
     bool again = conns_settle(loop) || loop->called;
     uint64_t now_ns = loop_now_ns(loop);
     uint64_t due_ns = loop->engine_due_ns;
     earlier(&due_ns, conns_linger(loop, now_ns));
+    earlier(&due_ns, conns_judge_next(loop));
     if (drain_step(loop, now_ns)) {
         stop(loop);
     }
@@ -281,6 +284,7 @@ enum dm_code dm_loop_create(struct dm_loop **out, const struct dm_loop_options *
     dm_list_init(&loop->conns);
     dm_list_init(&loop->dirty);
     dm_list_init(&loop->lingering);
+    guard_init(loop, (size_t)options->buffers_max);
     int status = uv_loop_init(&loop->uv);
     if (status != 0) {
         free(loop);
@@ -373,4 +377,11 @@ const char *dm_protocol_name(int protocol)
     static const char *const names[DM_PROTOCOL_COUNT] = {"none", "ttrpc", "http2", "http1"};
     DM_ASSERT(protocol >= 0 && protocol < DM_PROTOCOL_COUNT);
     return names[protocol];
+}
+
+const char *dm_closed_name(int why)
+{
+    static const char *const names[DM_CLOSED_COUNT] = {"head", "body", "write", "memory", "silent"};
+    DM_ASSERT(why >= 0 && why < DM_CLOSED_COUNT);
+    return names[why];
 }

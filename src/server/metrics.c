@@ -181,6 +181,18 @@ static void put_loop(struct dm_buf *out, const struct dm_loop *loop)
     counter(out, "connections_refused_total", stats->refused, "Connections over the limit.");
     counter(out, "connections_unknown_total", stats->unknown,
             "Connections closed for bytes that begin no protocol.");
+    head(out, "connections_closed_total", "counter",
+         "Connections closed because their client took too long or held too much.");
+    for (int i = 0; i < DM_CLOSED_COUNT; i++) {
+        put(out, "dormouse_connections_closed_total{reason=\"%s\"} %llu\n", dm_closed_name(i),
+            (unsigned long long)stats->closed[i]);
+    }
+    gauge(out, "connection_buffers_bytes", stats->buffers,
+          "Half-received requests and unread answers of all connections, beyond 32 KiB each.");
+    gauge(out, "connection_buffers_max_bytes", stats->buffers_max,
+          "Past it, who holds most is closed; from 7/8 of it on, large requests are refused.");
+    counter(out, "connection_buffers_refused_total", stats->crowded,
+            "Requests over 16 KiB refused because of that.");
     counter(out, "received_bytes_total", stats->bytes_in, "Bytes read from connections.");
     counter(out, "sent_bytes_total", stats->bytes_out, "Bytes written to connections.");
     counter(out, "clock_steps_total", stats->clock_steps, "Times the wall clock was set.");

@@ -54,6 +54,10 @@ static const struct option table[] = {
      OPTION(cache_bytes), 0, 1LL << 40},
     {"connections-max", "COUNT", "20000", "connections at once; past it new ones are closed", COUNT,
      OPTION(connections_max), 1, 1000000},
+    {"buffers-max", "SIZE", "512MiB",
+     "memory for half-received requests and unread answers of all connections, beyond 32 KiB each; "
+     "near it large requests are refused, past it who holds most is closed",
+     BYTES, OPTION(buffers_max), 8LL << 20, 1LL << 40},
     {"log-level", "LEVEL", "info", "debug, info, warn or error", LEVEL, OPTION(log_level), 0, 0},
     {"log-level-file", "FILE", NULL,
      "holds a level that counts instead, while it is there; read at start and at SIGHUP", TEXT,

@@ -24,7 +24,8 @@ struct dm_options {
     char *log_file, *log_level_file; /* NULL: none */
     struct dm_option_list listen, hosts, cors_origins;
     int64_t horizon_ms, retention_bytes, retention_ms, segment_bytes, apply_after_ms;
-    int64_t overlay_max, cache_bytes, connections_max, drain_delay_ms, drain_timeout_ms;
+    int64_t overlay_max, cache_bytes, connections_max, buffers_max, drain_delay_ms,
+        drain_timeout_ms;
     int64_t unix_mode;
     enum dm_log_level log_level;
     enum dm_log_format log_format;

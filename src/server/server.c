@@ -105,6 +105,7 @@ static enum dm_code open_loop(struct server *server, struct dm_error *error)
         .drain_timeout_ms = options->drain_timeout_ms,
         .unix_mode = (uint32_t)options->unix_mode,
         .connections_max = (uint32_t)options->connections_max,
+        .buffers_max = options->buffers_max,
         .hosts = names(&options->hosts),
         .cors_origins = names(&options->cors_origins),
         .http = answer_http,

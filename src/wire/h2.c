@@ -608,7 +608,7 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 static bool too_long_now(const struct h2 *h, const struct stream *st)
 {
     struct dm_slice bytes = dm_buf_slice(&st->input);
-    return dm_session_crowded(h->limits.crowded) && bytes.size >= DM_ENVELOPE_HEAD &&
+    return dm_crowd_full(h->limits.crowd) && bytes.size >= DM_ENVELOPE_HEAD &&
            dm_load_be32((const uint8_t *)bytes.data + 1) > DM_SMALL_BODY;
 }
 
@@ -648,6 +648,7 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
     st->received += size;
     recount(h, st);
     if (first && too_long_now(h, st)) {
+        h->limits.crowd->refused++;
         reject(h, st, DM_RESOURCE_EXHAUSTED, DM_CROWDED_SENTENCE);
         return 0;
     }

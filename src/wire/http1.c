@@ -444,7 +444,11 @@ static enum dm_code decode(struct http1 *h, struct dm_slice *message, const char
         return h->route.code;
     }
     if (r->body_too_large) {
-        *why = h->crowded ? DM_CROWDED_SENTENCE : "the message is larger than this server takes";
+        *why = "the message is larger than this server takes";
+        if (h->crowded) {
+            h->limits.crowd->refused++;
+            *why = DM_CROWDED_SENTENCE;
+        }
         return DM_RESOURCE_EXHAUSTED;
     }
     if (h->route.get) {
@@ -490,7 +494,7 @@ static bool take_head(struct http1 *h, bool body_follows)
         body_max = body_max / 3 * 4 + 8;
     }
     h->head_ns = h->base.now_ns;
-    h->crowded = body_max > DM_SMALL_BODY && dm_session_crowded(h->limits.crowded);
+    h->crowded = body_max > DM_SMALL_BODY && dm_crowd_full(h->limits.crowd);
     if (h->crowded) {
         body_max = DM_SMALL_BODY;
     }
@@ -506,6 +510,7 @@ static bool take_head(struct http1 *h, bool body_follows)
         return true;
     }
     if (h->crowded && dm_http1_request(h->parser)->content_length > body_max) {
+        h->limits.crowd->refused++;
         h->last_answer = true;
         h->started = false;
         answer_error(h, DM_RESOURCE_EXHAUSTED, DM_CROWDED_SENTENCE);

@@ -199,6 +199,13 @@ static inline void dm_session_destroy(struct dm_session *s)
 
 /* ---- the protocols ------------------------------------------------------------ */
 
+/* Do all connections together hold so much that messages over DM_SMALL_BODY are refused before
+ * they are gathered (RESOURCE_EXHAUSTED)? One for all sessions. */
+struct dm_crowd {
+    bool full;
+    uint64_t refused; /* messages so far */
+};
+
 struct dm_session_limits {
     uint32_t message_size_max; /* 0: DM_MESSAGE_SIZE_MAX */
     uint32_t calls_max;        /* 0: DM_CALLS_PER_CONNECTION_MAX */
@@ -213,14 +220,12 @@ struct dm_session_limits {
     /* Does this method take a stream of requests? They then come as CALL (open), INPUT ...,
      * INPUT_END. NULL: no method does. */
     bool (*client_streaming)(struct dm_slice service, struct dm_slice method);
-    /* All connections together hold so much that messages over DM_SMALL_BODY are refused
-     * before they are gathered (RESOURCE_EXHAUSTED). The owner's; NULL: never. */
-    const bool *crowded;
+    struct dm_crowd *crowd; /* the owner's; NULL: never full */
 };
 
-static inline bool dm_session_crowded(const bool *crowded)
+static inline bool dm_crowd_full(const struct dm_crowd *crowd)
 {
-    return crowded != NULL && *crowded;
+    return crowd != NULL && crowd->full;
 }
 #define DM_CROWDED_SENTENCE \
     "the server holds too many unfinished requests for one of this size; try again later"

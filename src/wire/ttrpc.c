@@ -36,7 +36,7 @@ struct ttrpc {
     struct dm_session session;
     size_t frame_max, output_high;
     uint32_t calls_max;
-    const bool *crowded;
+    struct dm_crowd *crowd;
 
     struct dm_slice input; /* fed and not looked at yet; the owner's memory */
     struct dm_buf held;    /* what comes before `input` */
@@ -144,7 +144,7 @@ static void drop(struct ttrpc *t, bool from_held, size_t size)
 static size_t body_max(const struct ttrpc *t, struct dm_slice bytes, bool from_held)
 {
     bool begun = from_held && bytes.size > DM_TTRPC_HEADER_SIZE;
-    bool small = !begun && t->frame_max > DM_SMALL_BODY && dm_session_crowded(t->crowded);
+    bool small = !begun && t->frame_max > DM_SMALL_BODY && dm_crowd_full(t->crowd);
     return small ? DM_SMALL_BODY : t->frame_max;
 }
 
@@ -319,9 +319,12 @@ static bool on_frame(struct ttrpc *t, const struct frame *frame, struct dm_sessi
             frame->header.stream > t->highest) {
             t->highest = frame->header.stream;
         }
+        bool crowded = frame->header.size <= t->frame_max;
+        if (crowded) {
+            t->crowd->refused++;
+        }
         return refuse(t, event, frame->header.stream, DM_RESOURCE_EXHAUSTED,
-                      frame->header.size > t->frame_max ? "this frame is too long"
-                                                        : DM_CROWDED_SENTENCE);
+                      crowded ? DM_CROWDED_SENTENCE : "this frame is too long");
     }
     switch (frame->header.type) {
     case DM_TTRPC_REQUEST:
@@ -582,7 +585,7 @@ struct dm_session *dm_ttrpc_session(const struct dm_session_limits *limits)
     t->session.protocol = "ttrpc";
     t->frame_max = limits->message_size_max != 0 ? limits->message_size_max : DM_MESSAGE_SIZE_MAX;
     t->calls_max = limits->calls_max != 0 ? limits->calls_max : DM_CALLS_PER_CONNECTION_MAX;
-    t->crowded = limits->crowded;
+    t->crowd = limits->crowd;
     t->output_high = limits->output_high != 0 ? limits->output_high : DM_OUTPUT_HIGH;
     return &t->session;
 }

@@ -32,7 +32,7 @@ struct wire {
     int status;         /* HTTP/2: of the answers */
 };
 
-static bool crowded;
+static struct dm_crowd crowd;
 
 static bool takes_stream(struct dm_slice service, struct dm_slice method)
 {
@@ -41,11 +41,11 @@ static bool takes_stream(struct dm_slice service, struct dm_slice method)
 }
 
 static const struct dm_session_limits limits = {
-    .output_high = 65536, .client_streaming = takes_stream, .crowded = &crowded};
+    .output_high = 65536, .client_streaming = takes_stream, .crowd = &crowd};
 
 static void wire_open(struct wire *w, struct dm_session *session)
 {
-    crowded = false;
+    crowd = (struct dm_crowd){0};
     *w = (struct wire){.s = session};
     assert_non_null(session);
 }
@@ -263,7 +263,7 @@ static void ttrpc_refuses_large_frames_in_a_crowd(void **state)
     size_t begun = dm_buf_size(&w.in) / 2;
     feed(&w, dm_buf_head(&w.in), begun); /* what was begun goes on */
     dm_buf_consume(&w.in, begun);
-    crowded = true;
+    crowd.full = true;
     ttrpc_request(&w, 3, 0, dm_slice(bytes, sizeof bytes), 0);
     ttrpc_request(&w, 5, 0, dm_slice(bytes, 1000), 0);
     size_t all = dm_buf_size(&w.in);
@@ -275,6 +275,7 @@ static void ttrpc_refuses_large_frames_in_a_crowd(void **state)
     }
     assert_int_equal(w.calls, 2);
     assert_true(out_has(&w, "too many unfinished requests"));
+    assert_int_equal(crowd.refused, 1);
     assert_false(w.s->closing);
     wire_close(&w);
 }
@@ -418,7 +419,7 @@ static void http1_refuses_large_bodies_in_a_crowd(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct wire w;
         http1_open(&w);
-        crowded = true;
+        crowd.full = true;
         http1_post(&w, "Get", "application/proto", "", body, 1000); /* small: served */
         feed_in(&w);
         assert_int_equal(w.calls, 1);
@@ -430,6 +431,7 @@ static void http1_refuses_large_bodies_in_a_crowd(void **state)
         assert_true(out_has(&w, "too many unfinished requests"));
         assert_false(out_has(&w, "100 Continue"));
         assert_int_equal(w.calls, 1);
+        assert_int_equal(crowd.refused, 1);
         assert_true(load_of(&w).memory < 2 * (size_t)DM_BUFFERS_FREE);
         wire_close(&w);
     }
@@ -760,7 +762,7 @@ static void h2_refuses_large_messages_in_a_crowd(void **state)
     struct dm_buf large = {0};
     struct dm_buf small = {0};
     h2_open(&w);
-    crowded = true;
+    crowd.full = true;
     put_message(&small, 0, 0);
     (void)h2_request(&w, "/a.B/Chat", &small);
     h2_talk(&w);
@@ -770,6 +772,7 @@ static void h2_refuses_large_messages_in_a_crowd(void **state)
     (void)h2_request(&w, "/a.B/Get", &large);
     h2_talk(&w);
     assert_int_equal(w.status, DM_RESOURCE_EXHAUSTED);
+    assert_int_equal(crowd.refused, 1);
     assert_half(&w, false, false);
     assert_false(w.s->closing);
     dm_buf_finish(&large);
