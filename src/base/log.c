@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include "base/log_writer.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -70,52 +71,21 @@ static void put_text(struct line *line, const char *text)
     }
 }
 
-/* One character of valid UTF-8 (the Unicode standard, table 3-7): its bytes, else 0. */
-static size_t take_character(const char *text, uint32_t *character)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    const unsigned char *at = (const unsigned char *)text;
-    size_t size = at[0] < 0x80 ? 1 : at[0] >> 5 == 6 ? 2 : at[0] >> 4 == 14 ? 3 : 4;
-    if (size == 4 && at[0] >> 3 != 30) {
-        return 0;
-    }
-    *character = size == 1 ? at[0] : at[0] & (0x7fU >> size);
-    for (size_t i = 1; i < size; i++) {
-        if (at[i] >> 6 != 2) {
-            return 0; /* the text's end, too */
-        }
-        *character = *character << 6 | (at[i] & 0x3fU);
-    }
-    bool fine = *character >= least[size] && *character <= 0x10ffff && *character >> 11 != 27;
-    return fine ? size : 0;
-}
-
-/* Controls (C1, too, which a terminal obeys as well) are escaped; what is no UTF-8 shows as
- * the replacement character. */
+/* What a terminal obeys is escaped; what is no UTF-8 shows as the replacement character. */
 static void put_quoted(struct line *line, const char *text)
 {
+    const uint8_t *at = (const uint8_t *)text, *end = at + strlen(text);
     put_char(line, '"');
-    while (*text != '\0' && LINE_MAX_BYTES - line->size >= ROOM) {
-        uint32_t character = 0;
-        size_t size = take_character(text, &character);
+    while (at != end && LINE_MAX_BYTES - line->size >= ROOM) {
+        char quoted[DM_QUOTED_MAX];
+        size_t taken, size = dm_utf8_quote(at, end, DM_QUOTE_SHOWN, quoted, &taken);
         if (size == 0) {
-            put_text(line, "\xef\xbf\xbd");
-            text++;
-            continue;
+            put_text(line, DM_UTF8_REPLACEMENT);
         }
-        if (character < 0x20 || (character >= 0x7f && character < 0xa0)) {
-            char escaped[8];
-            (void)snprintf(escaped, sizeof escaped, "\\u%04x", character);
-            put_text(line, escaped);
-        } else {
-            if (character == '"' || character == '\\') {
-                put_char(line, '\\');
-            }
-            for (size_t i = 0; i < size; i++) {
-                put_char(line, text[i]);
-            }
+        for (size_t i = 0; i < size; i++) {
+            put_char(line, quoted[i]);
         }
-        text += size;
+        at += taken;
     }
     put_char(line, '"');
 }

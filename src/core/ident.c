@@ -2,58 +2,9 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/utf8.h"
 
 #include <stdbool.h>
-
-/* One UTF-8 sequence at the front of [at, end): its length, 0 when it is none.
- * Each lead byte fixes the length and the range of the second byte, which is what
- * rules out overlong forms, surrogates and all beyond U+10FFFF (the Unicode
- * Standard, table 3-7). */
-static size_t utf8_length(const uint8_t *at, const uint8_t *end)
-{
-    uint8_t lead = at[0], low = 0x80, high = 0xBF;
-    if (lead < 0x80) {
-        return 1;
-    }
-    if (lead < 0xC2 || lead > 0xF4) {
-        return 0;
-    }
-    size_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-    if ((size_t)(end - at) < length) {
-        return 0;
-    }
-    switch (lead) {
-    case 0xE0:
-        low = 0xA0;
-        break;
-    case 0xED:
-        high = 0x9F;
-        break;
-    case 0xF0:
-        low = 0x90;
-        break;
-    case 0xF4:
-        high = 0x8F;
-        break;
-    default:
-        break;
-    }
-    if (at[1] < low || at[1] > high) {
-        return 0;
-    }
-    for (size_t i = 2; i < length; i++) {
-        if (at[i] < 0x80 || at[i] > 0xBF) {
-            return 0;
-        }
-    }
-    return length;
-}
-
-/* U+0000 to U+001F, U+007F, and U+0080 to U+009F, which are C2 80 to C2 9F. */
-static bool is_control(const uint8_t *at)
-{
-    return at[0] < 0x20 || at[0] == 0x7F || (at[0] == 0xC2 && at[1] <= 0x9F);
-}
 
 /* A high bit is set for a byte that is not printable ASCII: one that has it itself; one
  * below 0x20, by the borrow; 0x7F, by the carry. */
@@ -91,12 +42,13 @@ enum dm_code dm_text_check(struct dm_slice text, size_t size_max, const char *fi
     const uint8_t *at = text.data, *end = at + text.size;
     while (at < end) {
         size_t offset = text.size - (size_t)(end - at);
-        size_t length = utf8_length(at, end);
+        uint32_t point;
+        size_t length = dm_utf8_read(at, end, &point);
         if (length == 0) {
             return dm_fail(error, DM_INVALID_ARGUMENT,
                            "%s: is not valid UTF-8 at byte %zu; send UTF-8 text", field, offset);
         }
-        if (is_control(at)) {
+        if (point < 0x20 || (point >= 0x7F && point < 0xA0)) {
             return dm_fail(error, DM_INVALID_ARGUMENT,
                            "%s: has a control character at byte %zu; remove it", field, offset);
         }

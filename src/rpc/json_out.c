@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/limits.h"
+#include "base/utf8.h"
 #include "rpc/json_scan.h"
 #include "rpc/json_table.h"
 #include "rpc/json_value.h"
@@ -141,17 +142,6 @@ static bool put_byte(struct writer *w, char byte)
     return put(w, &byte, 1);
 }
 
-/* What may not stand in a string as it is. */
-static bool put_escape(struct writer *w, uint8_t byte)
-{
-    static const char bytes[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
-    char text[8];
-    const char *found = byte == 0 ? NULL : strchr(bytes, byte);
-    int size = found != NULL ? snprintf(text, sizeof text, "\\%c", letters[found - bytes])
-                             : snprintf(text, sizeof text, "\\u%04x", byte);
-    return put(w, text, (size_t)size);
-}
-
 static bool put_string(struct writer *w, const struct dm_json_field *field, struct dm_slice text)
 {
     const uint8_t *at = text.data, *end = at + text.size, *plain = at;
@@ -159,17 +149,22 @@ static bool put_string(struct writer *w, const struct dm_json_field *field, stru
         return false;
     }
     while (at < end) {
-        size_t size = *at < 0x80 ? 1 : dm_json_utf8(at, end);
+        if (*at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\') {
+            at++; /* as it is, like nearly all */
+            continue;
+        }
+        char quoted[DM_QUOTED_MAX];
+        size_t taken, size = dm_utf8_quote(at, end, DM_QUOTE_JSON, quoted, &taken);
         if (size == 0) {
             return refuse(w, field->name.data, "not UTF-8");
         }
-        if (*at < 0x20 || *at == '"' || *at == '\\') {
-            if (!put(w, plain, (size_t)(at - plain)) || !put_escape(w, *at)) {
+        if (size != taken) {
+            if (!put(w, plain, (size_t)(at - plain)) || !put(w, quoted, size)) {
                 return false;
             }
-            plain = at + 1;
+            plain = at + taken;
         }
-        at += size;
+        at += taken;
     }
     return put(w, plain, (size_t)(end - plain)) && put_byte(w, '"');
 }

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/limits.h"
+#include "base/utf8.h"
 
 /* One function for each thing of the grammar. Nothing is allocated and nothing is
  * copied: a token is a slice of the text. */
@@ -63,30 +64,6 @@ bool dm_json_word(struct dm_json_scan *scan, const char *word)
 }
 
 /* ---- strings ---------------------------------------------------------------------- */
-
-size_t dm_json_utf8(const uint8_t *at, const uint8_t *end)
-{
-    static const struct {
-        uint8_t mask, lead;
-        uint32_t least;
-    } forms[] = {{0x80, 0x00, 0}, {0xE0, 0xC0, 0x80}, {0xF0, 0xE0, 0x800}, {0xF8, 0xF0, 0x10000}};
-    size_t size = 1;
-    while (size <= 4 && (at[0] & forms[size - 1].mask) != forms[size - 1].lead) {
-        size++;
-    }
-    if (size > 4 || (size_t)(end - at) < size) {
-        return 0;
-    }
-    uint32_t point = at[0] & (uint8_t)~forms[size - 1].mask;
-    for (size_t i = 1; i < size; i++) {
-        if ((at[i] & 0xC0) != 0x80) {
-            return 0;
-        }
-        point = point << 6 | (at[i] & 0x3FU);
-    }
-    bool surrogate = point >= SURROGATE_HIGH && point < SURROGATE_END;
-    return point < forms[size - 1].least || point > 0x10FFFF || surrogate ? 0 : size;
-}
 
 /* The four digits of \uXXXX at `at`; -1 when they are none. */
 static int32_t hex4(const uint8_t *at, const uint8_t *end)
@@ -157,7 +134,7 @@ bool dm_json_string(struct dm_json_scan *scan, struct dm_json_string *string)
         } else if (*at < 0x20) {
             return wrong(scan, at, "a control character in a string must be escaped");
         } else {
-            size = *at < 0x80 ? 1 : dm_json_utf8(at, scan->end);
+            size = *at < 0x80 ? 1 : dm_utf8_read(at, scan->end, &point);
         }
         if (size == 0) {
             return wrong(scan, at, fault);
@@ -170,21 +147,6 @@ bool dm_json_string(struct dm_json_scan *scan, struct dm_json_string *string)
     string->raw = dm_slice(first, (size_t)(at - first));
     scan->at = at + 1;
     return true;
-}
-
-static size_t put_utf8(uint8_t *to, uint32_t point)
-{
-    if (point < 0x80) {
-        to[0] = (uint8_t)point;
-        return 1;
-    }
-    size_t size = point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-    for (size_t i = size - 1; i > 0; i--) {
-        to[i] = (uint8_t)(0x80 | (point & 0x3F));
-        point >>= 6;
-    }
-    to[0] = (uint8_t)((0xF00U >> size & 0xFFU) | point);
-    return size;
 }
 
 size_t dm_json_unescape(const struct dm_json_string *string, uint8_t *to)
@@ -201,7 +163,7 @@ size_t dm_json_unescape(const struct dm_json_string *string, uint8_t *to)
         size_t size = escape(at, end, &point, &fault);
         DM_ASSERT(size != 0);
         at += size;
-        to += put_utf8(to, point);
+        to += dm_utf8_write(to, point);
     }
     return (size_t)(to - first);
 }

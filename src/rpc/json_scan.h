@@ -40,7 +40,4 @@ bool dm_json_skip(struct dm_json_scan *scan, int depth);
  * may be where raw is. */
 size_t dm_json_unescape(const struct dm_json_string *string, uint8_t *to);
 
-/* Bytes of the UTF-8 character (RFC 3629) at `at`; 0 when there is none. */
-size_t dm_json_utf8(const uint8_t *at, const uint8_t *end);
-
 #endif

@@ -1,5 +1,7 @@
 #include "wire/connect.h"
 
+#include "base/utf8.h"
+
 #include "wire/grpc.h"
 #include "wire/grpcweb.h"
 
@@ -37,42 +39,16 @@ static bool put(struct dm_buf *to, const char *text)
     return dm_buf_append(to, text, strlen(text));
 }
 
-/* Bytes of the UTF-8 character at `text` (RFC 3629), 0 when there is none. */
-static size_t utf8_size(const uint8_t *text)
-{
-    size_t size = text[0] < 0x80                      ? 1
-                  : text[0] >= 0xc2 && text[0] < 0xe0 ? 2
-                  : text[0] >= 0xe0 && text[0] < 0xf0 ? 3
-                  : text[0] >= 0xf0 && text[0] < 0xf5 ? 4
-                                                      : 0;
-    for (size_t i = 1; i < size; i++) {
-        if ((text[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    bool overlong = (text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xf0 && text[1] < 0x90);
-    bool outside = (text[0] == 0xed && text[1] >= 0xa0) || (text[0] == 0xf4 && text[1] >= 0x90);
-    return overlong || outside ? 0 : size;
-}
-
 /* A JSON string; what is not UTF-8 becomes a question mark. */
 static bool put_json_string(struct dm_buf *to, const char *text)
 {
-    static const char hex[] = "0123456789abcdef";
-    const uint8_t *at = (const uint8_t *)text;
+    const uint8_t *at = (const uint8_t *)text, *end = at + strlen(text);
     bool fine = put(to, "\"");
-    while (fine && *at != '\0') {
-        size_t size = utf8_size(at);
-        if (*at < 0x20) {
-            char escape[] = {'\\', 'u', '0', '0', hex[*at >> 4], hex[*at & 15]};
-            fine = dm_buf_append(to, escape, sizeof escape);
-        } else if (*at == '"' || *at == '\\') {
-            char escape[] = {'\\', (char)*at};
-            fine = dm_buf_append(to, escape, sizeof escape);
-        } else {
-            fine = size == 0 ? put(to, "?") : dm_buf_append(to, at, size);
-        }
-        at += size == 0 ? 1 : size;
+    while (fine && at != end) {
+        char quoted[DM_QUOTED_MAX];
+        size_t taken, size = dm_utf8_quote(at, end, DM_QUOTE_JSON, quoted, &taken);
+        fine = size == 0 ? put(to, "?") : dm_buf_append(to, quoted, size);
+        at += taken;
     }
     return fine && put(to, "\"");
 }

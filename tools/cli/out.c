@@ -1,5 +1,7 @@
 #include "cli/out.h"
 
+#include "base/utf8.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -40,46 +42,8 @@ void dm_out_format(struct dm_out *out, const char *format, ...)
 
 /* ---- characters ------------------------------------------------------------------- */
 
-static uint32_t smallest_of(size_t size)
-{
-    return size == 2 ? 0x80 : size == 3 ? 0x800 : 0x10000;
-}
-
-/* The code point at `at` and its bytes; 0 bytes when there is no valid one. */
-static size_t decode(const unsigned char *at, size_t left, uint32_t *point)
-{
-    if (at[0] < 0x80) {
-        *point = at[0];
-        return 1;
-    }
-    size_t size = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-    if (at[0] < 0xc2 || at[0] > 0xf4 || size > left) {
-        return 0;
-    }
-    uint32_t value = at[0] & (0xffU >> (size + 1));
-    for (size_t i = 1; i < size; i++) {
-        if ((at[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-        value = value << 6 | (at[i] & 0x3f);
-    }
-    bool surrogate = value >= 0xd800 && value <= 0xdfff;
-    if (value < smallest_of(size) || value > 0x10ffff || surrogate) {
-        return 0;
-    }
-    *point = value;
-    return size;
-}
-
-/* C0, DEL, C1; line separators; marks that turn the direction of what follows. */
-static bool is_unsafe(uint32_t point)
-{
-    return point < 0x20 || (point >= 0x7f && point < 0xa0) || point == 0x200e || point == 0x200f ||
-           (point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069) ||
-           point == 0xfeff;
-}
-
-static int escape(char *room, size_t size, uint32_t point, const char *narrow, const char *wide)
+/* What the terminal would not show: \n, \r, \t, \xHH or \uHHHH; returns its size. */
+static int escape(char *room, size_t size, uint32_t point)
 {
     switch (point) {
     case '\n':
@@ -89,17 +53,17 @@ static int escape(char *room, size_t size, uint32_t point, const char *narrow, c
     case '\t':
         return snprintf(room, size, "\\t");
     default:
-        return snprintf(room, size, point < 0x100 ? narrow : wide, point);
+        return snprintf(room, size, point < 0x100 ? "\\x%02x" : "\\u%04x", point);
     }
 }
 
 /* Writes one character of `text` at *at and moves on; returns its columns. */
 static size_t safe_one(struct dm_out *out, struct dormouse_text text, size_t *at)
 {
-    const unsigned char *byte = (const unsigned char *)text.data + *at;
+    const uint8_t *byte = (const uint8_t *)text.data + *at;
     uint32_t point = *byte;
-    size_t size = decode(byte, text.size - *at, &point);
-    if (size > 0 && !is_unsafe(point)) {
+    size_t size = dm_utf8_read(byte, byte + (text.size - *at), &point);
+    if (size > 0 && !dm_utf8_is_unsafe(point)) {
         if (out != NULL) {
             dm_out_bytes(out, byte, size);
         }
@@ -107,7 +71,7 @@ static size_t safe_one(struct dm_out *out, struct dormouse_text text, size_t *at
         return 1;
     }
     char room[16];
-    int taken = escape(room, sizeof room, point, "\\x%02x", "\\u%04x");
+    int taken = escape(room, sizeof room, point);
     if (out != NULL) {
         dm_out_str(out, room);
     }
@@ -139,20 +103,15 @@ void dm_out_padded(struct dm_out *out, struct dormouse_text text, size_t width)
 /* The C1 controls are legal in JSON, but not welcome on a terminal. */
 static void json_one(struct dm_out *out, struct dormouse_text text, size_t *at)
 {
-    const unsigned char *byte = (const unsigned char *)text.data + *at;
-    uint32_t point = 0xfffd;
-    size_t size = decode(byte, text.size - *at, &point);
-    *at += size > 0 ? size : 1;
+    const uint8_t *byte = (const uint8_t *)text.data + *at;
+    char quoted[DM_QUOTED_MAX];
+    size_t taken,
+        size = dm_utf8_quote(byte, byte + (text.size - *at), DM_QUOTE_SHOWN, quoted, &taken);
+    *at += taken;
     if (size == 0) {
-        dm_out_str(out, "\xef\xbf\xbd");
-    } else if (point == '"' || point == '\\') {
-        dm_out_format(out, "\\%c", (char)point);
-    } else if (is_unsafe(point)) {
-        char room[16];
-        (void)escape(room, sizeof room, point, "\\u%04x", "\\u%04x");
-        dm_out_str(out, room);
+        dm_out_str(out, DM_UTF8_REPLACEMENT);
     } else {
-        dm_out_bytes(out, byte, size);
+        dm_out_bytes(out, quoted, size);
     }
 }
 

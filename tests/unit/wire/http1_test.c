@@ -302,7 +302,7 @@ static void connect_errors_are_json_with_the_codes_status(void **state)
         char body[128];
         snprintf(start, sizeof start, "HTTP/1.1 %d ", cases[i].status);
         snprintf(body, sizeof body,
-                 "\r\n\r\n{\"code\":\"%s\",\"message\":\"say \\\"no\\\"\\u000a?\xc3\xa4\"}",
+                 "\r\n\r\n{\"code\":\"%s\",\"message\":\"say \\\"no\\\"\\n?\xc3\xa4\"}",
                  cases[i].name);
         assert_starts(text, start);
         assert_has(text, "content-type: application/json\r\n");
