@@ -81,8 +81,15 @@
 #define DM_H2_IDLE_FRAMES_EARNED 16
 /* Connections: descriptors and memory. */
 #define DM_CONNECTIONS_MAX 20000
-/* Descriptors that connections leave to the rest of the process. */
-#define DM_DESCRIPTORS_RESERVED 64
+/* Sockets to listen on: a name may have several addresses. */
+#define DM_LISTENERS_MAX 32
+/* Segments of the journal that are open for reading. */
+#define DM_SEGMENT_FILES_MAX 64
+/* Descriptors that connections leave to the rest of the process, beside those that are open
+ * when the loop is made: the above, the view's three (and as many while it is opened again),
+ * the journal's folder, event and three files, and what is open for a moment (a log file, a
+ * listing, a scrape, libuv's own for when there are none left). */
+#define DM_DESCRIPTORS_RESERVED (DM_LISTENERS_MAX + DM_SEGMENT_FILES_MAX + 6 + 5 + 8)
 /* How long a connection that is over may take to end: to fetch its last answers, or to
  * close its side after ours. */
 #define DM_LINGER_MS 2000
@@ -173,5 +180,10 @@
 #define DM_CACHE_BYTES (256ULL << 20)
 /* The view's map: address space, not disk. */
 #define DM_VIEW_MAP_SIZE (1ULL << 40)
+/* The same where address space is limited (ulimit -v): what is tried last. */
+#define DM_VIEW_MAP_SIZE_MIN (1ULL << 30)
+/* Address space that must be left at a start, for threads, connections and answers: a server
+ * that starts and then has no memory for its first burst is worse than one that says so. */
+#define DM_ADDRESS_SPACE_SPARE (1ULL << 30)
 
 #endif

@@ -1,13 +1,11 @@
 #include "journal/segment.h"
 
 #include "base/assert.h"
+#include "base/limits.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-/* Files open for reading at once: descriptors are for connections. */
-#define OPEN_FILES_MAX 64
 
 void dm_segment_name(char name[DM_SEGMENT_NAME_SIZE], uint64_t number)
 {
@@ -136,7 +134,7 @@ int dm_segment_file(struct dm_segments *segments, struct dm_segment *segment)
     if (segment->file >= 0) {
         return segment->file;
     }
-    for (size_t i = 0; i < segments->count && segments->open_files >= OPEN_FILES_MAX; i++) {
+    for (size_t i = 0; i < segments->count && segments->open_files >= DM_SEGMENT_FILES_MAX; i++) {
         close_file(segments, &segments->items[i]);
     }
     char name[DM_SEGMENT_NAME_SIZE];

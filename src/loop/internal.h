@@ -1,6 +1,7 @@
 #ifndef DM_LOOP_INTERNAL_H
 #define DM_LOOP_INTERNAL_H
 
+#include "base/limits.h"
 #include "base/list.h"
 #include "loop/budget.h"
 #include "loop/loop.h"
@@ -8,8 +9,6 @@
 #include "wire/session.h"
 
 #include <uv.h>
-
-enum { LISTENERS_MAX = 16 };
 
 struct listener {
     union {
@@ -41,7 +40,7 @@ struct dm_loop {
     uv_poll_t clock_poll, durable_poll;
     int clock_fd; /* -1: none */
 
-    struct listener *listeners[LISTENERS_MAX];
+    struct listener *listeners[DM_LISTENERS_MAX];
     uint32_t listener_count;
     struct dm_list conns;     /* all, until their handle is closed */
     struct dm_list dirty;     /* to be settled at the end of this turn */

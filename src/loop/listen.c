@@ -77,13 +77,10 @@ static bool folder_is_there(const char *path)
     return stat(folder, &entry) == 0 || errno != ENOENT;
 }
 
-static enum dm_code bind_pipe(struct dm_loop *loop, struct listener *listener, const char *path,
-                              struct dm_error *error)
+static enum dm_code bind_pipe(struct listener *listener, const char *path, struct dm_error *error)
 {
+    const struct dm_loop *loop = listener->loop;
     size_t size = strlen(path);
-    listener->is_pipe = true;
-    int status = uv_pipe_init(&loop->uv, &listener->uv.pipe, 0);
-    DM_ASSERT(status == 0);
     if (size == 0 || size >= sizeof((struct sockaddr_un *)0)->sun_path) {
         return dm_fail(error, DM_INVALID_ARGUMENT,
                        "unix:PATH wants a path of 1 to %zu bytes, not %zu",
@@ -96,7 +93,7 @@ static enum dm_code bind_pipe(struct dm_loop *loop, struct listener *listener, c
     /* Never open for a moment to more than it will be. */
     mode_t mode = loop->options.unix_mode != 0 ? (mode_t)loop->options.unix_mode : 0600;
     mode_t before = umask(0777 & ~mode);
-    status = uv_pipe_bind(&listener->uv.pipe, path);
+    int status = uv_pipe_bind(&listener->uv.pipe, path);
     (void)umask(before);
     if (status == UV_EACCES && !folder_is_there(path)) {
         status = UV_ENOENT; /* libuv says EACCES for both */
@@ -135,35 +132,6 @@ static bool split_address(const char *address, char *host, char *port)
     return true;
 }
 
-static enum dm_code bind_tcp(struct dm_loop *loop, struct listener *listener, const char *address,
-                             struct dm_error *error)
-{
-    const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
-                                   .ai_socktype = SOCK_STREAM};
-    char host[HOST_SIZE_MAX];
-    char port[PORT_SIZE_MAX];
-    struct addrinfo *found = NULL;
-    int status = uv_tcp_init(&loop->uv, &listener->uv.tcp);
-    DM_ASSERT(status == 0);
-    if (!split_address(address, host, port) || strtol(port, NULL, 10) > UINT16_MAX) {
-        return dm_fail(error, DM_INVALID_ARGUMENT,
-                       "\"%s\" is no address: HOST:PORT, [IPV6]:PORT or unix:PATH is wanted",
-                       address);
-    }
-    status = getaddrinfo(host, port, &hints, &found);
-    if (status != 0) {
-        return dm_fail(error, DM_INVALID_ARGUMENT, "no address for host \"%s\": %s", host,
-                       gai_strerror(status));
-    }
-    status = uv_tcp_bind(&listener->uv.tcp, found->ai_addr, 0);
-    freeaddrinfo(found);
-    int unread = DM_UNREAD_SIZE; /* its connections inherit it */
-    (void)uv_recv_buffer_size(&listener->uv.handle, &unread);
-    return status == 0
-               ? DM_OK
-               : dm_fail(error, DM_UNAVAILABLE, "cannot bind %s: %s", address, uv_strerror(status));
-}
-
 static void name_of(const struct listener *listener, const char *address, char *name)
 {
     struct sockaddr_storage bound;
@@ -199,21 +167,29 @@ static enum dm_code begin_listening(struct listener *listener, const char *addre
     return DM_OK;
 }
 
-enum dm_code dm_loop_listen(struct dm_loop *loop, const char *address, struct dm_error *error)
+static struct listener *listener_create(struct dm_loop *loop, bool is_pipe)
 {
-    static const char unix_prefix[] = "unix:";
-    if (loop->listener_count == LISTENERS_MAX) {
-        return dm_fail(error, DM_INVALID_ARGUMENT, "at most %d addresses to listen on",
-                       LISTENERS_MAX);
-    }
     struct listener *listener = dm_xcalloc(1, sizeof *listener);
     listener->loop = loop;
-    bool is_unix = strncmp(address, unix_prefix, strlen(unix_prefix)) == 0;
-    enum dm_code code = is_unix ? bind_pipe(loop, listener, address + strlen(unix_prefix), error)
-                                : bind_tcp(loop, listener, address, error);
+    listener->is_pipe = is_pipe;
+    int status = is_pipe ? uv_pipe_init(&loop->uv, &listener->uv.pipe, 0)
+                         : uv_tcp_init(&loop->uv, &listener->uv.tcp);
+    DM_ASSERT(status == 0);
     listener->uv.handle.data = listener;
+    return listener;
+}
+
+/* What was bound listens; what was not (`code`), or cannot listen, is closed. */
+static enum dm_code settle(struct listener *listener, const char *address, enum dm_code code,
+                           struct dm_error *error)
+{
+    struct dm_loop *loop = listener->loop;
     if (code == DM_OK) {
         code = begin_listening(listener, address, error);
+    }
+    if (code == DM_OK && loop->listener_count == DM_LISTENERS_MAX) {
+        code = dm_fail(error, DM_INVALID_ARGUMENT, "at most %d addresses to listen on",
+                       DM_LISTENERS_MAX);
     }
     if (code != DM_OK) {
         uv_close(&listener->uv.handle, on_listener_closed);
@@ -221,6 +197,111 @@ enum dm_code dm_loop_listen(struct dm_loop *loop, const char *address, struct dm
     }
     loop->listeners[loop->listener_count++] = listener;
     return DM_OK;
+}
+
+static enum dm_code listen_unix(struct dm_loop *loop, const char *address, const char *path,
+                                struct dm_error *error)
+{
+    struct listener *listener = listener_create(loop, true);
+    return settle(listener, address, bind_pipe(listener, path, error), error);
+}
+
+/* A name may stand for addresses that this machine does not have: ::1 without IPv6, say. */
+static bool is_not_here(int status)
+{
+    return status == UV_EADDRNOTAVAIL || status == UV_EAFNOSUPPORT;
+}
+
+static enum dm_code listen_at(struct dm_loop *loop, const struct sockaddr *at, const char *address,
+                              int *status, struct dm_error *error)
+{
+    struct listener *listener = listener_create(loop, false);
+    *status = uv_tcp_bind(&listener->uv.tcp, at, 0);
+    int unread = DM_UNREAD_SIZE; /* its connections inherit it */
+    (void)uv_recv_buffer_size(&listener->uv.handle, &unread);
+    enum dm_code code = *status == 0 ? DM_OK
+                                     : dm_fail(error, DM_UNAVAILABLE, "cannot bind %s: %s", address,
+                                               uv_strerror(*status));
+    return settle(listener, address, code, error);
+}
+
+/* With port 0 the first address chooses the port of them all. */
+static void same_port(const struct dm_loop *loop, struct addrinfo *found)
+{
+    struct sockaddr_storage bound;
+    int size = sizeof bound;
+    const struct listener *last = loop->listeners[loop->listener_count - 1];
+    if (uv_tcp_getsockname(&last->uv.tcp, (struct sockaddr *)&bound, &size) != 0) {
+        return;
+    }
+    for (; found != NULL; found = found->ai_next) {
+        /* It has the same place in both kinds of address. */
+        ((struct sockaddr_in *)found->ai_addr)->sin_port =
+            ((const struct sockaddr_in *)&bound)->sin_port;
+    }
+}
+
+static bool seen_before(const struct addrinfo *found, const struct addrinfo *it)
+{
+    for (; found != it; found = found->ai_next) {
+        if (found->ai_addrlen == it->ai_addrlen &&
+            memcmp(found->ai_addr, it->ai_addr, it->ai_addrlen) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* All of them; those that are not here are left out, unless none is. */
+static enum dm_code listen_on_each(struct dm_loop *loop, struct addrinfo *found,
+                                   const char *address, struct dm_error *error)
+{
+    uint32_t before = loop->listener_count;
+    enum dm_code code = DM_OK;
+    for (struct addrinfo *it = found; it != NULL; it = it->ai_next) {
+        int status = 0;
+        if (loop->listener_count != before) {
+            same_port(loop, found);
+        }
+        if (seen_before(found, it)) {
+            continue;
+        }
+        code = listen_at(loop, it->ai_addr, address, &status, error);
+        if (code != DM_OK && !is_not_here(status)) {
+            return code;
+        }
+    }
+    return loop->listener_count != before ? DM_OK : code;
+}
+
+static enum dm_code listen_tcp(struct dm_loop *loop, const char *address, struct dm_error *error)
+{
+    const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+                                   .ai_socktype = SOCK_STREAM};
+    char host[HOST_SIZE_MAX];
+    char port[PORT_SIZE_MAX];
+    struct addrinfo *found = NULL;
+    if (!split_address(address, host, port) || strtol(port, NULL, 10) > UINT16_MAX) {
+        return dm_fail(error, DM_INVALID_ARGUMENT,
+                       "\"%s\" is no address: HOST:PORT, [IPV6]:PORT or unix:PATH is wanted",
+                       address);
+    }
+    int status = getaddrinfo(host, port, &hints, &found);
+    if (status != 0) {
+        return dm_fail(error, DM_INVALID_ARGUMENT, "no address for host \"%s\": %s", host,
+                       gai_strerror(status));
+    }
+    enum dm_code code = listen_on_each(loop, found, address, error);
+    freeaddrinfo(found);
+    return code;
+}
+
+enum dm_code dm_loop_listen(struct dm_loop *loop, const char *address, struct dm_error *error)
+{
+    static const char unix_prefix[] = "unix:";
+    return strncmp(address, unix_prefix, strlen(unix_prefix)) == 0
+               ? listen_unix(loop, address, address + strlen(unix_prefix), error)
+               : listen_tcp(loop, address, error);
 }
 
 /* libuv removes the file of a unix socket that it bound. */

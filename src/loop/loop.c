@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "loop/guard.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -20,7 +21,7 @@
  * It ends in two ways: drained (a signal; see drain.c), or because the engine failed:
  * then nothing more is sent at all. */
 
-enum { NS_PER_MS = 1000000 };
+enum { NS_PER_MS = 1000000, DESCRIPTORS_OF_A_START = 16 };
 #define FAR_FUTURE_S (1LL << 33)
 
 uint64_t loop_now_ns(const struct dm_loop *loop)
@@ -230,6 +231,21 @@ static void begin_clock_watch(struct dm_loop *loop)
 
 /* ---- life --------------------------------------------------------------------------------- */
 
+/* Descriptors that are open now, inherited ones too. */
+static rlim_t open_descriptors(void)
+{
+    rlim_t count = 0;
+    DIR *entries = opendir("/proc/self/fd");
+    if (entries == NULL) {
+        return DESCRIPTORS_OF_A_START;
+    }
+    while (readdir(entries) != NULL) { /* NOLINT(concurrency-mt-unsafe) */
+        count++;
+    }
+    (void)closedir(entries);
+    return count; /* with . and .. and the listing's own: some three too many */
+}
+
 /* Every connection wants a descriptor: the soft limit goes up to the hard one, and what
  * that leaves bounds the connections. */
 static uint32_t connections_max(uint32_t wanted)
@@ -238,7 +254,8 @@ static uint32_t connections_max(uint32_t wanted)
     if (getrlimit(RLIMIT_NOFILE, &files) != 0) {
         return wanted;
     }
-    rlim_t needed = (rlim_t)wanted + DM_DESCRIPTORS_RESERVED;
+    rlim_t reserved = open_descriptors() + DM_DESCRIPTORS_RESERVED;
+    rlim_t needed = wanted + reserved;
     if (files.rlim_cur < needed) {
         files.rlim_cur = needed < files.rlim_max ? needed : files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files);
@@ -247,8 +264,7 @@ static uint32_t connections_max(uint32_t wanted)
     if (files.rlim_cur >= needed) {
         return wanted;
     }
-    rlim_t room =
-        files.rlim_cur > DM_DESCRIPTORS_RESERVED ? files.rlim_cur - DM_DESCRIPTORS_RESERVED : 1;
+    rlim_t room = files.rlim_cur > reserved ? files.rlim_cur - reserved : 1;
     dm_log(DM_LOG_WARN, "fewer descriptors than connections",
            DM_LOG_NUMBER("descriptors", files.rlim_cur), DM_LOG_NUMBER("connections_max", room));
     return (uint32_t)room;

@@ -62,7 +62,8 @@ void dm_loop_ring(void *loop);
 /* Borrowed until dm_loop_run has returned. */
 void dm_loop_attach(struct dm_loop *loop, struct dm_engine *engine, struct dm_rpc *rpc);
 
-/* "HOST:PORT", "[IPV6]:PORT" (port 0: any free one, which the log names) or "unix:PATH".
+/* "HOST:PORT", "[IPV6]:PORT" (port 0: any free one, which the log names) or "unix:PATH". A name
+ * means all its addresses that this machine has, on the same port.
  * A socket file that nobody listens on is replaced; it is removed when the loop ends.
  * INVALID_ARGUMENT for an address that makes no sense, UNAVAILABLE when it cannot be had. */
 enum dm_code dm_loop_listen(struct dm_loop *loop, const char *address, struct dm_error *error);

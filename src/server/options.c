@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/limits.h"
+#include "server/amount.h"
 #include "server/web_names.h"
 
 #include <ctype.h>
@@ -88,68 +89,6 @@ enum { OPTION_COUNT = sizeof table / sizeof table[0], NAME_SIZE = 64 };
 
 /* ---- values ---------------------------------------------------------------------------- */
 
-struct unit {
-    const char *name;
-    int64_t factor;
-};
-
-/* A number and the unit after it; *text moves behind both. */
-static bool take_amount(const char **text, const struct unit *units, int64_t *amount)
-{
-    int64_t number = 0;
-    const char *at = *text;
-    if (!isdigit((unsigned char)*at)) {
-        return false;
-    }
-    for (; isdigit((unsigned char)*at); at++) {
-        if (__builtin_mul_overflow(number, 10, &number) ||
-            __builtin_add_overflow(number, *at - '0', &number)) {
-            return false;
-        }
-    }
-    size_t size = strcspn(at, "0123456789");
-    for (; units->name != NULL; units++) {
-        if (strlen(units->name) == size && strncmp(units->name, at, size) == 0) {
-            *text = at + size;
-            return !__builtin_mul_overflow(number, units->factor, amount);
-        }
-    }
-    return false;
-}
-
-bool dm_parse_duration(const char *text, int64_t *ms)
-{
-    static const struct unit units[] = {{"ms", 1},      {"s", 1000},   {"m", 60000},
-                                        {"h", 3600000}, {"d", DAY_MS}, {NULL, 0}};
-    int64_t total = 0;
-    do {
-        int64_t part;
-        if (!take_amount(&text, units, &part) || __builtin_add_overflow(total, part, &total)) {
-            return false;
-        }
-    } while (*text != '\0');
-    *ms = total;
-    return true;
-}
-
-bool dm_parse_bytes(const char *text, int64_t *bytes)
-{
-    static const struct unit units[] = {{"", 1},
-                                        {"B", 1},
-                                        {"KiB", 1LL << 10},
-                                        {"MiB", 1LL << 20},
-                                        {"GiB", 1LL << 30},
-                                        {"TiB", 1LL << 40},
-                                        {NULL, 0}};
-    return take_amount(&text, units, bytes) && *text == '\0';
-}
-
-static bool parse_count(const char *text, int64_t *count)
-{
-    static const struct unit units[] = {{"", 1}, {NULL, 0}};
-    return take_amount(&text, units, count) && *text == '\0';
-}
-
 /* Octal, and the owner can always use it. */
 static bool parse_mode(const char *text, int64_t *mode)
 {
@@ -191,15 +130,21 @@ static bool add_value(struct dm_option_list *list, const char *text, size_t size
 
 static bool add_values(struct dm_option_list *list, const char *text)
 {
+    static const char spaces[] = " \t";
     for (;;) {
-        size_t size = strcspn(text, ",");
+        text += strspn(text, spaces);
+        size_t all = strcspn(text, ",");
+        size_t size = all;
+        while (size > 0 && strchr(spaces, text[size - 1]) != NULL) {
+            size--;
+        }
         if (!add_value(list, text, size)) {
             return false;
         }
-        if (text[size] == '\0') {
+        if (text[all] == '\0') {
             return true;
         }
-        text += size + 1;
+        text += all + 1;
     }
 }
 
@@ -209,7 +154,7 @@ static bool set_number(const struct option *option, void *field, const char *tex
     bool ok = option->kind == DURATION ? dm_parse_duration(text, &number)
               : option->kind == BYTES  ? dm_parse_bytes(text, &number)
               : option->kind == MODE   ? parse_mode(text, &number)
-                                       : parse_count(text, &number);
+                                       : dm_parse_count(text, &number);
     if (!ok || number < option->min || number > option->max) {
         return false;
     }
@@ -246,22 +191,44 @@ static bool set_value(struct dm_options *options, const struct option *option, c
     }
 }
 
-static const char *wanted(const struct option *option)
+enum { WANTED_SIZE = 128 };
+
+/* A number with its range, into `text`. */
+static const char *wanted_number(const struct option *option, const char *what, const char *like,
+                                 void (*write)(int64_t amount, char *text), char *text)
 {
-    static const char list[] = "a value that is not empty, at most 16 times";
-    static const char *const texts[] = {
-        [TEXT] = "a path",
-        [LIST] = list,
-        [HOSTS] = list,
-        [ORIGINS] = list,
-        [DURATION] = "a duration in range, like 500ms, 10s, 1h30m or 30d",
-        [BYTES] = "a size in range, like 64MiB or 8GiB",
-        [COUNT] = "a whole number in range",
-        [MODE] = "an octal mode that lets the owner read and write, 0600 to 0777",
-        [LEVEL] = "debug, info, warn or error",
-        [FORMAT] = "logfmt or json",
-    };
-    return texts[option->kind];
+    char min[DM_AMOUNT_SIZE], max[DM_AMOUNT_SIZE];
+    write(option->min, min);
+    write(option->max, max);
+    bool open = option->max == INT64_MAX;
+    (void)snprintf(text, WANTED_SIZE, "%s %s%s%s%s%s", what, open ? "of at least " : "from ", min,
+                   open ? "" : " to ", open ? "" : max, like);
+    return text;
+}
+
+static const char *wanted(const struct option *option, char *text)
+{
+    switch (option->kind) {
+    case TEXT:
+        return "a path";
+    case LIST:
+    case HOSTS:
+    case ORIGINS:
+        return "a value that is not empty, at most 16 times";
+    case MODE:
+        return "an octal mode that lets the owner read and write, 0600 to 0777";
+    case LEVEL:
+        return "debug, info, warn or error";
+    case FORMAT:
+        return "logfmt or json";
+    case DURATION:
+        return wanted_number(option, "a duration", ", like 500ms, 10s, 1h30m or 30d",
+                             dm_duration_write, text);
+    case BYTES:
+        return wanted_number(option, "a size", ", like 64MiB or 8GiB", dm_bytes_write, text);
+    default:
+        return wanted_number(option, "a whole number", "", dm_count_write, text);
+    }
 }
 
 /* ---- flags and variables ------------------------------------------------------------------ */
@@ -302,6 +269,7 @@ static const struct option *find_option(const char *name, size_t size)
 static enum dm_code read_flags(struct dm_options *options, int argc, char *const *argv, bool *given,
                                struct dm_error *error)
 {
+    char text[WANTED_SIZE];
     for (int i = 1; i < argc; i++) {
         const char *flag = argv[i];
         if (strcmp(flag, "--help") == 0 || strcmp(flag, "-h") == 0) {
@@ -322,11 +290,11 @@ static enum dm_code read_flags(struct dm_options *options, int argc, char *const
         const char *value = flag[size] == '=' ? flag + size + 1 : argv[++i];
         if (value == NULL) {
             return dm_fail(error, DM_INVALID_ARGUMENT, "--%s wants a value: %s", option->name,
-                           wanted(option));
+                           wanted(option, text));
         }
         if (!set_value(options, option, value, false)) {
             return dm_fail(error, DM_INVALID_ARGUMENT, "--%s wants %s, not \"%s\"", option->name,
-                           wanted(option), value);
+                           wanted(option, text), value);
         }
         given[option - table] = true;
     }
@@ -355,6 +323,7 @@ enum dm_code dm_options_parse(struct dm_options *options, int argc, char *const 
                               char *const *variables, struct dm_error *error)
 {
     bool given[OPTION_COUNT] = {false};
+    char text[WANTED_SIZE];
     *options = (struct dm_options){0};
     enum dm_code code = read_flags(options, argc, argv, given, error);
     if (code != DM_OK || options->help || options->version) {
@@ -366,7 +335,7 @@ enum dm_code dm_options_parse(struct dm_options *options, int argc, char *const 
         const char *value = given[i] ? NULL : find_variable(variables, name);
         if (value != NULL && !set_value(options, &table[i], value, true)) {
             return dm_fail(error, DM_INVALID_ARGUMENT, "%s wants %s, not \"%s\"", name,
-                           wanted(&table[i]), value);
+                           wanted(&table[i], text), value);
         }
         if (!given[i] && value == NULL && table[i].fallback != NULL) {
             bool ok = set_value(options, &table[i], table[i].fallback, true);

@@ -39,9 +39,4 @@ void dm_options_finish(struct dm_options *options);
 /* Every option with its variable and default. */
 void dm_options_help(FILE *to);
 
-/* "1h30m", "500ms", "30d": numbers with units ms, s, m, h, d. */
-bool dm_parse_duration(const char *text, int64_t *ms);
-/* "8GiB", "512MiB", "1000": a number with B, KiB, MiB, GiB, TiB, or none. */
-bool dm_parse_bytes(const char *text, int64_t *bytes);
-
 #endif

@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include "base/limits.h"
+#include "base/region.h"
 #include "engine/engine.h"
 #include "journal/journal.h"
 #include "loop/loop.h"
@@ -13,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -115,10 +117,9 @@ static enum dm_code open_loop(struct server *server, struct dm_error *error)
     return dm_loop_create(&server->loop, &loop_options, error);
 }
 
-static enum dm_code open_view(struct server *server, struct dm_error *error)
+static enum dm_code open_view(struct server *server, uint64_t map_size, struct dm_error *error)
 {
-    enum dm_code code =
-        dm_store_open_lmdb(&server->store, server->folder.view, DM_VIEW_MAP_SIZE, error);
+    enum dm_code code = dm_store_open_lmdb(&server->store, server->folder.view, map_size, error);
     if (code == DM_OK) {
         dm_log(DM_LOG_INFO, "view opened",
                DM_LOG_NUMBER("bytes", server->store->ops->bytes(server->store)),
@@ -173,7 +174,84 @@ static enum dm_code open_engine(struct server *server, struct dm_error *error)
            DM_LOG_NUMBER("last_seq", dm_engine_last_seq(server->engine)),
            DM_LOG_NUMBER("took_ms", step_ms(server)));
     server->rpc = dm_rpc_create(server->engine, dm_loop_calls_clock(server->loop));
-    return server->rpc != NULL ? DM_OK : dm_fail(error, DM_UNAVAILABLE, "no memory for calls");
+    return server->rpc != NULL
+               ? DM_OK
+               : dm_fail(error, DM_RESOURCE_EXHAUSTED, "no address space for calls");
+}
+
+static void close_storage(struct server *server)
+{
+    if (server->rpc != NULL) {
+        dm_rpc_destroy(server->rpc);
+    }
+    if (server->engine != NULL) {
+        dm_engine_close(server->engine);
+    }
+    if (server->journal != NULL) {
+        dm_journal_close(server->journal);
+    }
+    if (server->disk != NULL) {
+        server->disk->ops->destroy(server->disk);
+    }
+    if (server->store != NULL) {
+        server->store->ops->close(server->store);
+    }
+    server->rpc = NULL;
+    server->engine = NULL;
+    server->journal = NULL;
+    server->disk = NULL;
+    server->store = NULL;
+}
+
+static enum dm_code check_spare(struct dm_error *error)
+{
+    struct dm_region spare;
+    if (!dm_region_init(&spare, DM_ADDRESS_SPACE_SPARE)) {
+        return dm_fail(error, DM_RESOURCE_EXHAUSTED, "no address space to spare");
+    }
+    dm_region_finish(&spare);
+    return DM_OK;
+}
+
+static enum dm_code try_storage(struct server *server, uint64_t map_size, struct dm_error *error)
+{
+    enum dm_code code = open_view(server, map_size, error);
+    if (code == DM_OK) {
+        code = open_journal(server, error);
+    }
+    if (code == DM_OK) {
+        code = open_engine(server, error);
+    }
+    return code == DM_OK ? check_spare(error) : code;
+}
+
+/* View, journal, engine. Where address space is limited the view's map gets at most half of
+ * it, and if the others do not find enough then, half of that, and so on: what starts with
+ * some limit starts with every larger one. */
+static enum dm_code open_storage(struct server *server, struct dm_error *error)
+{
+    uint64_t map_size = DM_VIEW_MAP_SIZE;
+    struct rlimit space;
+    if (getrlimit(RLIMIT_AS, &space) != 0 || space.rlim_cur == RLIM_INFINITY) {
+        return try_storage(server, map_size, error);
+    }
+    while (map_size > DM_VIEW_MAP_SIZE_MIN && map_size > space.rlim_cur / 2) {
+        map_size /= 2;
+    }
+    struct dm_error why;
+    enum dm_code code = try_storage(server, map_size, &why);
+    while (code == DM_RESOURCE_EXHAUSTED && map_size > DM_VIEW_MAP_SIZE_MIN) {
+        close_storage(server);
+        map_size /= 2;
+        code = try_storage(server, map_size, &why);
+    }
+    return code == DM_OK ? DM_OK
+           : code != DM_RESOURCE_EXHAUSTED
+               ? dm_fail(error, code, "%s", why.message)
+               : dm_fail(error, code,
+                         "%.100s: ulimit -v leaves this process %llu MiB; raise it (what is not "
+                         "touched costs no memory), or lower --overlay-max or --cache-size",
+                         why.message, (unsigned long long)space.rlim_cur >> 20);
 }
 
 static enum dm_code open_sockets(struct server *server, struct dm_error *error)
@@ -192,7 +270,7 @@ static enum dm_code open_sockets(struct server *server, struct dm_error *error)
 static enum dm_code open_all(struct server *server, struct dm_error *error)
 {
     static enum dm_code (*const steps[])(struct server *, struct dm_error *) = {
-        open_loop, open_view, open_journal, open_engine, open_sockets};
+        open_loop, open_storage, open_sockets};
     enum dm_code code = dm_folder_open(&server->folder, server->options->data, error);
     for (size_t i = 0; code == DM_OK && i < sizeof steps / sizeof steps[0]; i++) {
         code = steps[i](server, error);
@@ -203,21 +281,7 @@ static enum dm_code open_all(struct server *server, struct dm_error *error)
 /* The loop goes last: until the engine's thread ends, it rings its bell. */
 static void close_all(struct server *server)
 {
-    if (server->rpc != NULL) {
-        dm_rpc_destroy(server->rpc);
-    }
-    if (server->engine != NULL) {
-        dm_engine_close(server->engine);
-    }
-    if (server->journal != NULL) {
-        dm_journal_close(server->journal);
-    }
-    if (server->disk != NULL) {
-        server->disk->ops->destroy(server->disk);
-    }
-    if (server->store != NULL) {
-        server->store->ops->close(server->store);
-    }
+    close_storage(server);
     dm_loop_destroy(server->loop);
     dm_folder_close(&server->folder);
 }

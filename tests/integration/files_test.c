@@ -1,3 +1,4 @@
+#include "base/limits.h"
 #include "integration/support.h"
 
 #include <dirent.h>
@@ -265,6 +266,108 @@ static void a_limit_on_files_is_like_a_full_disk(void **state)
     assert_int_equal(server_stop(server), 0);
 }
 
+/* ---- descriptors -------------------------------------------------------------------------- */
+
+static uint64_t logged_number(const struct server *server, const char *before)
+{
+    static char text[65536];
+    int fd = open(server->log, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    ssize_t size = read(fd, text, sizeof text - 1);
+    (void)close(fd);
+    text[size < 0 ? 0 : size] = '\0';
+    const char *at = strstr(text, before);
+    assert_non_null(at);
+    return strtoull(at + strlen(before), NULL, 10);
+}
+
+static uint64_t descriptors_of(const struct server *server)
+{
+    char path[64];
+    uint64_t count = 0;
+    (void)snprintf(path, sizeof path, "/proc/%d/fd", (int)server->pid);
+    DIR *entries = opendir(path);
+    assert_non_null(entries);
+    while (readdir(entries) != NULL) {
+        count++;
+    }
+    (void)closedir(entries);
+    return count - 2;
+}
+
+/* What is kept back from connections is enough for all that the server may hold itself: with
+ * as many connections as it takes, there is room for every segment that may be open. */
+static void connections_leave_enough_descriptors(void **state)
+{
+    enum { LIMIT = 400 };
+    struct server *server = *state;
+    static struct peer peers[LIMIT];
+    struct rlimit files = {.rlim_cur = LIMIT, .rlim_max = LIMIT};
+    char log[PATH_SIZE];
+    (void)snprintf(log, sizeof log, "%s/log1", server->folder);
+    const char *const arguments[] = {"--log-file", log, NULL};
+    assert_int_equal(server_start_limited(server, arguments, &files), 0);
+    uint64_t max = logged_number(server, "connections_max=");
+    assert_in_range(max, LIMIT / 2, LIMIT);
+    for (uint64_t i = 0; i < max; i++) {
+        peer_open_tcp(&peers[i], server->port);
+        assert_int_equal(check(&peers[i], "ann"), DECISION_REPLY);
+    }
+    assert_int_equal(set_status(&peers[0], "ann", STATUS_INACTIVE), 0);
+    uint64_t held = descriptors_of(server);
+    assert_true(held >= max);
+    /* One listener of those that may be is here already, and so is one segment. */
+    assert_true(held + (DM_LISTENERS_MAX - 1) + (DM_SEGMENT_FILES_MAX - 1) <= LIMIT);
+    for (uint64_t i = 0; i < max; i++) {
+        peer_close(&peers[i]);
+    }
+}
+
+/* ---- a limit on address space ------------------------------------------------------------ */
+
+static void limit_space(void *context)
+{
+    (void)setrlimit(RLIMIT_AS, context);
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { OWN_ADDRESS_SPACE = 0 };
+#else
+enum { OWN_ADDRESS_SPACE = 1 };
+#endif
+
+/* Whether it started; if not, with the sentence. */
+static bool starts_within(struct server *server, uint64_t gib)
+{
+    struct rlimit limit = {.rlim_cur = gib << 30, .rlim_max = gib << 30};
+    if (server_start_prepared(server, NULL, limit_space, &limit) != 0) {
+        assert_true(server_logged(server, "ulimit -v leaves this process"));
+        return false;
+    }
+    struct peer peer;
+    peer_open_tcp(&peer, server->port);
+    assert_int_equal(set_status(&peer, "ann", STATUS_INACTIVE), 0);
+    peer_close(&peer);
+    assert_int_equal(server_stop(server), 0);
+    return true;
+}
+
+static void what_starts_with_a_limit_starts_with_every_larger_one(void **state)
+{
+    enum { FIRST_GIB = 8, LAST_GIB = 80, STEP_GIB = 3 };
+    bool started = false;
+    if (!OWN_ADDRESS_SPACE) {
+        skip(); /* the sanitizers take terabytes */
+        return;
+    }
+    for (uint64_t gib = FIRST_GIB; gib <= LAST_GIB; gib += STEP_GIB) {
+        bool starts = starts_within(*state, gib);
+        assert_true(starts || !started);
+        started = starts;
+    }
+    assert_true(started);
+}
+
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -278,6 +381,8 @@ int main(void)
         WITH(what_it_makes_is_for_its_user_alone),
         WITH(a_socket_in_a_missing_folder_is_told_as_that),
         WITH(a_limit_on_files_is_like_a_full_disk),
+        WITH(connections_leave_enough_descriptors),
+        WITH(what_starts_with_a_limit_starts_with_every_larger_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,3 +1,4 @@
+#include "server/amount.h"
 #include "server/options.h"
 
 #include <string.h>
@@ -238,6 +239,66 @@ static void durations_and_sizes_have_units(void **state)
     assert_false(dm_parse_bytes("GiB", &value));
 }
 
+static void a_range_is_told_with_its_units(void **state)
+{
+    (void)state;
+    static char *const cases[][4] = {
+        {"--segment-size", "4MiB", "wants a size from 8MiB to 1GiB, like", NULL},
+        {"--segment-size", "8GiB", "wants a size from 8MiB to 1GiB, like", NULL},
+        {"--retention-bytes", "0", "wants a size of at least 1B, like", NULL},
+        {"--horizon", "1ms", "wants a duration from 1s to 366d, like", NULL},
+        {"--drain-delay", "5", "wants a duration from 0ms to 1d, like", NULL},
+        {"--connections-max", "0", "wants a whole number from 1 to 1000000, not", NULL},
+        {"--unix-mode", "0066", "wants an octal mode", NULL},
+        {"--unix-mode", "660x", "wants an octal mode", NULL},
+        {"--unix-mode", "01777", "wants an octal mode", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct dm_options options;
+        struct dm_error error = {0};
+        assert_int_equal(parse(&options, ARGS(cases[i][0], cases[i][1]), no_variables, &error),
+                         DM_INVALID_ARGUMENT);
+        assert_non_null(strstr(error.message, cases[i][2]));
+        dm_options_finish(&options);
+    }
+}
+
+static void amounts_are_written_as_they_are_read(void **state)
+{
+    (void)state;
+    static const int64_t amounts[] = {
+        0, 1, 999, 1000, 1024, 60000, 90000, 86400000, 1LL << 40, (1LL << 40) + 1, INT64_MAX};
+    for (size_t i = 0; i < sizeof amounts / sizeof amounts[0]; i++) {
+        char text[DM_AMOUNT_SIZE];
+        int64_t value = -1;
+        dm_duration_write(amounts[i], text);
+        assert_true(dm_parse_duration(text, &value) && value == amounts[i]);
+        dm_bytes_write(amounts[i], text);
+        assert_true(dm_parse_bytes(text, &value) && value == amounts[i]);
+        dm_count_write(amounts[i], text);
+        assert_true(dm_parse_count(text, &value) && value == amounts[i]);
+    }
+}
+
+static void a_mode_is_octal_and_spaces_separate_nothing(void **state)
+{
+    (void)state;
+    struct dm_options options;
+    struct dm_error error;
+    assert_int_equal(parse(&options, ARGS("--unix-mode", "0660"),
+                           ARGS("DORMOUSE_LISTEN=a:1, b:2 ,\tc:3"), &error),
+                     DM_OK);
+    assert_int_equal(options.unix_mode, 0660);
+    assert_int_equal(options.listen.count, 3);
+    assert_string_equal(options.listen.values[0], "a:1");
+    assert_string_equal(options.listen.values[1], "b:2");
+    assert_string_equal(options.listen.values[2], "c:3");
+    dm_options_finish(&options);
+    assert_int_equal(parse(&options, no_variables, ARGS("DORMOUSE_LISTEN=a:1, ,b:2"), &error),
+                     DM_INVALID_ARGUMENT);
+    dm_options_finish(&options);
+}
+
 static void help_and_version_ask_for_nothing_else(void **state)
 {
     (void)state;
@@ -262,6 +323,9 @@ int main(void)
         cmocka_unit_test(a_host_that_never_matches_is_refused),
         cmocka_unit_test(names_come_from_variables_too),
         cmocka_unit_test(durations_and_sizes_have_units),
+        cmocka_unit_test(a_range_is_told_with_its_units),
+        cmocka_unit_test(amounts_are_written_as_they_are_read),
+        cmocka_unit_test(a_mode_is_octal_and_spaces_separate_nothing),
         cmocka_unit_test(help_and_version_ask_for_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
