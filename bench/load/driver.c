@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/varint.h"
 #include "client/address.h"
 
 #include <errno.h>
@@ -269,33 +270,21 @@ static uint64_t issue_due(struct driver *driver)
 
 /* ---- reading ---------------------------------------------------------------- */
 
-static const uint8_t *varint(const uint8_t *at, const uint8_t *end, uint64_t *out)
-{
-    *out = 0;
-    for (unsigned shift = 0; at < end && shift < 64; shift += 7) {
-        uint8_t byte = *at++;
-        *out |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) {
-            return at;
-        }
-    }
-    return end;
-}
-
 /* Field 1 is the status, 2 the payload; a server that answers OK may leave the first out. */
 static int read_response(const uint8_t *at, const uint8_t *end, struct dm_slice *payload)
 {
     uint64_t code = 0, size;
     while (at < end) {
         uint8_t key = *at++;
-        at = varint(at, end, &size);
-        if ((key != 0x0a && key != 0x12) || size > (uint64_t)(end - at)) {
+        if (!dm_varint_get(&at, end, &size) || (key != 0x0a && key != 0x12) ||
+            size > (uint64_t)(end - at)) {
             return 13;
         }
         if (key == 0x12) {
             *payload = dm_slice(at, (size_t)size);
         } else if (size > 1 && at[0] == 0x08) {
-            (void)varint(at + 1, at + size, &code);
+            const uint8_t *number = at + 1;
+            (void)dm_varint_get(&number, at + size, &code);
         }
         at += size;
     }
@@ -439,13 +428,9 @@ bool driver_stream(struct driver *driver, const char *address, const struct dm_b
 
 static bool append_number(struct dm_buf *out, uint8_t key, uint64_t number)
 {
-    uint8_t bytes[11] = {key};
-    size_t size = 1;
-    do {
-        bytes[size++] = (uint8_t)(number >= 0x80 ? number | 0x80 : number);
-        number >>= 7;
-    } while (number != 0);
-    return dm_buf_append(out, bytes, size);
+    uint8_t bytes[1 + DM_VARINT_MAX] = {key};
+    const uint8_t *end = dm_varint_put(bytes + 1, number);
+    return dm_buf_append(out, bytes, (size_t)(end - bytes));
 }
 
 static bool append_bytes(struct dm_buf *out, uint8_t key, struct dm_slice bytes)

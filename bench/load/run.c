@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/varint.h"
 #include "client/message.h"
 
 #include <dormouse/message.h>
@@ -192,11 +193,8 @@ static void look_at_check(struct run *run, const struct call *call, struct dm_sl
     uint64_t fields[8] = {0};
     while (at + 1 < end && (*at & 7) == 0 && *at >> 3 < 8) {
         uint64_t *field = &fields[*at++ >> 3];
-        for (unsigned shift = 0; at < end && shift < 64; shift += 7) {
-            *field |= (uint64_t)(*at & 0x7f) << shift;
-            if (*at++ < 0x80) {
-                break;
-            }
+        if (!dm_varint_get(&at, end, field)) {
+            break;
         }
     }
     run->wrong += fields[1] < 1 || fields[1] > 3;

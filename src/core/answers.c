@@ -1,4 +1,5 @@
 #include "base/assert.h"
+#include "base/varint.h"
 #include "core/codec.h"
 
 /* The bytes of an answer:
@@ -18,20 +19,6 @@ enum {
     CHANGED = 1 << 7,
 };
 
-static void put_varint(uint8_t **at, uint64_t value)
-{
-    while (value >= 0x80) {
-        dm_put8(at, (uint8_t)(value | 0x80));
-        value >>= 7;
-    }
-    dm_put8(at, (uint8_t)value);
-}
-
-static uint64_t zigzag(int64_t value)
-{
-    return (uint64_t)value << 1 ^ (value < 0 ? UINT64_MAX : 0);
-}
-
 /* Returns what it takes, its size byte included. */
 static size_t encode(const struct dm_answer *answer, uint8_t *out)
 {
@@ -40,14 +27,14 @@ static size_t encode(const struct dm_answer *answer, uint8_t *out)
     dm_put8(&at, (uint8_t)(answer->status | answer->mode << 2 | answer->decision << 4 |
                            (answer->locked ? LOCKED : 0) | (answer->granted ? GRANTED : 0)));
     dm_put8(&at, (uint8_t)(answer->reason | (answer->changed ? CHANGED : 0)));
-    put_varint(&at, answer->fence);
-    put_varint(&at, answer->revision);
-    put_varint(&at, answer->last_seq);
-    put_varint(&at, zigzag(answer->since_ms));
-    put_varint(&at, zigzag(answer->until_ms));
-    put_varint(&at, answer->bot);
-    put_varint(&at, answer->bot_messages);
-    put_varint(&at, answer->missed_inbound);
+    at = dm_varint_put(at, answer->fence);
+    at = dm_varint_put(at, answer->revision);
+    at = dm_varint_put(at, answer->last_seq);
+    at = dm_varint_put(at, dm_zigzag(answer->since_ms));
+    at = dm_varint_put(at, dm_zigzag(answer->until_ms));
+    at = dm_varint_put(at, answer->bot);
+    at = dm_varint_put(at, answer->bot_messages);
+    at = dm_varint_put(at, answer->missed_inbound);
     memcpy(at, answer->actor.bytes, answer->actor.size);
     size_t size = (size_t)(at - out) + answer->actor.size;
     out[0] = (uint8_t)(size - 1);
@@ -59,15 +46,8 @@ static size_t encode(const struct dm_answer *answer, uint8_t *out)
 /* In its shortest form only, so that the same answer always has the same bytes. */
 static bool get_varint(const uint8_t **at, const uint8_t *end, uint64_t *value)
 {
-    *value = 0;
-    for (unsigned shift = 0; shift < 64 && *at < end; shift += 7) {
-        uint8_t byte = dm_get8(at);
-        *value |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) {
-            return (byte != 0 || shift == 0) && (shift < 63 || byte == 1);
-        }
-    }
-    return false;
+    const uint8_t *from = *at;
+    return dm_varint_get(at, end, value) && (size_t)(*at - from) == dm_varint_size(*value);
 }
 
 static bool get_number(const uint8_t **at, const uint8_t *end, uint32_t *number)
@@ -82,7 +62,7 @@ static bool get_time(const uint8_t **at, const uint8_t *end, int64_t *time_ms)
 {
     uint64_t value;
     bool ok = get_varint(at, end, &value);
-    *time_ms = (int64_t)(value >> 1 ^ ((value & 1) != 0 ? UINT64_MAX : 0));
+    *time_ms = dm_unzigzag(value);
     return ok;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/slice.h"
+#include "base/varint.h"
 #include "rpc/message.h"
 
 #include <stdbool.h>
@@ -332,13 +333,8 @@ static inline void put_varint(struct writer *to, uint64_t value)
         *--to->at = (uint8_t)value;
         return;
     }
-    unsigned bits = 64U - (unsigned)__builtin_clzll(value);
-    to->at -= (bits + 6) / 7;
-    uint8_t *byte = to->at;
-    for (; value >= 0x80; value >>= 7) {
-        *byte++ = (uint8_t)(value | 0x80);
-    }
-    *byte = (uint8_t)value;
+    to->at -= dm_varint_size(value);
+    (void)dm_varint_put(to->at, value);
 }
 
 static inline void put_present_number(struct writer *to, uint32_t tag, uint64_t value)

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/limits.h"
+#include "base/varint.h"
 #include "rpc/json_scan.h"
 #include "rpc/json_table.h"
 #include "rpc/json_value.h"
@@ -125,14 +126,10 @@ static uint8_t *reserve(struct reader *r, size_t size)
 
 /* ---- writing ------------------------------------------------------------------------- */
 
+/* Returns how many bytes it wrote. */
 static size_t put_varint(uint8_t *to, uint64_t value)
 {
-    size_t size = 0;
-    for (; value >= 0x80; value >>= 7) {
-        to[size++] = (uint8_t)(value | 0x80);
-    }
-    to[size++] = (uint8_t)value;
-    return size;
+    return (size_t)(dm_varint_put(to, value) - to);
 }
 
 static size_t put_tag(uint8_t *to, const struct dm_json_field *field, uint32_t wire)

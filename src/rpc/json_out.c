@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/limits.h"
 #include "base/utf8.h"
+#include "base/varint.h"
 #include "rpc/json_scan.h"
 #include "rpc/json_table.h"
 #include "rpc/json_value.h"
@@ -47,33 +48,20 @@ static bool refuse(struct writer *w, const char *type, const char *what)
 
 /* ---- the wire --------------------------------------------------------------------------- */
 
-static bool take_varint(const uint8_t **at, const uint8_t *end, uint64_t *value)
-{
-    *value = 0;
-    for (unsigned shift = 0; shift < 64 && *at < end; shift += 7) {
-        uint8_t byte = *(*at)++;
-        *value |= (uint64_t)(byte & 0x7F) << shift;
-        if (byte < 0x80) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool take_value(const uint8_t **at, const uint8_t *end, struct wire_value *value)
 {
     uint64_t tag, size = 0;
     *value = (struct wire_value){0};
-    if (!take_varint(at, end, &tag) || tag >> 3 == 0 || tag > UINT32_MAX) {
+    if (!dm_varint_get(at, end, &tag) || tag >> 3 == 0 || tag > UINT32_MAX) {
         return false;
     }
     value->number = (uint32_t)(tag >> 3);
     value->type = tag & 7;
     switch (value->type) {
     case DM_WIRE_VARINT:
-        return take_varint(at, end, &value->bits);
+        return dm_varint_get(at, end, &value->bits);
     case DM_WIRE_BYTES:
-        if (!take_varint(at, end, &size)) {
+        if (!dm_varint_get(at, end, &size)) {
             return false;
         }
         break;
@@ -249,7 +237,7 @@ static bool put_packed(struct writer *w, const struct dm_json_field *field, stru
     const uint8_t *at = bytes.data, *end = at + bytes.size;
     while (at < end) {
         uint64_t bits;
-        if (!take_varint(&at, end, &bits)) {
+        if (!dm_varint_get(&at, end, &bits)) {
             return refuse(w, field->name.data, "a broken number in a list");
         }
         if (!put_comma(w, any) || !put_varint_value(w, field, bits)) {

@@ -1,6 +1,7 @@
 #include "wire/ttrpc_frame.h"
 
 #include "base/bytes.h"
+#include "base/varint.h"
 
 /* Keys of the fields in the envelopes: number << 3 | wire type. */
 enum {
@@ -36,24 +37,11 @@ struct reader {
     const uint8_t *at, *end;
 };
 
-static bool read_varint(struct reader *reader, uint64_t *out)
-{
-    uint64_t value = 0;
-    for (unsigned shift = 0; shift < 70 && reader->at < reader->end; shift += 7) {
-        uint8_t byte = *reader->at++;
-        value |= shift < 64 ? (uint64_t)(byte & 0x7f) << shift : 0;
-        if (byte < 0x80) {
-            *out = value;
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool read_bytes(struct reader *reader, struct dm_slice *out)
 {
     uint64_t size;
-    if (!read_varint(reader, &size) || size > (uint64_t)(reader->end - reader->at)) {
+    if (!dm_varint_get(&reader->at, reader->end, &size) ||
+        size > (uint64_t)(reader->end - reader->at)) {
         return false;
     }
     *out = dm_slice(reader->at, (size_t)size);
@@ -68,7 +56,7 @@ static bool skip(struct reader *reader, uint64_t key)
     size_t fixed = (key & 7) == 1 ? 8 : 4;
     switch (key & 7) {
     case 0:
-        return read_varint(reader, &number);
+        return dm_varint_get(&reader->at, reader->end, &number);
     case 2:
         return read_bytes(reader, &bytes);
     case 1:
@@ -86,7 +74,7 @@ static bool skip(struct reader *reader, uint64_t key)
 /* The key of the next field; 0 is none, so it is a mistake here. */
 static bool read_key(struct reader *reader, uint64_t *key)
 {
-    return read_varint(reader, key) && *key >> 3 != 0 && *key >> 3 < 1U << 29;
+    return dm_varint_get(&reader->at, reader->end, key) && *key >> 3 != 0 && *key >> 3 < 1U << 29;
 }
 
 static struct reader reader_of(struct dm_slice body)
@@ -114,7 +102,7 @@ static bool read_request(struct reader *reader, struct dm_ttrpc_request *out)
             ok = read_bytes(reader, &out->payload);
             break;
         case KEY_REQUEST_TIMEOUT:
-            ok = read_varint(reader, &number);
+            ok = dm_varint_get(&reader->at, reader->end, &number);
             out->timeout_ns = ok ? (int64_t)number : 0;
             break;
         default:
@@ -181,7 +169,7 @@ static bool read_status(struct dm_slice body, struct dm_ttrpc_response *out)
         bool ok;
         switch (key) {
         case KEY_STATUS_CODE:
-            ok = read_varint(&reader, &number);
+            ok = dm_varint_get(&reader.at, reader.end, &number);
             out->code = ok ? (int32_t)(uint32_t)number : 0;
             break;
         case KEY_STATUS_MESSAGE:
@@ -227,25 +215,9 @@ bool dm_ttrpc_response_read(struct dm_slice body, struct dm_ttrpc_response *out)
 
 /* ---- writing --------------------------------------------------------------- */
 
-static size_t varint_size(uint64_t value)
-{
-    size_t bits = 64 - (size_t)__builtin_clzll(value | 1);
-    return (bits + 6) / 7;
-}
-
 static size_t bytes_size(struct dm_slice bytes)
 {
-    return bytes.size == 0 ? 0 : 1 + varint_size(bytes.size) + bytes.size;
-}
-
-static uint8_t *put_varint(uint8_t *to, uint64_t value)
-{
-    while (value >= 0x80) {
-        *to++ = (uint8_t)(value | 0x80);
-        value >>= 7;
-    }
-    *to++ = (uint8_t)value;
-    return to;
+    return bytes.size == 0 ? 0 : 1 + dm_varint_size(bytes.size) + bytes.size;
 }
 
 static uint8_t *put_bytes(uint8_t *to, uint8_t key, struct dm_slice bytes)
@@ -254,7 +226,7 @@ static uint8_t *put_bytes(uint8_t *to, uint8_t key, struct dm_slice bytes)
         return to;
     }
     *to++ = key;
-    to = put_varint(to, bytes.size);
+    to = dm_varint_put(to, bytes.size);
     memcpy(to, bytes.data, bytes.size);
     return to + bytes.size;
 }
@@ -273,7 +245,8 @@ static uint8_t *begin_frame(struct dm_buf *out, struct dm_ttrpc_header header)
 
 size_t dm_ttrpc_request_size(const struct dm_ttrpc_request *request)
 {
-    size_t timeout = request->timeout_ns > 0 ? 1 + varint_size((uint64_t)request->timeout_ns) : 0;
+    size_t timeout =
+        request->timeout_ns > 0 ? 1 + dm_varint_size((uint64_t)request->timeout_ns) : 0;
     return bytes_size(request->service) + bytes_size(request->method) +
            bytes_size(request->payload) + timeout;
 }
@@ -295,21 +268,21 @@ bool dm_ttrpc_request_write(struct dm_buf *out, uint32_t stream, uint8_t flags,
     to = put_bytes(to, KEY_REQUEST_PAYLOAD, request->payload);
     if (request->timeout_ns > 0) {
         *to++ = KEY_REQUEST_TIMEOUT;
-        (void)put_varint(to, (uint64_t)request->timeout_ns);
+        (void)dm_varint_put(to, (uint64_t)request->timeout_ns);
     }
     return true;
 }
 
 static size_t status_size(const struct dm_ttrpc_response *response)
 {
-    size_t code = response->code == 0 ? 0 : 1 + varint_size((uint64_t)(int64_t)response->code);
+    size_t code = response->code == 0 ? 0 : 1 + dm_varint_size((uint64_t)(int64_t)response->code);
     return code + bytes_size(response->message);
 }
 
 size_t dm_ttrpc_response_size(const struct dm_ttrpc_response *response)
 {
     size_t status = status_size(response);
-    return (status == 0 ? 0 : 1 + varint_size(status) + status) + bytes_size(response->payload);
+    return (status == 0 ? 0 : 1 + dm_varint_size(status) + status) + bytes_size(response->payload);
 }
 
 bool dm_ttrpc_response_write(struct dm_buf *out, uint32_t stream,
@@ -326,10 +299,10 @@ bool dm_ttrpc_response_write(struct dm_buf *out, uint32_t stream,
     size_t status = status_size(response);
     if (status != 0) {
         *to++ = KEY_RESPONSE_STATUS;
-        to = put_varint(to, status);
+        to = dm_varint_put(to, status);
         if (response->code != 0) {
             *to++ = KEY_STATUS_CODE;
-            to = put_varint(to, (uint64_t)(int64_t)response->code);
+            to = dm_varint_put(to, (uint64_t)(int64_t)response->code);
         }
         to = put_bytes(to, KEY_STATUS_MESSAGE, response->message);
     }
