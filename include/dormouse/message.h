@@ -196,9 +196,12 @@ struct dormouse_list_answer {
     struct dormouse_text next_page_token; /* empty: that was the last page */
 };
 
-/* A status to set. SNOOZED wants exactly one of the two times, the others none. */
+/* A status to set. SNOOZED needs exactly one of the two times, the others none. */
 struct dormouse_change {
     int32_t status;
+    /* From the server's now on. What is kept is the end, as a time of the server's wall clock: a
+     * clock that is set back by an hour afterwards makes the snooze an hour longer, one that is
+     * set forward makes it shorter. That holds for Rule.snooze_for, too. */
     int64_t snooze_for_ms;       /* one of: wake */
     int64_t snooze_until_ms;     /* one of: wake */
     struct dormouse_text actor;

@@ -203,7 +203,7 @@ static enum dm_code read_level(const char *path, struct dm_error *error)
     word[strcspn(word, " \t\r\n")] = '\0';
     if (!dm_log_level_parse(word, &level)) {
         return dm_fail(error, DM_INVALID_ARGUMENT,
-                       "%s holds no level of the log: one word is wanted, debug, info, warn or "
+                       "%s holds no log level: write one word into it, debug, info, warn or "
                        "error",
                        path);
     }

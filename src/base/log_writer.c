@@ -207,7 +207,7 @@ enum dm_code dm_log_writer_start(const struct dm_log_writer_options *options,
     writer.ending = writer.ended = writer.reread = false;
     writer.running = pthread_create(&writer.thread, NULL, run, NULL) == 0;
     return writer.running ? DM_OK
-                          : dm_fail(error, DM_UNAVAILABLE, "no thread to be had for the log");
+                          : dm_fail(error, DM_UNAVAILABLE, "cannot start a thread for the log");
 }
 
 void dm_log_writer_reread(void)

@@ -64,7 +64,7 @@ static enum dm_code reason_check(uint8_t reason, struct dm_error *error)
 {
     if (reason >= DM_REASON_COUNT) {
         return dm_fail(error, DM_INVALID_ARGUMENT,
-                       "change.reason: %d is no Reason; leave it out for REASON_SET", reason);
+                       "change.reason: %d is not a Reason; leave it out for REASON_SET", reason);
     }
     if (reason == DM_REASON_NEVER_SET || reason == DM_REASON_SNOOZE_EXPIRED ||
         reason == DM_REASON_MODE_OFF) {

@@ -53,13 +53,13 @@ static enum dm_code rule_check(const struct dm_rule *rule, const char *field,
 {
     if (rule->action < DM_ACTION_NONE || rule->action > DM_ACTION_ACTIVATE) {
         return dm_fail(error, DM_INVALID_ARGUMENT,
-                       "%s.action: %d is no Action; use ACTION_NONE, ACTION_SNOOZE, "
+                       "%s.action: %d is not an Action; use ACTION_NONE, ACTION_SNOOZE, "
                        "ACTION_DEACTIVATE or ACTION_ACTIVATE",
                        field, rule->action);
     }
     if (rule->repeat < DM_REPEAT_EXTEND || rule->repeat > DM_REPEAT_REPLACE) {
         return dm_fail(error, DM_INVALID_ARGUMENT,
-                       "%s.repeat: %d is no Repeat; use REPEAT_EXTEND, REPEAT_KEEP or "
+                       "%s.repeat: %d is not a Repeat; use REPEAT_EXTEND, REPEAT_KEEP or "
                        "REPEAT_REPLACE",
                        field, rule->repeat);
     }
@@ -101,7 +101,7 @@ enum dm_code dm_policy_check(const struct dm_policy *policy, const int8_t names[
     if (policy->mode < DM_MODE_OFF || policy->mode > DM_MODE_AUTO_PILOT) {
         return dm_fail(
             error, DM_INVALID_ARGUMENT,
-            "policy.mode: %d is no Mode; use MODE_OFF, MODE_SUGGESTIVE or MODE_AUTO_PILOT",
+            "policy.mode: %d is not a Mode; use MODE_OFF, MODE_SUGGESTIVE or MODE_AUTO_PILOT",
             policy->mode);
     }
     for (int i = 1; i < DM_ACTIVITY_COUNT; i++) {

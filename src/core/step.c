@@ -175,10 +175,11 @@ static enum dm_code activity_check(const struct dm_op *op, struct dm_error *erro
 {
     if (op->activity.activity == DM_ACTIVITY_UNSPECIFIED ||
         op->activity.activity >= DM_ACTIVITY_COUNT) {
-        return dm_fail(error, DM_INVALID_ARGUMENT,
-                       "activity: %d is no Activity; say what happened, ACTIVITY_INBOUND_MESSAGE "
-                       "for one",
-                       op->activity.activity);
+        return dm_fail(
+            error, DM_INVALID_ARGUMENT,
+            "activity: %d is not an Activity; say what happened, ACTIVITY_INBOUND_MESSAGE "
+            "for one",
+            op->activity.activity);
     }
     return dm_text_check(op->activity.actor, DM_ACTOR_SIZE_MAX, "actor", error);
 }

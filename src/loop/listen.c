@@ -49,11 +49,11 @@ static enum dm_code remove_stale(const char *path, struct dm_error *error)
                    : dm_fail(error, DM_UNAVAILABLE, "cannot look at %s: %s", path, strerror(errno));
     }
     if (!S_ISSOCK(entry.st_mode)) {
-        return dm_fail(error, DM_UNAVAILABLE, "%s exists and is no socket", path);
+        return dm_fail(error, DM_UNAVAILABLE, "%s exists and is not a socket", path);
     }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
-        return dm_fail(error, DM_UNAVAILABLE, "no socket to be had: %s", strerror(errno));
+        return dm_fail(error, DM_UNAVAILABLE, "cannot create a socket: %s", strerror(errno));
     }
     memcpy(name.sun_path, path, strlen(path) + 1);
     int refused = connect(fd, (const struct sockaddr *)&name, sizeof name) != 0 ? errno : 0;
@@ -83,7 +83,7 @@ static enum dm_code bind_pipe(struct listener *listener, const char *path, struc
     size_t size = strlen(path);
     if (size == 0 || size >= sizeof((struct sockaddr_un *)0)->sun_path) {
         return dm_fail(error, DM_INVALID_ARGUMENT,
-                       "unix:PATH wants a path of 1 to %zu bytes, not %zu",
+                       "unix:PATH needs a path of 1 to %zu bytes, not %zu",
                        sizeof((struct sockaddr_un *)0)->sun_path - 1, size);
     }
     enum dm_code code = remove_stale(path, error);
@@ -283,7 +283,7 @@ static enum dm_code listen_tcp(struct dm_loop *loop, const char *address, struct
     struct addrinfo *found = NULL;
     if (!split_address(address, host, port) || strtol(port, NULL, 10) > UINT16_MAX) {
         return dm_fail(error, DM_INVALID_ARGUMENT,
-                       "\"%s\" is no address: HOST:PORT, [IPV6]:PORT or unix:PATH is wanted",
+                       "\"%s\" is not an address: give HOST:PORT, [IPV6]:PORT or unix:PATH",
                        address);
     }
     int status = getaddrinfo(host, port, &hints, &found);

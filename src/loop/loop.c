@@ -304,7 +304,8 @@ enum dm_code dm_loop_create(struct dm_loop **out, const struct dm_loop_options *
     int status = uv_loop_init(&loop->uv);
     if (status != 0) {
         free(loop);
-        return dm_fail(error, DM_UNAVAILABLE, "no event loop to be had: %s", uv_strerror(status));
+        return dm_fail(error, DM_UNAVAILABLE, "cannot create the event loop: %s",
+                       uv_strerror(status));
     }
     init_handles(loop);
     begin_clock_watch(loop);

@@ -106,11 +106,11 @@ static enum dm_code prepare(struct dm_rpc *rpc, const struct dm_inbound *in,
     options->if_reason = dm_enum8((int64_t)request.if_reason);
     if (options->if_status >= DM_STATUS_COUNT) {
         return dm_fail(error, DM_INVALID_ARGUMENT,
-                       "if_status: %d is no Status; leave it out for any", options->if_status);
+                       "if_status: %d is not a Status; leave it out for any", options->if_status);
     }
     if (options->if_reason >= DM_REASON_COUNT) {
         return dm_fail(error, DM_INVALID_ARGUMENT,
-                       "if_reason: %d is no Reason; leave it out for any", options->if_reason);
+                       "if_reason: %d is not a Reason; leave it out for any", options->if_reason);
     }
     return DM_OK;
 }

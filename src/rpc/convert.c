@@ -135,8 +135,8 @@ enum dm_code dm_request_id_check(struct dm_slice request_id, struct dm_error *er
 enum dm_code dm_page_size(uint32_t asked, uint32_t *size, struct dm_error *error)
 {
     if (asked > DM_PAGE_SIZE_MAX) {
-        return dm_fail(error, DM_INVALID_ARGUMENT, "page_size: %u is more than the most, %d", asked,
-                       DM_PAGE_SIZE_MAX);
+        return dm_fail(error, DM_INVALID_ARGUMENT, "page_size: %u is more than the maximum, %d",
+                       asked, DM_PAGE_SIZE_MAX);
     }
     *size = asked != 0 ? asked : DM_PAGE_SIZE_DEFAULT;
     return DM_OK;

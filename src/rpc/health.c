@@ -46,7 +46,7 @@ void dm_handle_health_check(struct dm_rpc *rpc, const struct dm_inbound *in)
         return;
     }
     if (!known(service)) {
-        (void)dm_fail(&error, DM_NOT_FOUND, "service: there is none of this name here");
+        (void)dm_fail(&error, DM_NOT_FOUND, "service: there is no service of this name here");
         dm_refuse(rpc, in, &error);
         return;
     }

@@ -131,7 +131,7 @@ static enum dm_code prepare(struct dm_rpc *rpc, const struct dm_inbound *in,
             return error->code;
         }
         if (position.size != sizeof before_seq) {
-            return dm_fail(error, DM_INVALID_ARGUMENT, "page_token: is none of this query's");
+            return dm_fail(error, DM_INVALID_ARGUMENT, "page_token: does not belong to this query");
         }
         before_seq = dm_load_be64(position.bytes);
     }

@@ -357,7 +357,7 @@ static bool read_member(struct reader *r, const struct dm_json_message *message,
 {
     uint64_t bit = UINT64_C(1) << (field - message->fields);
     if ((met->fields & bit) != 0) {
-        return refuse(r, "is there twice");
+        return refuse(r, "comes twice");
     }
     met->fields |= bit;
     if (dm_json_word(&r->scan, "null")) {
@@ -366,7 +366,9 @@ static bool read_member(struct reader *r, const struct dm_json_message *message,
     if (field->oneof >= 0) {
         uint64_t oneof = UINT64_C(1) << field->oneof;
         if ((met->oneofs & oneof) != 0) {
-            return refuse(r, "excludes another field that is there; send one of them");
+            return refuse(
+                r,
+                "cannot be sent together with another field of the same oneof; send one of them");
         }
         met->oneofs |= oneof;
     }

@@ -102,7 +102,7 @@ static size_t escape(const uint8_t *at, const uint8_t *end, uint32_t *point, con
     }
     int32_t first = hex4(at + 2, end);
     if (first < 0) {
-        *fault = "\\u wants four hexadecimal digits";
+        *fault = "\\u needs four hexadecimal digits";
         return 0;
     }
     *point = (uint32_t)first;

@@ -106,7 +106,7 @@ static enum dm_code read_filter(const dormouse_v1_ListContactsRequest *request,
     options->status = dm_enum8((int64_t)request->status);
     if (options->status >= DM_STATUS_COUNT) {
         return dm_fail(error, DM_INVALID_ARGUMENT,
-                       "status: %d is no Status; leave it out to list all", options->status);
+                       "status: %d is not a Status; leave it out to list all", options->status);
     }
     switch (request->order) {
     case dormouse_v1_ListOrder_LIST_ORDER_UNSPECIFIED:
@@ -117,7 +117,7 @@ static enum dm_code read_filter(const dormouse_v1_ListContactsRequest *request,
         break;
     default:
         return dm_fail(error, DM_INVALID_ARGUMENT,
-                       "order: %lld is no ListOrder; use LIST_ORDER_WAKE_TIME or leave it out",
+                       "order: %lld is not a ListOrder; use LIST_ORDER_WAKE_TIME or leave it out",
                        (long long)request->order);
     }
     if (options->status != DM_STATUS_NONE && options->status != DM_STATUS_SNOOZED) {
@@ -141,7 +141,7 @@ static enum dm_code read_position(struct dm_slice token, uint64_t query,
     }
     size_t head = options->order == DM_SCAN_BY_WAKE ? sizeof(uint64_t) : 0;
     if (position->size <= head || position->size - head > DM_ID_SIZE_MAX) {
-        return dm_fail(error, DM_INVALID_ARGUMENT, "page_token: is none of this query's");
+        return dm_fail(error, DM_INVALID_ARGUMENT, "page_token: does not belong to this query");
     }
     if (head != 0) {
         options->after_until_ms = (int64_t)dm_load_be64(position->bytes);

@@ -89,7 +89,7 @@ static enum dm_code rule_take(struct rules_in *in, const dormouse_v1_Rule *messa
     uint8_t activity = dm_enum8((int64_t)message->on);
     if (activity == DM_ACTIVITY_UNSPECIFIED || activity >= DM_ACTIVITY_COUNT) {
         return dm_fail(in->error, DM_INVALID_ARGUMENT,
-                       "policy.rules[%d].on: %d is no Activity; say on which the rule acts",
+                       "policy.rules[%d].on: %d is not an Activity; say on which the rule acts",
                        in->index, activity);
     }
     if (in->names[activity] >= 0) {

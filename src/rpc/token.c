@@ -62,9 +62,10 @@ enum dm_code dm_token_read(struct dm_slice token, uint64_t query, struct dm_posi
     size_t size;
     if (!decode(token, raw, &size) || size > RAW_MAX ||
         dm_load_le32(raw + 1) != check_sum(query, raw + HEAD, size - HEAD)) {
-        return dm_fail(error, DM_INVALID_ARGUMENT,
-                       "page_token: is none of this query's; repeat the query exactly, or begin "
-                       "without a token");
+        return dm_fail(
+            error, DM_INVALID_ARGUMENT,
+            "page_token: does not belong to this query; repeat the query exactly, or begin "
+            "without a token");
     }
     position->size = size - HEAD;
     memcpy(position->bytes, raw + HEAD, position->size);

@@ -215,7 +215,8 @@ static enum dm_code read_request(struct dm_rpc *rpc, const struct dm_inbound *in
     }
     if (rpc->watch_count >= DM_WATCHES_MAX) {
         return dm_fail(error, DM_RESOURCE_EXHAUSTED,
-                       "the server has %u watches already, the most it takes", rpc->watch_count);
+                       "the server already has %u watches open, which is its limit",
+                       rpc->watch_count);
     }
     return DM_OK;
 }

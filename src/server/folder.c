@@ -81,7 +81,7 @@ static enum dm_code no_folder(int at, const char *name, const char *path, int wh
                        path, target);
     }
     if (why == ENOTDIR) {
-        return dm_fail(error, DM_UNAVAILABLE, "%s is no folder", path);
+        return dm_fail(error, DM_UNAVAILABLE, "%s is not a folder", path);
     }
     return dm_fail(error, DM_UNAVAILABLE, "the data folder %s cannot be opened: %s", path,
                    strerror(why));
@@ -129,9 +129,10 @@ static enum dm_code check_file(int at, const char *name, const char *path, struc
     char *whole = join(path, name);
     enum dm_code code = DM_OK;
     if (!S_ISREG(entry.st_mode)) {
-        code = dm_fail(error, DM_UNAVAILABLE,
-                       "%s is no plain file but %s: nothing of this server's; remove it", whole,
-                       S_ISLNK(entry.st_mode) ? "a symbolic link" : "a pipe, socket or device");
+        code =
+            dm_fail(error, DM_UNAVAILABLE,
+                    "%s is not a plain file but %s, which this server did not make; remove it",
+                    whole, S_ISLNK(entry.st_mode) ? "a symbolic link" : "a pipe, socket or device");
     } else if (entry.st_nlink != 1) {
         code = dm_fail(error, DM_UNAVAILABLE,
                        "%s has %lu names (hard links), and what is written to it changes all of "

@@ -289,11 +289,11 @@ static enum dm_code read_flags(struct dm_options *options, int argc, char *const
         }
         const char *value = flag[size] == '=' ? flag + size + 1 : argv[++i];
         if (value == NULL) {
-            return dm_fail(error, DM_INVALID_ARGUMENT, "--%s wants a value: %s", option->name,
+            return dm_fail(error, DM_INVALID_ARGUMENT, "--%s needs a value: %s", option->name,
                            wanted(option, text));
         }
         if (!set_value(options, option, value, false)) {
-            return dm_fail(error, DM_INVALID_ARGUMENT, "--%s wants %s, not \"%s\"", option->name,
+            return dm_fail(error, DM_INVALID_ARGUMENT, "--%s needs %s, not \"%s\"", option->name,
                            wanted(option, text), value);
         }
         given[option - table] = true;
@@ -334,7 +334,7 @@ enum dm_code dm_options_parse(struct dm_options *options, int argc, char *const 
         variable_name(&table[i], name);
         const char *value = given[i] ? NULL : find_variable(variables, name);
         if (value != NULL && !set_value(options, &table[i], value, true)) {
-            return dm_fail(error, DM_INVALID_ARGUMENT, "%s wants %s, not \"%s\"", name,
+            return dm_fail(error, DM_INVALID_ARGUMENT, "%s needs %s, not \"%s\"", name,
                            wanted(&table[i], text), value);
         }
         if (!given[i] && value == NULL && table[i].fallback != NULL) {

@@ -110,7 +110,7 @@ static int split_target(struct dm_http1_request *r, struct dm_slice url, const c
     r->query = mark == NULL ? dm_slice(NULL, 0) : dm_slice(mark + 1, target.size - size - 1);
     bool is_path = r->path.size != 0 && *(const char *)r->path.data == '/';
     if (!is_path || memchr(text, '#', target.size) != NULL) {
-        return refuse(why, 400, "the request target is no path");
+        return refuse(why, 400, "the request target is not a path");
     }
     return 0;
 }

@@ -277,7 +277,7 @@ class CliTest(CliCase):
         path = self.server.write("cursor", "contact_id,status\n")
         done = self.run_code("watch", "--cursor", path)
         self.assertEqual(done.returncode, 1)
-        self.assertIn("is no cursor", done.stderr)
+        self.assertIn("is not a cursor", done.stderr)
 
     def test_a_watch_ends_cleanly_and_keeps_its_cursor(self):
         cursor = self.server.path("cursor")

@@ -96,7 +96,7 @@ static void a_link_in_place_of_a_file_is_not_followed(void **state)
     for (size_t i = 0; i < INNER_COUNT; i++) {
         const char *up = i == 0 ? "../target" : "../../target";
         assert_int_equal(symlink(up, path_in(server, inner_files[i])), 0);
-        assert_refused(server, "is no plain file but a symbolic link");
+        assert_refused(server, "is not a plain file but a symbolic link");
         assert_true(server_logged(server, inner_files[i]));
         assert_untouched(path_in(server, "target"));
         assert_int_equal(unlink(path_in(server, inner_files[i])), 0);

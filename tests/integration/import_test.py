@@ -231,7 +231,7 @@ class ImportTest(CliCase):
         self.assertIn("No such file or directory; give --checkpoint a file that can be written",
                       done.stderr)
         done = self.run_code("import", path, "--checkpoint", "/dev/null")
-        self.assertIn("is no regular file", done.stderr)
+        self.assertIn("is not a regular file", done.stderr)
         self.assertEqual(self.json("list"), [])
 
     def test_an_emptied_server_is_not_taken_for_the_old_one(self):

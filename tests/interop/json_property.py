@@ -303,7 +303,7 @@ EXCUSES_REFUSED = [
     ("an enum past 32 bits, which it wraps", "is too large for this field", "-?[0-9]{1,9}"),
     ("an enum that int() cuts", "is not a whole number", r'"?-?[0-9]+"?'),
     ("an enum's number in quotes", "is not the name of a", r'"[A-Z_]+"'),
-    ("both names of a field", "is there twice", None),
+    ("both names of a field", "comes twice", None),
     ("loose base64", "is not base64", r'"([A-Za-z0-9+/]{4})*"'),
     ("loose time", "is not an RFC 3339 time",
      rf'"{DATE}T{CLOCK}(Z|[-+][01][0-9]:[0-5][0-9])"'),

@@ -26,8 +26,9 @@ static const struct dm_option *find(const struct tables *tables, const char *nam
     return NULL;
 }
 
-static bool unknown(struct dm_args *args, const struct tables *tables, const char *text,
-                    size_t size)
+/* `text` without its dashes. What is far from every name is not guessed at. */
+static bool unknown(struct dm_args *args, const struct tables *tables, bool is_long,
+                    const char *text, size_t size)
 {
     const char *near = NULL;
     size_t least = 3;
@@ -36,13 +37,13 @@ static bool unknown(struct dm_args *args, const struct tables *tables, const cha
     for (size_t t = 0; t < 2; t++) {
         for (size_t i = 0; i < tables->counts[t]; i++) {
             size_t distance = dm_args_distance(name, tables->options[t][i].name);
-            if (distance < least) {
+            if (distance < least && distance * 2 < strlen(name)) {
                 least = distance;
                 near = tables->options[t][i].name;
             }
         }
     }
-    dm_out_str(&args->error, "no option is called --");
+    dm_out_format(&args->error, "there is no option %s", is_long ? "--" : "-");
     (void)dm_out_safe(&args->error, (struct dormouse_text){.data = text, .size = size});
     if (near != NULL) {
         dm_out_format(&args->error, "; did you mean --%s?", near);
@@ -66,7 +67,7 @@ static bool read_option(struct dm_args *args, const struct tables *tables, int a
     size_t size = equals != NULL ? (size_t)(equals - name) : strlen(name);
     const struct dm_option *option = is_long || size == 1 ? find(tables, name, size) : NULL;
     if (option == NULL || (is_long && size == 1)) {
-        return unknown(args, tables, name, size);
+        return unknown(args, tables, is_long, name, size);
     }
     if (option->value == NULL) {
         if (equals != NULL) {
@@ -77,7 +78,7 @@ static bool read_option(struct dm_args *args, const struct tables *tables, int a
         return true;
     }
     if (equals == NULL && *i + 1 >= argc) {
-        dm_out_format(&args->error, "--%s wants a value: %s", option->name, option->value);
+        dm_out_format(&args->error, "--%s needs a value: %s", option->name, option->value);
         return false;
     }
     give(args, option, equals != NULL ? equals + 1 : argv[++*i]);
@@ -161,7 +162,7 @@ bool dm_args_number(struct dm_args *args, const char *name, uint64_t most, uint6
         number = number * 10 + digit;
     }
     if (!ok) {
-        return wrong(args, name, value, "is no number that fits here");
+        return wrong(args, name, value, "is not a whole number, or too large");
     }
     *out = number;
     return true;

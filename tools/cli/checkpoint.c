@@ -216,7 +216,7 @@ static int open_file(struct dm_checkpoint *checkpoint, const char *path, bool lo
     }
     struct stat status;
     if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
-        (void)fail(checkpoint, "is no regular file; give --checkpoint another one");
+        (void)fail(checkpoint, "is not a regular file; give --checkpoint another one");
         (void)close(fd);
         return -1;
     }

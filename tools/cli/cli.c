@@ -172,8 +172,8 @@ bool dm_cli_parse_word(const struct dm_cli *cli, const char *where, const struct
     struct dm_out list = {.colour = false};
     dm_word_list(&list, words);
     struct dm_slice all = dm_buf_slice(&list.buf);
-    (void)dm_cli_usage(cli, "%s: \"%.64s\" is no %s; there are %.*s", where, value, words->what,
-                       (int)all.size, (const char *)all.data);
+    (void)dm_cli_usage(cli, "%s: \"%.64s\" is not one of %.*s", where, value, (int)all.size,
+                       (const char *)all.data);
     dm_out_finish(&list);
     return false;
 }
@@ -199,11 +199,11 @@ static bool change_times(struct dm_cli *cli, struct dormouse_change *change)
     }
     bool has_for = change->snooze_for_ms != 0, has_until = change->snooze_until_ms != 0;
     if (change->status == DORMOUSE_SNOOZED && has_for == has_until) {
-        (void)dm_cli_usage(cli, "a snooze wants either --for or --until");
+        (void)dm_cli_usage(cli, "a snooze needs either --for or --until");
         return false;
     }
     if (change->status != DORMOUSE_SNOOZED && (has_for || has_until)) {
-        (void)dm_cli_usage(cli, "--for and --until go with a snooze only");
+        (void)dm_cli_usage(cli, "--for and --until are for a snooze only");
         return false;
     }
     return true;

@@ -2,6 +2,8 @@
 #include "cli/show.h"
 #include "cli/words.h"
 
+#include <inttypes.h>
+
 /* Commands about one contact, or the few that are named: check, commit, activity, get, set,
  * snooze, wake, delete. */
 
@@ -20,7 +22,7 @@ static size_t widest(const struct dormouse_contact *contacts, size_t count)
 /* ---- check ------------------------------------------------------------------------ */
 
 static const struct dm_option check_options[] = {
-    {"exit-code", 0, NULL, "0: the bot may reply, 10: only suggest, 20: it is to be silent"},
+    {"exit-code", 0, NULL, "0: the bot may reply, 10: it may only suggest, 20: it must be silent"},
 };
 
 static int check_code(int32_t decision)
@@ -55,7 +57,7 @@ static int check(struct dm_cli *cli)
 
 static const struct dm_option commit_options[] = {
     {"fence", 0, "N", "from the check; required"},
-    {"request-id", 0, "ID", "the same id again has the same answer"},
+    {"request-id", 0, "ID", "the same id again gets the same answer"},
 };
 
 static int commit(struct dm_cli *cli)
@@ -66,7 +68,7 @@ static int commit(struct dm_cli *cli)
         .request_id = dormouse_text(dm_args_value(&cli->args, "request-id")),
     };
     if (!dm_args_flag(&cli->args, "fence")) {
-        return dm_cli_usage(cli, "commit wants --fence N, from the check");
+        return dm_cli_usage(cli, "commit needs --fence N, from the check");
     }
     if (!dm_args_number(&cli->args, "fence", UINT64_MAX, &request.fence)) {
         return dm_cli_args_usage(cli);
@@ -85,6 +87,10 @@ static int commit(struct dm_cli *cli)
     } else {
         dm_out_str(&cli->out, answer.granted ? "granted      " : "not granted  ");
         dm_show_contact(&cli->out, &answer.contact, dm_cli_now_ms());
+        if (!answer.granted && answer.contact.fence != request.fence) {
+            dm_out_format(&cli->out, "  (not %" PRIu64 ": the status has changed since that check)",
+                          request.fence);
+        }
     }
     dm_cli_line(cli);
     return answer.granted ? DM_EXIT_OK : DM_EXIT_REFUSED;
@@ -94,7 +100,7 @@ static int commit(struct dm_cli *cli)
 
 static const struct dm_option activity_options[] = {
     {"actor", 0, "NAME", "who did it"},
-    {"request-id", 0, "ID", "the same id again has the same answer, nothing is done twice"},
+    {"request-id", 0, "ID", "the same id again gets the same answer; nothing is done twice"},
 };
 
 static int activity(struct dm_cli *cli)
@@ -186,22 +192,26 @@ static int get(struct dm_cli *cli)
 /* ---- set, snooze, wake ------------------------------------------------------------- */
 
 #define CHANGE_OPTIONS                                                                         \
-    {"reason", 0, "REASON", "why, e.g. manual_message, appointment_booked; else: set"},        \
+    {"reason", 0, "REASON", "why, e.g. manual_message, appointment_booked; default: set"},     \
         {"actor", 0, "NAME", "who does it"}, {"bot", 0, "ID", "hand the contact to this bot"}, \
-        {"if-revision", 0, "N", "only if the contact has this revision (one contact)"},        \
+        {"if-revision", 0, "N", "only if the contact still has this revision (one contact)"},  \
     {                                                                                          \
-        "request-id", 0, "ID", "the same id again has the same answer, nothing is done twice"  \
+        "request-id", 0, "ID", "the same id again gets the same answer; nothing is done twice" \
     }
 
 static const struct dm_option set_options[] = {
-    {"lock", 0, NULL, "an opt-out: only a change with --unlock may follow (with inactive)"},
-    {"unlock", 0, NULL, "change a locked contact, too"},
+    {"lock", 0, NULL, "an opt-out (with inactive): only a change with --unlock may follow"},
+    {"unlock", 0, NULL, "change the contact even if it is locked"},
+    CHANGE_OPTIONS,
+};
+static const struct dm_option wake_options[] = {
+    {"unlock", 0, NULL, "change the contact even if it is locked"},
     CHANGE_OPTIONS,
 };
 static const struct dm_option snooze_options[] = {
     {"for", 0, "DURATION", "2h, 1h30m, 3d; 1 s to 366 days"},
     {"until", 0, "TIME", "2026-12-01T09:00:00Z"},
-    {"unlock", 0, NULL, "change a locked contact, too"},
+    {"unlock", 0, NULL, "change the contact even if it is locked"},
     CHANGE_OPTIONS,
 };
 
@@ -269,7 +279,7 @@ static int set_many(struct dm_cli *cli, size_t count, const struct dormouse_chan
     static struct dormouse_text ids[BATCH_MAX];
     int code = DM_EXIT_OK;
     if (dm_args_flag(&cli->args, "if-revision")) {
-        return dm_cli_usage(cli, "--if-revision goes with one contact only");
+        return dm_cli_usage(cli, "--if-revision is for one contact only");
     }
     if (!dm_cli_connect(cli)) {
         return cli->connect_code;
@@ -312,7 +322,7 @@ static int set(struct dm_cli *cli)
         return DM_EXIT_USAGE;
     }
     if (status == DORMOUSE_SNOOZED) {
-        return dm_cli_usage(cli, "for this there is: dormouse snooze CONTACT... --for 2h");
+        return dm_cli_usage(cli, "use: dormouse snooze CONTACT... --for 2h");
     }
     return change_contacts(cli, last, status);
 }
@@ -374,8 +384,10 @@ static const struct dm_command commands[] = {
     {.name = "commit",
      .usage = "CONTACT --fence N [--request-id ID]",
      .summary = "grant one reply, if nobody changed the status since the check",
-     .help = "Exit code 1: not granted.\n\n"
-             "  dormouse commit +491701234567 --fence 7\n",
+     .help =
+         "Exit code 1: not granted. Then check again: somebody changed the status, or the bot is\n"
+         "to be silent.\n\n"
+         "  dormouse commit +491701234567 --fence 7\n",
      DM_OPTIONS(commit_options),
      .words_min = 1,
      .words_max = 1,
@@ -384,7 +396,7 @@ static const struct dm_command commands[] = {
      .run = commit},
     {.name = "activity",
      .usage = "CONTACT KIND [--actor NAME] [--request-id ID]",
-     .summary = "tell what happened in a conversation; the account's policy acts on it",
+     .summary = "record what happened in a conversation; the account's policy acts on it",
      .help = "KIND: inbound_message, bot_message, manual_message, workflow_message,\n"
              "conversation_read, stop_keyword, handover_requested, appointment_booked\n\n"
              "  dormouse activity +491701234567 manual_message --actor anna\n",
@@ -404,7 +416,7 @@ static const struct dm_command commands[] = {
      .run = get},
     {.name = "set",
      .usage = "CONTACT... active|inactive [OPTIONS]",
-     .summary = "let the bot speak, or switch it off until someone says otherwise",
+     .summary = "let the bot speak, or switch it off until someone switches it on",
      .help = "  dormouse set +491701234567 inactive --actor anna --reason stop_keyword --lock\n"
              "  dormouse set c1 c2 c3 active --unlock\n",
      DM_OPTIONS(set_options),
@@ -416,8 +428,12 @@ static const struct dm_command commands[] = {
     {.name = "snooze",
      .usage = "CONTACT... (--for DURATION | --until TIME) [OPTIONS]",
      .summary = "silence the bot until a time; it wakes by itself",
-     .help = "  dormouse snooze +491701234567 --for 2h --actor anna\n"
-             "  dormouse snooze c1 c2 --until 2026-12-01T09:00:00Z --reason appointment_booked\n",
+     .help =
+         "What is kept is the time when the snooze ends. If the server's wall clock is set back "
+         "by\n"
+         "an hour meanwhile, the snooze lasts an hour longer; see README, \"The wall clock\".\n\n"
+         "  dormouse snooze +491701234567 --for 2h --actor anna\n"
+         "  dormouse snooze c1 c2 --until 2026-12-01T09:00:00Z --reason appointment_booked\n",
      DM_OPTIONS(snooze_options),
      .words_min = 1,
      .words_max = CONTACTS_MAX,
@@ -428,7 +444,7 @@ static const struct dm_command commands[] = {
      .usage = "CONTACT... [OPTIONS]",
      .summary = "the same as set CONTACT... active",
      .help = "  dormouse wake +491701234567 --actor anna\n",
-     DM_OPTIONS(set_options),
+     DM_OPTIONS(wake_options),
      .words_min = 1,
      .words_max = CONTACTS_MAX,
      .needs_account = true,
@@ -437,7 +453,9 @@ static const struct dm_command commands[] = {
     {.name = "delete",
      .usage = "CONTACT...",
      .summary = "forget contacts",
-     .help = "A deleted contact is as one never seen: active, with no history.\n\n"
+     .help = "A deleted contact is like one never seen: active, without a history. Its old events\n"
+             "stay in the server's journal until they are past --retention-age or\n"
+             "--retention-bytes.\n\n"
              "  dormouse delete +491701234567\n",
      .words_min = 1,
      .words_max = CONTACTS_MAX,

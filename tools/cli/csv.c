@@ -91,7 +91,7 @@ static enum dm_csv_result separator(struct reading *reading, bool *last)
         c = *reading->at++;
     }
     if (c != '\n') {
-        return bad(reading, "text behind a closing quote");
+        return bad(reading, "text after a closing quote");
     }
     reading->csv->lines++;
     return DM_CSV_RECORD;

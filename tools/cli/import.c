@@ -173,7 +173,9 @@ static int import_source(struct dm_importing *importing, bool is_file)
     const char *given = dm_args_value(&importing->cli->args, "checkpoint");
     struct dm_out beside = {.colour = false};
     if (given != NULL && !is_file) {
-        return dm_cli_usage(importing->cli, "--checkpoint: only a file can be gone on with");
+        return dm_cli_usage(
+            importing->cli,
+            "--checkpoint is for files: what comes through a pipe cannot be read again");
     }
     dm_out_format(&beside, "%s.import%c", importing->path, '\0');
     const char *path = !is_file ? NULL : given != NULL ? given : (char *)dm_buf_head(&beside.buf);
@@ -221,7 +223,7 @@ static bool read_format(struct dm_cli *cli, enum dm_format *format)
     } else if (value != NULL && strcmp(value, "ndjson") == 0) {
         *format = DM_FORMAT_NDJSON;
     } else if (value != NULL) {
-        (void)dm_cli_usage(cli, "--format: \"%.64s\" is no format; there are csv, ndjson", value);
+        (void)dm_cli_usage(cli, "--format: \"%.64s\" is not one of csv, ndjson", value);
         return false;
     }
     return true;
@@ -237,7 +239,7 @@ int dm_import(struct dm_cli *cli)
         return DM_EXIT_USAGE;
     }
     if (expired != NULL && strcmp(expired, "active") != 0 && strcmp(expired, "refuse") != 0) {
-        return dm_cli_usage(cli, "--expired: \"%.64s\" is neither refuse nor active", expired);
+        return dm_cli_usage(cli, "--expired: \"%.64s\" is not one of refuse, active", expired);
     }
     if (!dm_args_number(&cli->args, "in-flight", IN_FLIGHT_MAX, &slots)) {
         return dm_cli_args_usage(cli);

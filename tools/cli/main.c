@@ -10,12 +10,13 @@
 
 static const struct dm_option general_options[] = {
     {"server", 's', "HOST:PORT|unix:PATH",
-     "where the server is ($DORMOUSE_SERVER; 127.0.0.1:7400)"},
-    {"account", 'a', "ID", "whose contacts ($DORMOUSE_ACCOUNT)"},
-    {"json", 'j', NULL, "one JSON object a line, for scripts"},
-    {"timeout", 't', "DURATION", "how long to wait for the server (2s to connect, 10s a call)"},
-    {"help", 'h', NULL, "this text"},
-    {"version", 'V', NULL, "the version"},
+     "where the server is; default: $DORMOUSE_SERVER, else 127.0.0.1:7400"},
+    {"account", 'a', "ID", "whose contacts; default: $DORMOUSE_ACCOUNT"},
+    {"json", 'j', NULL, "one JSON object per line, for scripts"},
+    {"timeout", 't', "DURATION",
+     "how long to wait for the server; default: 2s to connect, 10s per call"},
+    {"help", 'h', NULL, "show this text"},
+    {"version", 'V', NULL, "show the version"},
 };
 #define GENERAL_COUNT (sizeof general_options / sizeof general_options[0])
 
@@ -44,7 +45,7 @@ static const char *nearest_command(const char *name)
     for (size_t t = 0; t < TABLES_COUNT; t++) {
         for (size_t i = 0; i < tables[t]->count; i++) {
             size_t distance = dm_args_distance(name, tables[t]->items[i].name);
-            if (distance < least) {
+            if (distance < least && distance * 2 < strlen(name)) {
                 least = distance;
                 near = tables[t]->items[i].name;
             }
@@ -57,8 +58,8 @@ static int unknown_command(struct dm_cli *cli, const char *name)
 {
     const char *near = nearest_command(name);
     return near == NULL
-               ? dm_cli_usage(cli, "no command is called %.64s", name)
-               : dm_cli_usage(cli, "no command is called %.64s; did you mean %s?", name, near);
+               ? dm_cli_usage(cli, "there is no command %.64s", name)
+               : dm_cli_usage(cli, "there is no command %.64s; did you mean %s?", name, near);
 }
 
 /* ---- help ------------------------------------------------------------------------- */
@@ -80,7 +81,7 @@ static void help_options(const struct dm_option *options, size_t count)
 
 static int help_all(void)
 {
-    (void)printf("dormouse: looks at and changes whether bots may speak to contacts\n\n"
+    (void)printf("dormouse: shows and changes whether bots may speak to contacts\n\n"
                  "usage: dormouse [OPTIONS] COMMAND ...\n\ncommands:\n");
     for (size_t t = 0; t < TABLES_COUNT; t++) {
         for (size_t i = 0; i < tables[t]->count; i++) {
@@ -110,7 +111,7 @@ static int help_command(const struct dm_command *command)
         (void)printf("\noptions:\n");
         help_options(command->options, command->options_count);
     }
-    (void)printf("\n%s\nand those of all commands:\n", command->help);
+    (void)printf("\n%s\noptions of all commands:\n", command->help);
     help_options(general_options, GENERAL_COUNT);
     return DM_EXIT_OK;
 }
@@ -174,7 +175,7 @@ static int run_command(struct dm_cli *cli)
         return DM_EXIT_USAGE;
     }
     if (command->needs_account && cli->account.size == 0) {
-        return dm_cli_usage(cli, "whose contact? Give --account ID or set DORMOUSE_ACCOUNT");
+        return dm_cli_usage(cli, "which account? Give --account ID or set DORMOUSE_ACCOUNT");
     }
     cli->changes = command->changes;
     return command->run(cli);

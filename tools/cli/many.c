@@ -8,9 +8,10 @@
 /* ---- list ------------------------------------------------------------------------- */
 
 static const struct dm_option list_options[] = {
-    {"status", 0, "STATUS", "only active, snoozed or inactive ones"},
-    {"order", 0, "id|wake", "by contact id, or snoozed ones with the soonest to wake first"},
-    {"limit", 'n', "N", "at most so many"},
+    {"status", 0, "STATUS", "only those that are active, snoozed or inactive"},
+    {"order", 0, "id|wake",
+     "by contact id (default), or by wake time, soonest first: snoozed ones only"},
+    {"limit", 'n', "N", "at most this many (default: all)"},
 };
 
 struct list_state {
@@ -52,7 +53,7 @@ static int list(struct dm_cli *cli)
     if (order != NULL && strcmp(order, "wake") == 0) {
         listing.order = DORMOUSE_BY_WAKE_TIME;
     } else if (order != NULL && strcmp(order, "id") != 0) {
-        return dm_cli_usage(cli, "--order: \"%.64s\" is no order; there are id, wake", order);
+        return dm_cli_usage(cli, "--order: \"%.64s\" is not one of id, wake", order);
     }
     return dm_list_contacts(cli, &listing);
 }
@@ -62,7 +63,7 @@ static int list(struct dm_cli *cli)
 enum { HISTORY_PAGE = 1000, HISTORY_DEFAULT = 50 };
 
 static const struct dm_option history_options[] = {
-    {"limit", 'n', "N", "at most so many (default 50; 0: all that is kept)"},
+    {"limit", 'n', "N", "at most this many (default 50; 0: all that are kept)"},
 };
 
 static void show_events(struct dm_cli *cli, const struct dormouse_history_answer *answer)
@@ -115,7 +116,7 @@ static int history(struct dm_cli *cli)
 /* ---- stats ------------------------------------------------------------------------ */
 
 static const struct dm_option stats_options[] = {
-    {"all-accounts", 0, NULL, "of the whole server, also when $DORMOUSE_ACCOUNT is set"},
+    {"all-accounts", 0, NULL, "the whole server, even if $DORMOUSE_ACCOUNT is set"},
 };
 
 static int stats(struct dm_cli *cli)
@@ -148,14 +149,14 @@ static const struct dm_option bulk_options[] = {
     {"set", 0, "STATUS", "active, snoozed or inactive; required"},
     {"if-status", 0, "STATUS", "only contacts that have this status now"},
     {"if-reason", 0, "REASON", "only contacts that have their status for this reason"},
-    {"dry-run", 0, NULL, "only count"},
-    {"for", 0, "DURATION", "with snoozed: 2h, 3d"},
-    {"until", 0, "TIME", "with snoozed: 2026-12-01T09:00:00Z"},
-    {"reason", 0, "REASON", "why; else: bulk_set"},
+    {"dry-run", 0, NULL, "only count what would change"},
+    {"for", 0, "DURATION", "with snoozed: how long, e.g. 2h, 3d"},
+    {"until", 0, "TIME", "with snoozed: until when, e.g. 2026-12-01T09:00:00Z"},
+    {"reason", 0, "REASON", "why; default: bulk_set"},
     {"actor", 0, "NAME", "who does it"},
     {"bot", 0, "ID", "hand the contacts to this bot"},
     {"lock", 0, NULL, "an opt-out (with inactive)"},
-    {"unlock", 0, NULL, "change locked contacts, too"},
+    {"unlock", 0, NULL, "change locked contacts as well"},
 };
 
 struct bulk_state {
@@ -221,7 +222,7 @@ static int bulk(struct dm_cli *cli)
         .dry_run = dm_args_flag(&cli->args, "dry-run"),
     };
     if (!dm_args_flag(&cli->args, "set")) {
-        return dm_cli_usage(cli, "bulk wants --set active, snoozed or inactive");
+        return dm_cli_usage(cli, "bulk needs --set active, snoozed or inactive");
     }
     if (!dm_cli_word_option(cli, "set", &dm_status_words, &request.change.status) ||
         !dm_cli_word_option(cli, "if-status", &dm_status_words, &request.if_status) ||
@@ -262,7 +263,10 @@ static const struct dm_command commands[] = {
     {.name = "stats",
      .usage = "[--account ID | --all-accounts]",
      .summary = "how many contacts there are, and how late wakes come",
-     .help = "  dormouse stats\n  dormouse stats --account acme --json\n",
+     .help =
+         "With an account, contacts and next wake are that account's; wakes, lags and events are\n"
+         "always the whole server's. A lag is how late a wake was committed.\n\n"
+         "  dormouse stats\n  dormouse stats --account acme --json\n",
      DM_OPTIONS(stats_options),
      .run = stats},
 };

@@ -9,13 +9,13 @@
 enum { FILE_SIZE_MAX = 1 << 20 };
 
 static const struct dm_option options[] = {
-    {"bot", 0, "ID", "this bot's policy; else that of the account's default bot"},
+    {"bot", 0, "ID", "this bot's policy; default: that of the account's default bot"},
     {"mode", 0, "MODE", "off, suggestive or auto-pilot"},
-    {"limit", 0, "N", "bot messages without a reset, then the bot falls silent; 0: no limit"},
-    {"on-limit", 0, "ACTION", "what reaching the limit does: snooze:24h, deactivate, none"},
-    {"rule", 0, "KIND=ACTION", "what an activity does; may come often"},
+    {"limit", 0, "N", "after N bot messages without a reset the bot falls silent; 0: no limit"},
+    {"on-limit", 0, "ACTION", "what happens at the limit: snooze:24h, deactivate, none"},
+    {"rule", 0, "KIND=ACTION", "what an activity does; may be given again"},
     {"max-snooze", 0, "DURATION", "the longest that an automatic snooze may run; 0: no cap"},
-    {"file", 'f', "FILE", "the whole policy, as policy get --json writes it; -: standard input"},
+    {"file", 'f', "FILE", "the whole policy, as policy get --json prints it; -: standard input"},
 };
 
 static int show(struct dm_cli *cli, const struct dormouse_policy *policy)
@@ -126,7 +126,9 @@ static int set_options(struct dm_cli *cli)
     struct dm_policy_draft draft;
     struct dormouse_policy policy = {.mode = 0};
     if (!any_given(cli)) {
-        return dm_cli_usage(cli, "nothing to set: give --mode, --rule ... or --file");
+        return dm_cli_usage(
+            cli,
+            "nothing to set: give --mode, --limit, --on-limit, --rule, --max-snooze or --file");
     }
     (void)dm_policy_draft_copy(&draft, &policy);
     bool ok = apply(cli, &draft);
@@ -189,7 +191,7 @@ static int store_file(struct dm_cli *cli, const char *path, struct dm_slice json
             draft.policy.bot_id = dormouse_text(bot);
         }
         code = draft.policy.account_id.size == 0
-                   ? dm_cli_usage(cli, "whose policy? Give --account ID or set DORMOUSE_ACCOUNT")
+                   ? dm_cli_usage(cli, "which account? Give --account ID or set DORMOUSE_ACCOUNT")
                    : store(cli, &draft, draft.has_revision);
     }
     dm_policy_draft_finish(&draft);
@@ -199,7 +201,7 @@ static int store_file(struct dm_cli *cli, const char *path, struct dm_slice json
 static int set_file(struct dm_cli *cli, const char *path)
 {
     if (any_given(cli)) {
-        return dm_cli_usage(cli, "--file is the whole policy; it goes with no other setting");
+        return dm_cli_usage(cli, "--file replaces the whole policy; give no other setting with it");
     }
     struct dm_out text = {.colour = false};
     int code = DM_EXIT_REFUSED;
@@ -218,14 +220,14 @@ static int policy(struct dm_cli *cli)
     const char *file = dm_args_value(&cli->args, "file");
     bool is_set = strcmp(verb, "set") == 0;
     if (!is_set && strcmp(verb, "get") != 0) {
-        return dm_cli_usage(cli, "policy get, or policy set; not policy %.32s", verb);
+        return dm_cli_usage(cli, "write policy get or policy set, not policy %.32s", verb);
     }
     cli->changes = is_set;
     if (is_set && file != NULL) {
         return set_file(cli, file);
     }
     if (cli->account.size == 0) {
-        return dm_cli_usage(cli, "whose policy? Give --account ID or set DORMOUSE_ACCOUNT");
+        return dm_cli_usage(cli, "which account? Give --account ID or set DORMOUSE_ACCOUNT");
     }
     if (is_set) {
         return set_options(cli);

@@ -77,26 +77,26 @@ bool dm_policy_rule_parse(struct dm_policy_draft *draft, struct dormouse_text te
     *rule = (struct dormouse_rule){.on = rule->on};
     if (!dm_word_parse(&dm_action_words, action, &rule->action)) {
         return fail(draft,
-                    "\"%.*s\" is no action; there are none, snooze:2h[:extend|keep|replace],"
+                    "\"%.*s\" is not one of none, snooze:2h[:extend|keep|replace],"
                     " deactivate[:lock], activate",
                     (int)(action.size < 40 ? action.size : 40), action.data);
     }
     if (rule->action == DORMOUSE_ACTION_SNOOZE) {
         const char *why = dm_duration_parse(cut(&text, ':'), &rule->snooze_for_ms);
         if (why != NULL) {
-            return fail(draft, "a snooze wants its time, as snooze:2h; what is given %s", why);
+            return fail(draft, "a snooze needs its length, as in snooze:2h; the one given %s", why);
         }
         rule->repeat = DORMOUSE_REPEAT_EXTEND;
         if (text.size > 0 && !dm_word_parse(&dm_repeat_words, cut(&text, ':'), &rule->repeat)) {
-            return fail(draft, "behind a snooze's time may come extend, keep or replace");
+            return fail(draft, "after a snooze's length there may be extend, keep or replace");
         }
     } else if (rule->action == DORMOUSE_ACTION_DEACTIVATE && text.size > 0) {
         rule->lock = text_is(cut(&text, ':'), "lock");
         if (!rule->lock) {
-            return fail(draft, "behind deactivate may come lock");
+            return fail(draft, "after deactivate there may be lock");
         }
     }
-    return text.size == 0 || fail(draft, "the action %s takes no more words",
+    return text.size == 0 || fail(draft, "there is something after the action %s",
                                   dm_word(&dm_action_words, rule->action));
 }
 
@@ -124,9 +124,8 @@ bool dm_policy_draft_rule(struct dm_policy_draft *draft, struct dormouse_text te
         struct dm_out list = {.colour = false};
         dm_word_list(&list, &dm_activity_words);
         struct dm_slice all = dm_buf_slice(&list.buf);
-        (void)fail(draft, "\"%.*s\" is no activity; there are %.*s",
-                   (int)(name.size < 40 ? name.size : 40), name.data, (int)all.size,
-                   (const char *)all.data);
+        (void)fail(draft, "\"%.*s\" is not one of %.*s", (int)(name.size < 40 ? name.size : 40),
+                   name.data, (int)all.size, (const char *)all.data);
         dm_out_finish(&list);
         return false;
     }
@@ -152,7 +151,7 @@ static bool json_word(struct dm_policy_draft *draft, const char *name, const jso
         !dm_word_parse(words,
                        (struct dormouse_text){json_string_value(value), json_string_length(value)},
                        out)) {
-        return fail(draft, "%s: is no %s", name, words->what);
+        return fail(draft, "%s: is not a known %s", name, words->what);
     }
     return true;
 }
@@ -162,7 +161,7 @@ static bool json_span(struct dm_policy_draft *draft, const char *name, const jso
 {
     const char *why = json_is_string(value)
                           ? dm_duration_parse(dormouse_text(json_string_value(value)), ms)
-                          : "is no duration; write \"7200s\"";
+                          : "is not a duration; write \"7200s\"";
     return why == NULL || fail(draft, "%s: %s", name, why);
 }
 
@@ -176,10 +175,10 @@ static bool json_number(struct dm_policy_draft *draft, const char *name, const j
         char *end;
         *out = strtoull(json_string_value(value), &end, 10);
         if (*end != '\0' || end == json_string_value(value)) {
-            return fail(draft, "%s: is no number", name);
+            return fail(draft, "%s: is not a number", name);
         }
     } else {
-        return fail(draft, "%s: is no number", name);
+        return fail(draft, "%s: is not a number", name);
     }
     return *out <= most || fail(draft, "%s: is too large", name);
 }
@@ -194,7 +193,7 @@ static bool json_rule(struct dm_policy_draft *draft, json_t *object, struct dorm
     const char *key;
     json_t *value;
     if (!json_is_object(object)) {
-        return fail(draft, "a rule is no object");
+        return fail(draft, "a rule must be an object");
     }
     json_object_foreach(object, key, value)
     {
@@ -213,7 +212,7 @@ static bool json_rule(struct dm_policy_draft *draft, json_t *object, struct dorm
                  json_word(draft, "repeat", value, &dm_repeat_words, &rule->repeat);
         } else if (strcmp(key, "lock") == 0) {
             rule->lock = json_is_true(value);
-            ok = json_is_boolean(value) || fail(draft, "lock: is neither true nor false");
+            ok = json_is_boolean(value) || fail(draft, "lock: must be true or false");
         } else {
             ok = fail(draft, "a rule has no member \"%.40s\"", key);
         }
@@ -227,7 +226,7 @@ static bool json_rule(struct dm_policy_draft *draft, json_t *object, struct dorm
 static bool json_rules(struct dm_policy_draft *draft, json_t *array)
 {
     if (!json_is_array(array) || json_array_size(array) > DM_POLICY_RULES_MAX) {
-        return fail(draft, "rules: is no list of at most %d", DM_POLICY_RULES_MAX);
+        return fail(draft, "rules: must be a list of at most %d", DM_POLICY_RULES_MAX);
     }
     draft->policy.rules_count = json_array_size(array);
     for (size_t i = 0; i < draft->policy.rules_count; i++) {
@@ -242,7 +241,7 @@ static bool json_text(struct dm_policy_draft *draft, const char *name, const jso
                       struct dormouse_text *out)
 {
     *out = (struct dormouse_text){json_string_value(value), json_string_length(value)};
-    return json_is_string(value) || fail(draft, "%s: is no text", name);
+    return json_is_string(value) || fail(draft, "%s: must be text", name);
 }
 
 static bool json_member(struct dm_policy_draft *draft, const char *key, json_t *value)
@@ -290,7 +289,7 @@ bool dm_policy_draft_json(struct dm_policy_draft *draft, struct dm_slice json)
     if (root == NULL) {
         return fail(draft, "line %d: %.120s", error.line, error.text);
     }
-    bool ok = json_is_object(root) || fail(draft, "is no JSON object");
+    bool ok = json_is_object(root) || fail(draft, "is not a JSON object");
     const char *key;
     json_t *value;
     if (ok) {

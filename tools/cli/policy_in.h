@@ -11,7 +11,7 @@ struct dm_policy_draft {
     struct dormouse_rule rules[DM_POLICY_RULES_MAX];
     bool has_revision; /* the JSON named one */
     struct dm_buf text;
-    char error[160]; /* what was wrong */
+    char error[320]; /* what was wrong */
 };
 
 /* Copies what the server answered. false: more rules than fit. */

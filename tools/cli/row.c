@@ -62,7 +62,7 @@ static const char *json_text(const json_t *value, enum dm_column column, struct 
     } else if (json_is_string(value)) {
         *text = (struct dormouse_text){json_string_value(value), json_string_length(value)};
     } else {
-        return "a member is no text";
+        return "a value must be text";
     }
     return NULL;
 }
@@ -93,7 +93,7 @@ static const char *json_members(struct dm_row *row, json_t *object, size_t line_
             return why;
         }
         if (row->fields[column].data != NULL) {
-            return "a member comes twice, under two names";
+            return "a column is given twice, under two names";
         }
         row->fields[column] = (struct dormouse_text){room, text.size};
         memcpy(room, text.data, text.size);
@@ -110,11 +110,11 @@ const char *dm_row_json(struct dm_row *row, struct dm_slice line)
     json_error_t error;
     json_t *object = json_loadb(line.data, line.size, JSON_REJECT_DUPLICATES, &error);
     if (object == NULL) {
-        (void)snprintf(message, sizeof message, "no valid JSON: %.150s", error.text);
+        (void)snprintf(message, sizeof message, "not valid JSON: %.150s", error.text);
         return message;
     }
     const char *why = json_is_object(object) ? json_members(row, object, line.size)
-                                             : "a line is to be one JSON object";
+                                             : "each line must be one JSON object";
     json_decref(object);
     return why;
 }
@@ -127,7 +127,7 @@ static const char *parse_locked(struct dormouse_text text, bool *locked)
     *locked = yes;
     return yes || text.size == 0 || text_is(text, "false") || text_is(text, "0")
                ? NULL
-               : "locked: is neither true nor false";
+               : "locked: must be true or false";
 }
 
 static const char *parse_snooze(const struct dm_row *row, const struct dm_row_defaults *defaults,
@@ -137,18 +137,18 @@ static const char *parse_snooze(const struct dm_row *row, const struct dm_row_de
     if (change->status != DORMOUSE_SNOOZED) {
         return until.size == 0 && length.size == 0
                    ? NULL
-                   : "snoozed_until, snooze_for: go with the status snoozed only";
+                   : "snoozed_until and snooze_for are for the status snoozed only";
     }
     if ((until.size == 0) == (length.size == 0)) {
-        return "snoozed: wants either snoozed_until or snooze_for";
+        return "snoozed: needs either snoozed_until or snooze_for";
     }
     if (length.size > 0) {
         return dm_duration_parse(length, &change->snooze_for_ms) == NULL
                    ? NULL
-                   : "snooze_for: is no duration; write 2h, 1h30m, 90s, 3d or 500ms";
+                   : "snooze_for: is not a duration; write 2h, 1h30m, 90s, 3d or 500ms";
     }
     if (dm_time_parse(until, &change->snooze_until_ms) != NULL) {
-        return "snoozed_until: is no RFC 3339 time; write 2026-12-01T09:00:00Z";
+        return "snoozed_until: is not an RFC 3339 time; write 2026-12-01T09:00:00Z";
     }
     if (defaults->expired_active && change->snooze_until_ms <= now_ms) {
         change->status = DORMOUSE_ACTIVE;
@@ -169,11 +169,11 @@ static const char *parse_change(const struct dm_row *row, const struct dm_row_de
 {
     const struct dormouse_text *fields = row->fields;
     if (!dm_word_parse(&dm_status_words, fields[DM_STATUS], &change->status)) {
-        return "status: is none of active, snoozed, inactive";
+        return "status: is not one of active, snoozed, inactive";
     }
     if (fields[DM_REASON].size > 0 &&
         !dm_word_parse(&dm_reason_words, fields[DM_REASON], &change->reason)) {
-        return "reason: is no reason";
+        return "reason: is not a known reason";
     }
     if (is_server_reason(change->reason)) {
         change->reason = DORMOUSE_REASON_UNSPECIFIED;

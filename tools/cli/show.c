@@ -189,9 +189,13 @@ void dm_show_stats(struct dm_out *out, const struct dormouse_stats *stats, int64
         dm_time_print_relative(out, stats->next_wake_ms, now_ms);
         dm_out_str(out, ")");
     }
-    lag(out, "\nwake lag  p50 ", stats->wake_lag_p50_us);
-    lag(out, "  p99 ", stats->wake_lag_p99_us);
-    lag(out, "  max ", stats->wake_lag_max_us);
+    if (stats->wakes == 0) {
+        dm_out_str(out, "\nwake lag  none yet");
+    } else {
+        lag(out, "\nwake lag  p50 ", stats->wake_lag_p50_us);
+        lag(out, "  p99 ", stats->wake_lag_p99_us);
+        lag(out, "  max ", stats->wake_lag_max_us);
+    }
     dm_out_format(out, "\nevents    %" PRIu64 " to %" PRIu64, stats->oldest_seq, stats->last_seq);
 }
 

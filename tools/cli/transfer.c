@@ -10,23 +10,24 @@
 /* import and export: contacts from and to files. */
 
 static const struct dm_option import_options[] = {
-    {"format", 0, "csv|ndjson", "else guessed: a file that begins with { is NDJSON"},
+    {"format", 0, "csv|ndjson", "default: NDJSON if the file begins with {, else CSV"},
     {"dry-run", 0, NULL, "change nothing; only say what would become of each row"},
     {"refused", 0, "FILE",
      "rows refused or skipped, as CSV: line, code, reason, account_id, contact_id"},
-    {"expired", 0, "refuse|active", "what to do with snoozes that are already over (refuse)"},
-    {"unlock", 0, NULL, "change locked contacts, too"},
+    {"expired", 0, "refuse|active",
+     "what to do with snoozes that are already over; default: refuse"},
+    {"unlock", 0, NULL, "change locked contacts as well"},
     {"checkpoint", 0, "FILE", "where progress is kept; default: the file's name with .import"},
     {"as-of", 0, "SEQ", "skip contacts changed after this event; default: the newest one now"},
     {"run", 0, "NAME", "apply the file again over what came since; each new NAME does so once"},
-    {"in-flight", 0, "N", "calls under way at once (512)"},
+    {"in-flight", 0, "N", "calls under way at once; default: 512"},
 };
 
 static const struct dm_option export_options[] = {
     {"format", 0, "csv|ndjson", "default: csv"},
     {"output", 'o', "FILE",
      "else standard output; FILE appears when it is complete, for its user alone"},
-    {"status", 0, "STATUS", "only active, snoozed or inactive ones"},
+    {"status", 0, "STATUS", "only those that are active, snoozed or inactive"},
 };
 
 struct exporting {
@@ -105,7 +106,7 @@ static int export(struct dm_cli *cli)
     struct exporting exporting = {
         .cli = cli, .ok = true, .ndjson = format != NULL && strcmp(format, "ndjson") == 0};
     if (format != NULL && !exporting.ndjson && strcmp(format, "csv") != 0) {
-        return dm_cli_usage(cli, "--format: \"%.64s\" is no format; there are csv, ndjson", format);
+        return dm_cli_usage(cli, "--format: \"%.64s\" is not one of csv, ndjson", format);
     }
     if (!dm_cli_word_option(cli, "status", &dm_status_words, &status)) {
         return DM_EXIT_USAGE;
@@ -124,8 +125,8 @@ static const struct dm_command commands[] = {
      .help =
          "CSV has a header row that names its columns, in any order: account_id, contact_id,\n"
          "status, snoozed_until (RFC 3339), snooze_for (2h), reason, actor, bot_id, locked.\n"
-         "contact_id and status must be there; without account_id, --account counts. NDJSON has\n"
-         "one object a line with the same names, or those of proto JSON (accountId).\n\n"
+         "contact_id and status are required; without account_id, --account is used. NDJSON has\n"
+         "one object per line with the same names, or those of proto JSON (accountId).\n\n"
          "Nothing that happened after the import began is overwritten: a contact that somebody\n"
          "else has changed or deleted since is skipped. The summary says how many rows changed\n"
          "their contact, were already so, were skipped, or were refused.\n\n"

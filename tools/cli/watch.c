@@ -15,11 +15,11 @@
 enum { STORE_EVERY_MS = 200, ANSWER_MS = 10000, CONTACTS_MAX = 1000, OUTPUT_SIZE_MAX = 256 * 1024 };
 
 static const struct dm_option options[] = {
-    {"contact", 0, "ID", "only this contact; may come often"},
-    {"after", 0, "SEQ", "what came after this event; else: only what comes from now on"},
-    {"from-start", 0, NULL, "all that is kept"},
-    {"all-accounts", 0, NULL, "also when $DORMOUSE_ACCOUNT is set"},
-    {"cursor", 0, "FILE", "go on behind the event that FILE names, and keep it up to date"},
+    {"contact", 0, "ID", "only this contact; may be given again"},
+    {"after", 0, "SEQ", "what came after this event; default: only what comes from now on"},
+    {"from-start", 0, NULL, "everything that is kept"},
+    {"all-accounts", 0, NULL, "all accounts, even if $DORMOUSE_ACCOUNT is set"},
+    {"cursor", 0, "FILE", "go on after the event that FILE names, and keep FILE up to date"},
     {"limit", 'n', "N", "end after N events"},
 };
 
@@ -185,7 +185,7 @@ static bool read_contacts(struct dm_cli *cli, struct dormouse_watch *request)
     request->contact_ids = ids;
     request->contact_ids_count = count;
     if (count > 0 && request->account_id.size == 0) {
-        (void)dm_cli_usage(cli, "--contact wants an account: --account ID");
+        (void)dm_cli_usage(cli, "--contact needs an account: give --account ID");
         return false;
     }
     return true;
@@ -202,7 +202,7 @@ static int read_start(struct watching *watching, struct dormouse_watch *request)
         return dm_cli_args_usage(cli);
     }
     if (request->from_start && request->after_seq != 0) {
-        return dm_cli_usage(cli, "--after and --from-start exclude each other");
+        return dm_cli_usage(cli, "give either --after or --from-start, not both");
     }
     watching->cursor = dm_args_value(&cli->args, "cursor");
     if (watching->cursor == NULL) {
@@ -210,7 +210,7 @@ static int read_start(struct watching *watching, struct dormouse_watch *request)
     }
     if (!dm_cursor_read(watching->cursor, &watching->stored_seq)) {
         (void)fprintf(stderr, "dormouse: %s: %s\n", watching->cursor,
-                      errno == EINVAL ? "is no cursor: it does not hold one number"
+                      errno == EINVAL ? "is not a cursor: it does not hold one number"
                                       : strerror(errno));
         return DM_EXIT_REFUSED;
     }
@@ -239,11 +239,12 @@ static int watch(struct dm_cli *cli)
 static const struct dm_command commands[] = {
     {.name = "watch",
      .usage = "[--contact ID]... [--after SEQ | --from-start] [--cursor FILE] [--all-accounts]",
-     .summary = "status changes as they are committed, one line each",
-     .help = "With --cursor FILE each run goes on where the last one ended; the file is replaced\n"
-             "as a whole, after the events were written. Without an account: all accounts.\n\n"
-             "  dormouse watch --account acme\n"
-             "  dormouse watch --json --cursor seen --from-start | while read -r e; do ...; done\n",
+     .summary = "show status changes as they are committed, one per line",
+     .help =
+         "With --cursor FILE each run goes on where the last one ended; the file is replaced as\n"
+         "a whole, after the events have been written. Without an account, all are watched.\n\n"
+         "  dormouse watch --account acme\n"
+         "  dormouse watch --json --cursor seen --from-start | while read -r e; do ...; done\n",
      DM_OPTIONS(options),
      .run = watch},
 };

@@ -86,7 +86,7 @@ static size_t take_unit(struct dormouse_text *text)
 
 const char *dm_duration_parse(struct dormouse_text text, int64_t *ms)
 {
-    static const char *const shape = "is no duration; write 2h, 1h30m, 90s, 3d or 500ms";
+    static const char *const shape = "is not a duration; write 2h, 1h30m, 90s, 3d or 500ms";
     int64_t total = 0;
     size_t unit_next = 0;
     if (text.size == 0) {
@@ -99,20 +99,22 @@ const char *dm_duration_parse(struct dormouse_text text, int64_t *ms)
             return shape;
         }
         if (peek_digit(&text)) {
-            return "is too long a duration";
+            return "is too long";
         }
         size_t unit = take_unit(&text);
         if (unit == UNITS_COUNT || unit < unit_next) {
-            return unit == UNITS_COUNT ? "has no unit; write 2h, 1h30m, 90s, 3d or 500ms" : shape;
+            return unit == UNITS_COUNT
+                       ? "has no unit, or an unknown one; write 2h, 1h30m, 90s, 3d or 500ms"
+                       : shape;
         }
         if (whole > INT64_MAX / 16 / units[unit].ms) {
-            return "is too long a duration";
+            return "is too long";
         }
         total += whole * units[unit].ms + billionths / 1000 * units[unit].ms / 1000000;
         unit_next = unit + 1;
     }
     if (total == 0) {
-        return "is no time at all; a duration is more than 0";
+        return "must be more than 0";
     }
     *ms = total;
     return NULL;
@@ -211,7 +213,7 @@ static bool take_zone(struct dormouse_text *text, int64_t *east)
 const char *dm_time_parse(struct dormouse_text text, int64_t *ms)
 {
     static const char *const shape =
-        "is no RFC 3339 time; write 2026-12-01T09:00:00Z or 2026-12-01T10:00:00+01:00";
+        "is not an RFC 3339 time; write 2026-12-01T09:00:00Z or 2026-12-01T10:00:00+01:00";
     int64_t year, month, day, hour, minute, second, billionths, east;
     if (take_digits(&text, 4, &year) != 4 || !take_char(&text, '-') ||
         take_digits(&text, 2, &month) != 2 || !take_char(&text, '-') ||
@@ -233,7 +235,7 @@ const char *dm_time_parse(struct dormouse_text text, int64_t *ms)
         return shape;
     }
     if (!date_exists(year, month, day) || hour > 23 || minute > 59 || second > 59) {
-        return "is no day or hour that exists";
+        return "is a day or hour that does not exist";
     }
     int64_t seconds =
         days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - east * 60;

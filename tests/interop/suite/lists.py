@@ -70,7 +70,7 @@ CASES = [
         in_account("ListContacts", page_size=1, save={"token": "next_page_token"}),
         fails(
             "INVALID_ARGUMENT",
-            "page_token: is none of this query's",
+            "page_token: does not belong to this query",
             in_account("ListContacts", status="STATUS_INACTIVE", page_token="$token"),
         ),
         fails("INVALID_ARGUMENT", "status: 9", in_account("ListContacts", status=9)),

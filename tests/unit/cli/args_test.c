@@ -51,12 +51,12 @@ static void mistakes_are_told(void **state)
         int argc;
         const char *said;
     } table[] = {
-        {{"--acount", "x"}, 2, "no option is called --acount; did you mean --account?"},
-        {{"--zzz", ""}, 1, "no option is called --zzz"},
-        {{"--account", ""}, 1, "--account wants a value: ID"},
+        {{"--acount", "x"}, 2, "there is no option --acount; did you mean --account?"},
+        {{"--zzz", ""}, 1, "there is no option --zzz"},
+        {{"--account", ""}, 1, "--account needs a value: ID"},
         {{"--json=1", ""}, 1, "--json takes no value"},
-        {{"-x", ""}, 1, "no option is called --x"},
-        {{"--a", "x"}, 2, "no option is called --a"},
+        {{"-x", ""}, 1, "there is no option -x"},
+        {{"--a", "x"}, 2, "there is no option --a"},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         struct dm_args args;

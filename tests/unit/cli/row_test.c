@@ -53,11 +53,11 @@ static void mistakes_in_a_row_are_named(void **state)
         const char *status, *until, *length, *begins;
     } table[] = {
         {"asleep", "", "", "status:"},
-        {"snoozed", "", "", "snoozed: wants either"},
-        {"snoozed", "2026-12-01T09:00:00Z", "2h", "snoozed: wants either"},
+        {"snoozed", "", "", "snoozed: needs either"},
+        {"snoozed", "2026-12-01T09:00:00Z", "2h", "snoozed: needs either"},
         {"snoozed", "tomorrow", "", "snoozed_until:"},
         {"snoozed", "", "2", "snooze_for:"},
-        {"active", "", "2h", "snoozed_until, snooze_for:"},
+        {"active", "", "2h", "snoozed_until and snooze_for are for"},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         struct dm_row row = row_of(table[i].status, table[i].until, table[i].length);

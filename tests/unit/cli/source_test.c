@@ -167,9 +167,9 @@ static void ndjson_is_strict_about_its_members(void **state)
                  "{\"contactId\":\"gr\\u00fc\\u00df\"}\n",
                  "1:contact_id=c1 locked=true \n"
                  "2! no column is called \"colour\"\n"
-                 "3! a member comes twice, under two names\n"
-                 "4! a member is no text\n"
-                 "5! a line is to be one JSON object\n"
+                 "3! a column is given twice, under two names\n"
+                 "4! a value must be text\n"
+                 "5! each line must be one JSON object\n"
                  "6:contact_id=gr\xc3\xbc\xc3\x9f \nend");
 }
 
@@ -181,9 +181,9 @@ static void what_is_no_json_is_told_and_left(void **state)
         "{\"contactId\":\n{\"a\":\"b\",\"a\":\"c\"}\n{\"contactId\":\"c3\"} x\n"
         "{\"contactId\":\"c4\"}\n";
     trace(text, sizeof text - 1, DM_FORMAT_NDJSON, out);
-    assert_non_null(strstr(out, "1! no valid JSON"));
-    assert_non_null(strstr(out, "2! no valid JSON: duplicate object key"));
-    assert_non_null(strstr(out, "3! no valid JSON"));
+    assert_non_null(strstr(out, "1! not valid JSON"));
+    assert_non_null(strstr(out, "2! not valid JSON: duplicate object key"));
+    assert_non_null(strstr(out, "3! not valid JSON"));
     assert_non_null(strstr(out, "4:contact_id=c4 \nend"));
 }
 

@@ -161,7 +161,7 @@ static void texts_keep_every_character(void **state)
         {CONTACT, "{\"actor\":\"\\x41\"}",
          "actor: the JSON is broken at byte 10: there is no such escape in JSON"},
         {CONTACT, "{\"actor\":\"\\u12g4\"}",
-         "actor: the JSON is broken at byte 10: \\u wants four hexadecimal digits"},
+         "actor: the JSON is broken at byte 10: \\u needs four hexadecimal digits"},
         {CONTACT, "{\"actor\":\"\xff\"}", "actor: the JSON is broken at byte 10: not UTF-8"},
         {CONTACT, "{\"actor\":\"\xc0\x80\"}", "actor: the JSON is broken at byte 10: not UTF-8"},
         {CONTACT, "{\"actor\":\"\xed\xa0\x80\"}",
@@ -336,9 +336,9 @@ static void fields_go_by_both_names_and_come_in_order(void **state)
         {POLICY, "{\"rules\":{}}", "rules: an object is not a list"},
         {POLICY, "{\"rules\":[{},{\"snoozeFor\":\"x\"}]}",
          "rules[1].snoozeFor: \"x\" is not a duration such as \"3.5s\""},
-        {SET, "{\"accountId\":\"a\",\"accountId\":\"a\"}", "accountId: is there twice"},
-        {SET, "{\"accountId\":\"a\",\"account_id\":\"a\"}", "accountId: is there twice"},
-        {SET, "{\"accountId\":null,\"accountId\":\"a\"}", "accountId: is there twice"},
+        {SET, "{\"accountId\":\"a\",\"accountId\":\"a\"}", "accountId: comes twice"},
+        {SET, "{\"accountId\":\"a\",\"account_id\":\"a\"}", "accountId: comes twice"},
+        {SET, "{\"accountId\":null,\"accountId\":\"a\"}", "accountId: comes twice"},
     };
     FOR_EACH(wrong, assert_refused);
 }
@@ -375,9 +375,10 @@ static void a_oneof_has_one_member(void **state)
     FOR_EACH(table, assert_spelling);
     static const struct spelling wrong[] = {
         {CHANGE, "{\"snoozeFor\":\"1s\",\"snoozeUntil\":\"2024-02-29T00:00:00Z\"}",
-         "snoozeUntil: excludes another field that is there; send one of them"},
+         "snoozeUntil: cannot be sent together with another field of the same oneof; send one of "
+         "them"},
         {WATCHED, "{\"progressSeq\":0,\"event\":{}}",
-         "event: excludes another field that is there; send one of them"},
+         "event: cannot be sent together with another field of the same oneof; send one of them"},
     };
     FOR_EACH(wrong, assert_refused);
 }

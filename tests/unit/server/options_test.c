@@ -243,15 +243,15 @@ static void a_range_is_told_with_its_units(void **state)
 {
     (void)state;
     static char *const cases[][4] = {
-        {"--segment-size", "4MiB", "wants a size from 8MiB to 1GiB, like", NULL},
-        {"--segment-size", "8GiB", "wants a size from 8MiB to 1GiB, like", NULL},
-        {"--retention-bytes", "0", "wants a size of at least 1B, like", NULL},
-        {"--horizon", "1ms", "wants a duration from 1s to 366d, like", NULL},
-        {"--drain-delay", "5", "wants a duration from 0ms to 1d, like", NULL},
-        {"--connections-max", "0", "wants a whole number from 1 to 1000000, not", NULL},
-        {"--unix-mode", "0066", "wants an octal mode", NULL},
-        {"--unix-mode", "660x", "wants an octal mode", NULL},
-        {"--unix-mode", "01777", "wants an octal mode", NULL},
+        {"--segment-size", "4MiB", "needs a size from 8MiB to 1GiB, like", NULL},
+        {"--segment-size", "8GiB", "needs a size from 8MiB to 1GiB, like", NULL},
+        {"--retention-bytes", "0", "needs a size of at least 1B, like", NULL},
+        {"--horizon", "1ms", "needs a duration from 1s to 366d, like", NULL},
+        {"--drain-delay", "5", "needs a duration from 0ms to 1d, like", NULL},
+        {"--connections-max", "0", "needs a whole number from 1 to 1000000, not", NULL},
+        {"--unix-mode", "0066", "needs an octal mode", NULL},
+        {"--unix-mode", "660x", "needs an octal mode", NULL},
+        {"--unix-mode", "01777", "needs an octal mode", NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct dm_options options;
