@@ -883,8 +883,9 @@ static bool h2_next(struct dm_session *s, struct dm_session_event *event)
         }
         return true;
     }
-    s->more = had_share(h);
-    if (output_is_full(h) || s->more) {
+    bool share = had_share(h);
+    s->more = share && s->unsent == 0; /* or it will be asked when the socket has taken it */
+    if (output_is_full(h) || share) {
         s->inputs = 0;
         return false;
     }

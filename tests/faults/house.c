@@ -8,7 +8,10 @@
 static const char *const hosts[] = {"a", NULL};
 static const char *const origins[] = {"http://a.example", NULL};
 
+struct dm_crowd house_crowd;
+
 const struct dm_session_limits house_limits = {
+    .crowd = &house_crowd,
     .hosts = hosts,
     .cors_origins = origins,
     .known_service = dm_rpc_known_service,
@@ -126,6 +129,7 @@ static void pull(struct house_conn *conn)
 {
     struct dm_rpc *rpc = conn->house->rpc;
     struct dm_session_event event;
+    conn->session->now_ns = conn->house->clock.monotonic_ns;
     prefetch(conn);
     while (dm_session_next(conn->session, &event)) {
         switch (event.kind) {
@@ -151,6 +155,7 @@ static void pull(struct house_conn *conn)
 void house_receive(struct house_conn *conn, struct dm_slice bytes)
 {
     if (!conn->session->closing) {
+        conn->session->now_ns = conn->house->clock.monotonic_ns;
         dm_session_feed(conn->session, bytes);
         pull(conn);
     }

@@ -39,5 +39,6 @@ void house_hang_up(struct house_conn *conn);
 
 /* The limits that the server gives its sessions. */
 extern const struct dm_session_limits house_limits;
+extern struct dm_crowd house_crowd;
 
 #endif

@@ -114,6 +114,10 @@ def ttrpc_seeds():
     reflection = "grpc.reflection.v1.ServerReflection"
     write("ttrpc", "stream", ttrpc_request(1, "ServerReflectionInfo", message((7, "*")), reflection, 2)
           + ttrpc_frame(1, 3, 0, message((4, SERVICE))) + ttrpc_frame(1, 3, 5, b""))
+    write("ttrpc", "awaiting", ttrpc_request(1, "ServerReflectionInfo", b"", reflection, 2, 10**9)
+          + ttrpc_request(3, "Check", b"", flags=2) + ttrpc_frame(1, 3, 0, message((7, "*")))
+          + ttrpc_frame(3, 3, 1, BY_NAME["Check"][0]) + ttrpc_request(5, "GetStats", b"", flags=2)
+          + ttrpc_frame(1, 3, 0, message((4, SERVICE))) + ttrpc_frame(1, 3, 0, b"") + ttrpc_frame(5, 3, 5, b""))
     write("ttrpc", "health", ttrpc_request(1, "Check", b"", "grpc.health.v1.Health")
           + ttrpc_request(3, "Watch", b"", "grpc.health.v1.Health", 1))
 

@@ -34,6 +34,21 @@ static void send_all(struct house_conn *conn)
     dm_buf_consume(&conn->session->out, dm_buf_size(&conn->session->out));
 }
 
+/* What the loop asks and tells between the pieces: the socket is full at times, and so is the
+ * server; slow messages are refused. */
+static void disturb(struct house_conn *conn, uint64_t *random)
+{
+    struct dm_session *session = conn->session;
+    struct dm_load load;
+    session->unsent = dm_test_random(random) % 4 == 0 ? 1 : 0;
+    house_crowd.full = dm_test_random(random) % 8 == 0;
+    if (dm_test_random(random) % 8 == 0) {
+        (void)dm_session_hurry(session);
+    }
+    dm_session_load(session, &load);
+    DM_ASSERT(load.memory >= session->out.capacity);
+}
+
 void fuzz_session(struct dm_session *(*create)(const struct dm_session_limits *limits),
                   struct dm_slice hello, const uint8_t *data, size_t size)
 {
@@ -50,16 +65,19 @@ void fuzz_session(struct dm_session *(*create)(const struct dm_session_limits *l
     for (size_t at = 0; at < size && !session->closing;) {
         size_t piece = piece_size(&random, size - at);
         receive(&conn, dm_slice(data + at, piece));
+        disturb(&conn, &random);
         at += piece;
         if (dm_test_random(&random) % 4 != 0) {
             send_all(&conn);
-            virtual_clock_advance(&house.clock, (int64_t)(dm_test_random(&random) % 2000));
+            virtual_clock_advance(&house.clock, (int64_t)(dm_test_random(&random) % 20000));
         }
     }
     if (size % 2 == 0) {
         dm_session_drain(session);
         dm_rpc_drain(house.rpc);
     }
+    house_crowd.full = false;
+    session->unsent = 0;
     for (int i = 0; i < 4; i++) {
         send_all(&conn);
         virtual_clock_advance(&house.clock, 3000);

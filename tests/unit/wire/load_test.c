@@ -618,6 +618,10 @@ static void h2_pages_take_turns(void **state)
     }
     assert_int_equal(w.pages, 1);
     assert_true(w.s->more);
+    w.s->unsent = 1; /* then the socket's turn comes first: asking again would be in vain */
+    pull(&w);
+    assert_false(w.s->more);
+    w.s->unsent = 0;
     h2_talk(&w);
     assert_int_equal(w.pages, 6);
     w.answer = 0;
