@@ -1,6 +1,7 @@
 #include "rpc/json.h"
 
 #include "base/assert.h"
+#include "base/base64.h"
 #include "base/limits.h"
 #include "base/varint.h"
 #include "rpc/json_scan.h"
@@ -272,11 +273,11 @@ static bool read_text(struct reader *r, const struct dm_json_field *field)
         text = dm_slice(scratch, dm_json_unescape(&string, scratch));
     }
     if (field->kind == DM_JSON_BYTES) {
-        const char *wrong = dm_json_base64(text, scratch, &text.size);
-        if (wrong != NULL) {
-            return unfit(r, token, wrong);
+        ptrdiff_t size = dm_base64_read(text, scratch);
+        if (size < 0) {
+            return unfit(r, token, "is not base64");
         }
-        text.data = scratch;
+        text = dm_slice(scratch, (size_t)size);
     }
     if (text.size == 0 && is_implied(field)) {
         return true;

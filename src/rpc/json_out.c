@@ -1,6 +1,7 @@
 #include "rpc/json.h"
 
 #include "base/assert.h"
+#include "base/base64.h"
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "base/varint.h"
@@ -159,13 +160,13 @@ static bool put_string(struct writer *w, const struct dm_json_field *field, stru
 
 static bool put_base64(struct writer *w, struct dm_slice bytes)
 {
-    size_t size = dm_json_base64_size(bytes.size);
+    size_t size = dm_base64_size(DM_BASE64_PADDED, bytes.size);
     uint8_t *room = reserve(w, size + 2);
     if (room == NULL) {
         return false;
     }
     room[0] = room[size + 1] = '"';
-    dm_json_base64_text(bytes, room + 1);
+    dm_base64_write(DM_BASE64_PADDED, bytes, room + 1);
     dm_buf_commit(w->out, size + 2);
     return true;
 }

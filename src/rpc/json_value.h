@@ -26,13 +26,4 @@ enum { DM_JSON_TIME_SIZE = 48 };
 size_t dm_json_timestamp_text(struct dm_json_time time, char *to);
 size_t dm_json_duration_text(struct dm_json_time time, char *to);
 
-/* Reads both alphabets, padded or not. `to` has text.size bytes and may be the text. */
-const char *dm_json_base64(struct dm_slice text, uint8_t *to, size_t *size);
-/* Writes the standard alphabet, padded, to `to`, which has dm_json_base64_size bytes. */
-static inline size_t dm_json_base64_size(size_t size)
-{
-    return (size + 2) / 3 * 4;
-}
-void dm_json_base64_text(struct dm_slice bytes, uint8_t *to);
-
 #endif

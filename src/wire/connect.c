@@ -1,5 +1,6 @@
 #include "wire/connect.h"
 
+#include "base/base64.h"
 #include "base/utf8.h"
 
 #include "wire/grpc.h"
@@ -167,7 +168,7 @@ enum dm_connect_decoded dm_connect_query_message(const struct dm_connect_query *
         return DM_CONNECT_MALFORMED;
     }
     if (query->base64) {
-        size = dm_base64_decode(dm_slice(room, (size_t)size), room);
+        size = dm_base64_read(dm_slice(room, (size_t)size), room);
         if (size < 0) {
             return DM_CONNECT_MALFORMED;
         }

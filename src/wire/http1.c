@@ -1,6 +1,7 @@
 #include "wire/session.h"
 
 #include "base/assert.h"
+#include "base/base64.h"
 #include "base/limits.h"
 #include "base/list.h"
 #include "wire/connect.h"
@@ -187,7 +188,7 @@ static void put_scratch(struct http1 *h)
     struct dm_buf text = {0};
     struct dm_slice part = dm_buf_slice(&h->scratch);
     if (h->route.text) {
-        if (!dm_base64_encode(&text, part)) {
+        if (!dm_base64_append(&text, DM_BASE64_PADDED, part)) {
             h->base.closing = true;
         }
         part = dm_buf_slice(&text);
@@ -423,7 +424,7 @@ static enum dm_code decode_text(struct http1 *h, struct dm_slice *body, const ch
         *why = "out of memory";
         return DM_RESOURCE_EXHAUSTED;
     }
-    ptrdiff_t size = dm_base64_decode(*body, room);
+    ptrdiff_t size = dm_base64_read_segments(*body, room);
     if (size < 0) {
         *why = "the body is no base64";
         return DM_INVALID_ARGUMENT;
