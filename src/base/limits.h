@@ -116,8 +116,10 @@
 /* What half-received requests, unsent answers and kept buffers of all connections may take
  * together; past it, who holds most is closed. From DM_BUFFERS_HIGH parts in 8 of it on, no
  * message over DM_SMALL_BODY is begun any more: RESOURCE_EXHAUSTED. The first DM_BUFFERS_FREE
- * bytes of each connection do not count: what one that behaves keeps between its calls, and
- * bounded by the number of connections (20,000 of them: 625 MiB). */
+ * bytes of each connection do not count: what one that behaves keeps between its calls. They,
+ * and what a connection costs before it holds anything (3 KiB; HTTP/2 28 KiB, most of it
+ * libnghttp2's frame buffer), are bounded by the number of connections: 20,000 of them may
+ * take 1.2 GiB at worst. */
 #define DM_BUFFERS_MAX (512LL << 20)
 #define DM_BUFFERS_HIGH 7
 #define DM_BUFFERS_FREE (32U << 10)

@@ -89,7 +89,8 @@ struct h2 {
     size_t queued;         /* bytes in all streams' output */
     size_t fresh;          /* of them, since the last flush */
     size_t memory;         /* of all streams */
-    size_t library_memory; /* nghttp2's */
+    size_t library_memory; /* nghttp2's, */
+    size_t library_base;   /* and what of it every session has, idle ones too */
     uint32_t heads;        /* header blocks that have begun */
     bool settings_seen;
     uint32_t wasted;      /* see DM_H2_WASTED_CALLS_MAX */
@@ -1002,8 +1003,9 @@ static void h2_drain(struct dm_session *s)
 static void h2_load(const struct dm_session *s, struct dm_load *load)
 {
     const struct h2 *h = DM_CONTAINER_OF(s, struct h2, base);
+    size_t library = h->library_memory > h->library_base ? h->library_memory - h->library_base : 0;
     *load = (struct dm_load){
-        .memory = s->out.capacity + h->memory + h->library_memory,
+        .memory = s->out.capacity + h->memory + library,
         .head = !h->settings_seen || h->headers != NULL,
         .body = !dm_list_empty(&h->half),
         .head_number = h->heads,
@@ -1146,6 +1148,7 @@ struct dm_session *dm_h2_session(const struct dm_session_limits *limits)
         h2_destroy(&h->base);
         return NULL;
     }
+    h->library_base = h->library_memory;
     h2_flush(&h->base); /* clients wait for SETTINGS before they send a request */
     return &h->base;
 }

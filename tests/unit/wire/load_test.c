@@ -649,7 +649,7 @@ static void h2_half_requests_are_known(void **state)
     h2_talk(&w);
     assert_half(&w, false, false);
     size_t idle = load_of(&w).memory;
-    assert_in_range(idle, 1000, DM_BUFFERS_FREE);
+    assert_true(idle < 1024); /* what every session has does not count */
     w.s->now_ns = 5000 * MS;
     int32_t id = h2_request(&w, "/a.B/Get", &body);
     const uint8_t *data;
@@ -669,7 +669,7 @@ static void h2_half_requests_are_known(void **state)
     assert_int_equal(nghttp2_submit_rst_stream(w.ng, 0, id, NGHTTP2_CANCEL), 0);
     h2_talk(&w);
     assert_half(&w, false, false);
-    assert_in_range(load_of(&w).memory, 1000, idle + 8192);
+    assert_true(load_of(&w).memory < idle + 8192);
     dm_buf_finish(&body);
     wire_close(&w);
 }
