@@ -113,6 +113,11 @@ static bool connection_open(struct driver *driver, struct connection *connection
 {
     connection->fd = driver_dial(address);
     connection->next = 1;
+    if (connection->fd < 0 && errno == EADDRNOTAVAIL) {
+        driver->broken = true;
+        (void)snprintf(driver->why, sizeof driver->why, "%s: the name has no address", address);
+        return false;
+    }
     if (connection->fd < 0) {
         return fail(driver, address);
     }

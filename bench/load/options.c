@@ -1,16 +1,18 @@
 #include "options.h"
 
+#include "client/address.h"
+
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char help[] =
-    "dormouse-bench: measures a running dormoused, over ttrpc, and checks its answers.\n"
+    "dormouse-bench: measures a running dormoused over ttrpc and checks its answers.\n"
     "\n"
     "  dormouse-bench [run]    [options]   calls, closed or open loop\n"
     "  dormouse-bench load     [options]   fills a server with contacts\n"
-    "  dormouse-bench wakes    [options]   contacts that wake: each once, never early, how late\n"
+    "  dormouse-bench wakes    [options]   contacts that wake: each once? never early? how late?\n"
     "  dormouse-bench sleepers [options]   what a sleeping contact costs; how long a restart "
     "takes\n"
     "\n"
@@ -18,47 +20,48 @@ static const char help[] =
     "  --connect ADDRESS     HOST:PORT or unix:PATH            [127.0.0.1:7400]\n"
     "  --connections N       [16]\n"
     "  --depth N             calls under way on a connection   [16]\n"
-    "  --accounts N          the contacts lie in                [1000]\n"
-    "  --seed N              of all that is chance, and which accounts wakes takes  [1]\n"
-    "  --json                one JSON line instead of a table\n"
+    "  --accounts N          that the contacts belong to        [1000]\n"
+    "  --seed N              for everything random, and for the accounts that wakes uses  [1]\n"
+    "  --json                print one JSON line instead of a table\n"
     "\n"
     "run\n"
-    "  --keys N              contacts that are asked for        [1000000]\n"
-    "  --zipf THETA          0: uniform; 0.99: a few are asked for most of the time  [0]\n"
+    "  --keys N              contacts to ask for                [1000000]\n"
+    "  --zipf THETA          0: uniform; 0.99: a few get most of the calls  [0]\n"
     "  --mix LIST            weights of check, commit, activity (inbound message), manual (manual\n"
     "                        message), set (a snooze), get, history, list  [check=1]\n"
     "  --rate N              open loop: N calls a second on a fixed schedule; a latency counts\n"
-    "                        from when its call was due, so that a slow server cannot hide\n"
-    "  --timeout TIME        every call has this deadline; with --rate, one that finds no room\n"
-    "                        when it is due is given up\n"
+    "                        from when its call was due, so that a slow server cannot hide it\n"
+    "  --timeout TIME        the deadline of every call; with --rate, a call that finds no room\n"
+    "                        when it is due is dropped\n"
     "  --duration SECONDS    [10]     --warmup SECONDS  not measured  [1]\n"
-    "  --requests N          ends after N calls instead\n"
-    "  --fences              commits with the fence of the contact's last answer\n"
-    "  --no-request-ids      writes without a request_id: a repeated one would count twice\n"
+    "  --requests N          end after N calls instead\n"
+    "  --fences              commit with the fence of the contact's last answer\n"
+    "  --no-request-ids      write without a request_id: a repeated call would count twice\n"
     "\n"
     "load\n"
     "  --contacts N          [100000]\n"
-    "  --asleep SHARE        of them asleep, the rest active  [0.5]\n"
-    "  --over TIME           their sleep ends within (90s, 15m, 8h, 30d)  [30d]\n"
-    "  --batch N             contacts in one BatchSetStatus; asleep ones of a batch wake "
+    "  --asleep SHARE        how many of them sleep; the rest is active  [0.5]\n"
+    "  --over TIME           they wake within this time (90s, 15m, 8h, 30d)  [30d]\n"
+    "  --batch N             contacts per BatchSetStatus; those of a batch that sleep wake "
     "together;\n"
-    "                        1: SetStatus for each  [1000]\n"
+    "                        1: one SetStatus each  [1000]\n"
     "\n"
     "wakes\n"
     "  --contacts N          [100000]\n"
-    "  --within TIME         they wake within, evenly, in an order by chance  [5s]\n"
-    "  --start-in TIME       the first one, from now; loading must be done by then\n"
+    "  --within TIME         they wake within this time, evenly, in random order  [5s]\n"
+    "  --start-in TIME       when the first one wakes; loading must be done by then\n"
     "                        [5 s and 20 s for each million]\n"
-    "  --checks RATE         Checks of these contacts meanwhile, their answers checked too  [0]\n"
-    "  --grace TIME          waits for what is missing after the last one was due  [30s]\n"
+    "  --checks RATE         Checks a second of these contacts meanwhile; answers are verified  "
+    "[0]\n"
+    "  --grace TIME          how long to wait for missing wakes after the last was due  [30s]\n"
     "\n"
     "sleepers\n"
     "  --contacts N --over TIME --batch N\n"
-    "  --pid PID             the server: its private memory before and after\n"
-    "  --data DIR            its data folder: disk before and after\n"
-    "  --server COMMAND      starts the server itself (and stops it: SIGTERM), and measures the\n"
+    "  --pid PID             the server's process: its private memory before and after\n"
+    "  --data DIR            the server's data folder: its size before and after\n"
+    "  --server COMMAND      start the server (and stop it by SIGTERM), and measure the\n"
     "                        time from exec to the first answered Check, with the contacts loaded\n"
-    "  --settle TIME         waits for memory and disk to stand still, at most  [60s]\n"
+    "  --settle TIME         how long to wait, at most, until memory and disk stand still  [60s]\n"
     "\n"
     "examples\n"
     "  dormouse-bench --connections 64 --depth 64 --keys 1000000\n"
@@ -67,7 +70,7 @@ static const char help[] =
     "  dormouse-bench wakes --contacts 200000 --within 5s --checks 10000\n"
     "  dormouse-bench sleepers --contacts 1000000 --data data --server 'dormoused --data data'\n"
     "\n"
-    "exit code: 0 all was right; 1 a check failed or a call was refused; 2 wrong options\n";
+    "exit codes: 0 all was right; 1 a check failed or a call was refused; 2 wrong options\n";
 
 static const char *const method_names[METHOD_COUNT] = {
     "check", "commit", "activity", "manual", "set", "get", "history", "list",
@@ -210,12 +213,13 @@ static const struct option long_options[] = {
 
 static bool take_common(struct options *options, int option, const char *value, bool *known)
 {
+    struct dm_address address;
     double natural_number = 0;
     bool ok = true;
     switch (option) {
     case OPTION_CONNECT:
         options->connect = value;
-        return true;
+        return dm_address_parse(value, &address) == NULL;
     case OPTION_CONNECTIONS:
         return natural(value, 20000, &options->connections);
     case OPTION_DEPTH:
@@ -320,9 +324,43 @@ static bool take(struct options *options, int option, const char *value)
     return known ? ok : take_load(options, option, value);
 }
 
-static int wrong(const char *what, const char *value)
+/* What an option takes, in words. */
+static const char *wanted(int option)
 {
-    (void)fprintf(stderr, "dormouse-bench: %s: %s (--help explains all)\n", what, value);
+    static const struct {
+        int option;
+        const char *words;
+    } words[] = {
+        {OPTION_CONNECTIONS, "a whole number from 1 to 20000"},
+        {OPTION_DEPTH, "a whole number from 1 to 4096"},
+        {OPTION_ACCOUNTS, "a whole number from 1 to 4000000"},
+        {OPTION_SEED, "a whole number from 0 to 10^15"},
+        {OPTION_KEYS, "a whole number from 1 to 10^9"},
+        {OPTION_ZIPF, "a number from 0 to 0.999"},
+        {OPTION_MIX, "names with weights, like check=90,set=10; the names are check, commit, "
+                     "activity, manual, set, get, history, list"},
+        {OPTION_RATE, "a number from 1 to 10^8"},
+        {OPTION_REQUESTS, "a whole number from 1 to 10^15"},
+        {OPTION_CONTACTS, "a whole number from 1 to 10^9"},
+        {OPTION_ASLEEP, "a number from 0 to 1"},
+        {OPTION_BATCH, "a whole number from 1 to 1000"},
+        {OPTION_CHECKS, "a number from 1 to 10^8"},
+        {OPTION_PID, "the id of a process"},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (words[i].option == option) {
+            return words[i].words;
+        }
+    }
+    return "a time, like 500ms, 10s, 15m, 8h or 30d";
+}
+
+static int wrong(const struct option *option, const char *value)
+{
+    struct dm_address address;
+    const char *why = option->val == OPTION_CONNECT ? dm_address_parse(value, &address) : NULL;
+    (void)fprintf(stderr, "dormouse-bench: --%s: \"%.64s\" does not fit: %s%s\n", option->name,
+                  value, why == NULL ? "it must be " : "", why == NULL ? wanted(option->val) : why);
     return 2;
 }
 
@@ -358,14 +396,17 @@ int options_parse(int argc, char **argv, struct options *out, bool *go_on)
             return 2;
         }
         if (!take(out, option, optarg)) {
-            return wrong(long_options[index].name, optarg);
+            return wrong(&long_options[index], optarg);
         }
     }
     if (optind < argc) {
         out->mode = argv[optind++];
     }
     if (optind < argc) {
-        return wrong("unexpected", argv[optind]);
+        (void)fprintf(stderr,
+                      "dormouse-bench: there is one word too many: \"%.64s\" (see --help)\n",
+                      argv[optind]);
+        return 2;
     }
     *go_on = true;
     return 0;

@@ -82,7 +82,8 @@ static enum dm_code admit(const struct dm_rpc *rpc, const struct dm_inbound *in,
     }
     if (request->unary_only && method->server_stream) {
         return dm_fail(error, DM_UNIMPLEMENTED,
-                       "%s answers with a stream, which this kind of request cannot carry",
+                       "%s answers with a stream: call it by gRPC, gRPC-Web, ttrpc, or as a "
+                       "Connect stream (application/connect+json)",
                        (const char *)method->name.data);
     }
     if (request->stream_only && !method->server_stream) {

@@ -72,7 +72,10 @@ static void answer_http(void *context, struct dm_slice path, struct dm_slice que
         answer->content_type = DM_METRICS_CONTENT_TYPE;
         dm_metrics_write(&answer->body, server->engine, server->rpc, server->loop);
     } else {
-        answer_text(answer, 404, "there is nothing here");
+        answer_text(answer, 404,
+                    "there is nothing here: calls go to POST /dormouse.v1.BotStatus/Check and the "
+                    "like, probes "
+                    "to /healthz and /readyz, metrics are in /metrics");
     }
 }
 

@@ -127,7 +127,7 @@ static void route_get(const struct dm_http1_request *r, struct dm_http1_route *o
         out->codec = DM_CODEC_PROTO;
         out->content_type = "application/proto";
     } else {
-        unknown_type(out, "a GET of a method needs encoding=json or encoding=proto");
+        unknown_type(out, "a call by GET needs a query: encoding=json (or proto) and message=...");
         return;
     }
     if (!query.version_1) {
@@ -167,7 +167,9 @@ static void route_rpc(const struct dm_http1_request *r, struct dm_http1_route *o
         return;
     }
     if (!set_kind(dm_media_type(r->headers[DM_HTTP1_CONTENT_TYPE]), out)) {
-        unknown_type(out, "this content type is not taken here");
+        unknown_type(
+            out, "this content-type is not served here: send application/json, application/proto, "
+                 "application/connect+json (streams) or application/grpc-web");
         return;
     }
     judge_call(r, out);
