@@ -21,7 +21,9 @@ static uint32_t place_of(struct dm_ttrpc_calls *calls, uint32_t id)
     uint32_t number = id >> 1, mask = calls->size - 1;
     if ((number & ~mask) != calls->round) {
         calls->round = number & ~mask;
-        calls->begin = (uint32_t)dm_keyed_hash(&calls->round, sizeof calls->round);
+        /* The first begins where a zeroed table says; its ids all have places of their own. */
+        calls->begin =
+            calls->round == 0 ? 0 : (uint32_t)dm_keyed_hash(&calls->round, sizeof calls->round);
     }
     return (number + calls->begin) & mask;
 }
