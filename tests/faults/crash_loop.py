@@ -6,7 +6,8 @@
   - every snooze ends once, by its wake or by a change before, and never early
 
 It dies by SIGKILL at any moment: under load, while it starts or replays, while it changes
-segments and drops old ones (which are small), and while it drains.
+segments and drops old ones (which are small), and while it drains. And after a burst of new
+contacts, to start again with an overlay that is smaller than what it has to replay.
 
 usage: crash_loop.py <dormoused> [--rounds N] [--seed N]
 """
@@ -18,12 +19,15 @@ import tempfile
 import threading
 import time
 
-from dormouse import (ACTIVE, INACTIVE, INBOUND, SNOOZE_EXPIRED, SNOOZED, UNAVAILABLE, Connection,
-                      Refused, Server, Task, answer_of, fields, message, milliseconds)
+from dormouse import (ACTIVE, INACTIVE, INBOUND, RESOURCE_EXHAUSTED, SNOOZE_EXPIRED, SNOOZED,
+                      UNAVAILABLE, Connection, Refused, Server, Task, answer_of, fields, message, milliseconds)
 
 WRITERS, CONTACTS, BATCH, BEHIND = 4, 24, 200, 4000
 GRACE_S = 20  # past its end, for the wake of the last snooze
-WAYS = ["load", "load", "roll", "start", "drain"]
+WAYS = ["load", "load", "roll", "start", "drain", "burst"]
+BY_VIEW = "recovery brings changes into the view"
+BURST = 20  # batches of a thousand new contacts
+SMALL = ("--overlay-max", "16384")  # a replay fills half of it before it goes into the view
 
 
 def now_ms():
@@ -54,7 +58,7 @@ class World:
         self.stop, self.pause = threading.Event(), threading.Event()
         self.up = threading.Event()
         self.lock = threading.Lock()
-        self.counts = dict.fromkeys(("kills", "acknowledged", "retried", "verified", "events", "wakes"), 0)
+        self.counts = dict.fromkeys(("kills", "by_view", "acknowledged", "retried", "verified", "events", "wakes"), 0)
         self.checked = 0  # newest seq that the chain was checked for
         self.seen = {}  # seq -> event, until both watchers have had it
         self.chains = {}  # contact -> its newest event
@@ -316,8 +320,48 @@ def die(world, way, chance, rolling):
     rolling.clear()
 
 
+def burst(world, number):
+    """New contacts, as fast as they are taken; those that were acknowledged."""
+    while min(world.cursors) + BEHIND < max(world.cursors):
+        time.sleep(0.005)  # as filler does
+    connection = Connection(world.server.socket)
+    change = message((1, INACTIVE))
+    taken = []
+    for i in range(BURST):
+        names = [f"burst-{number}-{i}-{k}" for k in range(1000)]
+        try:
+            connection.call("BatchSetStatus", message((1, "burst"), *((2, n) for n in names), (3, change)))
+        except Refused as refused:
+            assert refused.code == RESOURCE_EXHAUSTED, refused
+            break
+        taken += names
+    connection.close()
+    return taken
+
+
+def smaller(world, taken, chance):
+    """Starts with a small overlay, by way of the view; all is there. Goes on as before."""
+    server, arguments = world.server, world.server.arguments
+    before = server.log_text().count(BY_VIEW)
+    server.arguments = (*arguments, *SMALL)
+    server.start()
+    server.arguments = arguments
+    world.count("by_view", server.log_text().count(BY_VIEW) > before)
+    connection = Connection(server.socket)
+    for name in chance.sample(taken, min(len(taken), 200)):
+        found = State(connection.call("GetContact", message((1, "burst"), (2, name))))
+        assert found.status == INACTIVE, f"{name} is lost: {found}"
+        world.count("verified")
+    connection.close()
+
+
 def one_round(world, way, chance, rolling):
     world.pause.set()
+    if way == "burst":
+        taken = burst(world, world.server.starts)
+        die(world, way, chance, rolling)
+        smaller(world, taken, chance)
+        return
     if way == "roll":
         rolling.set()
     end = time.monotonic() + chance.uniform(0.2, 1.6 if way == "roll" else 0.9)

@@ -180,9 +180,12 @@ class Server:
         self.term()
         return self.process.wait(DEADLINE)
 
-    def log_tail(self):
+    def log_text(self):
         with open(os.path.join(self.folder, "log"), errors="replace") as log:
-            return "".join(log.readlines()[-30:])
+            return log.read()
+
+    def log_tail(self):
+        return "".join(self.log_text().splitlines(keepends=True)[-30:])
 
 
 class Task(threading.Thread):
