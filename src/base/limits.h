@@ -93,8 +93,15 @@
 /* How long a connection that is over may take to end: to fetch its last answers, or to
  * close its side after ours. */
 #define DM_LINGER_MS 2000
-/* Streams being watched at once on the server. */
+/* Watches at once on the server: each reads the journal for itself. */
 #define DM_WATCHES_MAX 10000
+/* Calls that last as long as their client wants: streams of all kinds (Watch, health's Watch,
+ * bulk changes, reflection), and those whose first message is still to come. Of the server: they
+ * cost little and take none of the room (DM_CALLS_MAX) that changes need while they wait for the
+ * disk; the last DM_WATCHES_MAX of them are for Watch alone. Of one connection: nobody has all
+ * of them with a hundred connections; a proxy has one for all of its clients. */
+#define DM_STREAMS_MAX 100000
+#define DM_STREAMS_PER_CONNECTION_MAX 1024
 /* Calls of the whole server that wait for the disk, for time or for a reader, and the
  * bytes of their encoded answers: what slow disks and readers may cost in memory. */
 #define DM_CALLS_MAX 1000000

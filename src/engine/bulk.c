@@ -1,21 +1,15 @@
 #include "engine/internal.h"
+#include "engine/met.h"
 
 #include "base/assert.h"
-#include "base/hash.h"
 
 #include <stdlib.h>
 
 /* A bulk change looks at every contact of an account once, in steps. First those in the
- * overlay, in whatever order, each remembered by a hash of its key; then those of the
+ * overlay, in whatever order, each remembered (engine/met.h); then those of the
  * view in order of their keys, the remembered ones left out. What is written meanwhile,
  * by this change or by others, was there before or comes after: nobody is seen twice,
  * nobody who was there is missed. */
-
-/* A set of 64-bit hashes, open addressing; 0 is the empty place. */
-struct seen {
-    uint64_t *places;
-    size_t count, capacity;
-};
 
 struct dm_bulk {
     struct dm_engine *engine;
@@ -26,67 +20,12 @@ struct dm_bulk {
     uint8_t actor[DM_ACTOR_SIZE_MAX];
     enum { BULK_OVERLAY, BULK_VIEW, BULK_DONE } stage;
     struct dm_overlay_walk walk;
-    struct seen seen;
+    struct dm_met met;
     struct dm_view_key at; /* VIEW: the last key looked at */
     struct dm_key current;
     bool held; /* `current` could not be changed yet (overload): it comes first */
     struct dm_bulk_progress progress;
 };
-
-static bool seen_grow(struct seen *seen)
-{
-    struct seen larger = {.capacity = seen->capacity == 0 ? 1024 : seen->capacity * 2};
-    larger.places = calloc(larger.capacity, sizeof *larger.places);
-    if (larger.places == NULL) {
-        return false;
-    }
-    for (size_t i = 0; i < seen->capacity; i++) {
-        size_t at = seen->places[i] & (larger.capacity - 1);
-        while (seen->places[i] != 0 && larger.places[at] != 0) {
-            at = (at + 1) & (larger.capacity - 1);
-        }
-        if (seen->places[i] != 0) {
-            larger.places[at] = seen->places[i];
-        }
-    }
-    larger.count = seen->count;
-    free(seen->places);
-    *seen = larger;
-    return true;
-}
-
-static uint64_t key_hash(struct dm_slice key)
-{
-    uint64_t hash = dm_hash(key.data, key.size, 1);
-    return hash == 0 ? 1 : hash;
-}
-
-static uint64_t *seen_place(const struct seen *seen, uint64_t hash)
-{
-    size_t at = hash & (seen->capacity - 1);
-    while (seen->places[at] != 0 && seen->places[at] != hash) {
-        at = (at + 1) & (seen->capacity - 1);
-    }
-    return &seen->places[at];
-}
-
-/* false when there is no memory. */
-static bool seen_add(struct seen *seen, struct dm_slice key)
-{
-    if (seen->count * 2 >= seen->capacity && !seen_grow(seen)) {
-        return false;
-    }
-    uint64_t hash = key_hash(key);
-    uint64_t *place = seen_place(seen, hash);
-    seen->count += *place == 0;
-    *place = hash;
-    return true;
-}
-
-static bool seen_has(const struct seen *seen, struct dm_slice key)
-{
-    return seen->count != 0 && *seen_place(seen, key_hash(key)) != 0;
-}
 
 static enum dm_code find_bot(struct dm_bulk *bulk, const struct dm_bulk_options *options,
                              struct dm_error *error)
@@ -148,26 +87,39 @@ enum dm_code dm_bulk_open(struct dm_bulk **out, struct dm_engine *engine,
     return DM_OK;
 }
 
+/* The next one that the overlay has, likewise. */
+static bool next_of_overlay(struct dm_bulk *bulk, size_t *budget, enum dm_code *code,
+                            struct dm_error *error)
+{
+    struct dm_engine *engine = bulk->engine;
+    /* The walk meets only what is there at its first step, which is now. */
+    if (bulk->met.contacts == NULL && !dm_met_init(&bulk->met, dm_overlay_count(engine->overlay))) {
+        *code = dm_fail(error, DM_RESOURCE_EXHAUSTED, "no memory for another bulk change");
+        return false;
+    }
+    while (*budget > 0) {
+        struct dm_overlay_item item;
+        if (!dm_engine_walk(engine, &bulk->walk, &item)) {
+            bulk->stage = BULK_VIEW;
+            return false;
+        }
+        (*budget)--;
+        enum dm_met_result met = dm_met_add(&bulk->met, item.key);
+        DM_ASSERT(met != DM_MET_FULL);
+        if (met == DM_MET_NEW) {
+            dm_key_make(&bulk->current, dm_key_account(item.key), dm_key_contact(item.key));
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The next contact, into bulk->current. false: there are no more, or none within the
  * budget, or no memory (then *code is set). */
 static bool next_contact(struct dm_bulk *bulk, size_t *budget, enum dm_code *code,
                          struct dm_error *error)
 {
-    while (*budget > 0 && bulk->stage == BULK_OVERLAY) {
-        struct dm_overlay_item item;
-        if (!dm_engine_walk(bulk->engine, &bulk->walk, &item)) {
-            bulk->stage = BULK_VIEW;
-            break;
-        }
-        (*budget)--;
-        if (seen_has(&bulk->seen, item.key)) {
-            continue;
-        }
-        if (!seen_add(&bulk->seen, item.key)) {
-            *code = dm_fail(error, DM_RESOURCE_EXHAUSTED, "no memory to go on");
-            return false;
-        }
-        dm_key_make(&bulk->current, dm_key_account(item.key), dm_key_contact(item.key));
+    if (bulk->stage == BULK_OVERLAY && next_of_overlay(bulk, budget, code, error)) {
         return true;
     }
     struct dm_store *store = bulk->engine->store;
@@ -182,7 +134,7 @@ static bool next_contact(struct dm_bulk *bulk, size_t *budget, enum dm_code *cod
         (*budget)--;
         if (dm_key_contact(key).size > (size_t)DM_ID_SIZE_MAX) {
             dm_engine_tell_damage(bulk->engine, "key", key);
-        } else if (!seen_has(&bulk->seen, key)) {
+        } else if (!dm_met_has(&bulk->met, key)) {
             dm_key_make(&bulk->current, bulk->account->number, dm_key_contact(key));
             return true;
         }
@@ -262,7 +214,7 @@ enum dm_next dm_bulk_step(struct dm_bulk *bulk, struct dm_bulk_progress *progres
 void dm_bulk_close(struct dm_bulk *bulk)
 {
     if (bulk != NULL) {
-        free(bulk->seen.places);
+        dm_met_finish(&bulk->met);
         free(bulk);
     }
 }

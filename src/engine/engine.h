@@ -143,7 +143,9 @@ struct dm_counts {
 };
 struct dm_engine_stats {
     struct dm_counts counts; /* of the account asked for, or of all */
-    int64_t next_wake_ms;    /* 0: none known; of the whole server or of the account */
+    /* 0: none known. Of the account: as far as its first 1,024 contacts in the overlay tell. Of
+     * the whole server: to the millisecond when it is near; else it may be told too early. */
+    int64_t next_wake_ms;
     uint64_t wakes, last_seq, oldest_seq;
     uint32_t accounts, sleepers; /* sleepers: on the wheel */
     uint32_t overlay_contacts;

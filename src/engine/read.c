@@ -1,6 +1,7 @@
 #include "engine/internal.h"
 
 #include "base/assert.h"
+#include "base/limits.h"
 
 void dm_engine_call_begin(struct dm_engine *engine, uint64_t barrier)
 {
@@ -330,11 +331,10 @@ static int64_t first_indexed(struct dm_engine *engine, const struct dm_account *
 
 static int64_t next_wake(struct dm_engine *engine, const struct dm_account *account)
 {
-    enum { OVERLAY_LOOKED_AT_MAX = 10000 };
     int64_t next = first_indexed(engine, account);
     struct dm_overlay_walk walk = {.account = account->number};
     struct dm_overlay_item item;
-    for (int i = 0; i < OVERLAY_LOOKED_AT_MAX; i++) {
+    for (int i = 0; i < DM_SCAN_PER_TURN; i++) {
         struct dm_record_head head;
         if (!dm_overlay_walk(engine->overlay, &walk, &item)) {
             break;
@@ -347,22 +347,12 @@ static int64_t next_wake(struct dm_engine *engine, const struct dm_account *acco
     return next;
 }
 
-static int64_t next_wake_of_all(struct dm_engine *engine)
+/* Of the whole server, by the wheel: everybody who sleeps within the horizon is on it, or will be
+ * in some turns. Beyond it, a bound that may be of one who was woken since. */
+static int64_t next_wake_of_all(const struct dm_engine *engine)
 {
-    enum { ACCOUNTS_LOOKED_AT_MAX = 1000 };
-    int64_t next = INT64_MAX;
-    if (engine->accounts.count > ACCOUNTS_LOOKED_AT_MAX) {
-        next = dm_sleepers_next(engine->sleepers);
-        return next != INT64_MAX ? next : engine->far_wake_ms;
-    }
-    for (uint32_t number = 1; number <= engine->accounts.count; number++) {
-        const struct dm_account *account = dm_accounts_at(&engine->accounts, number);
-        if (account->counts[DM_STATUS_SNOOZED] != 0) {
-            int64_t its = next_wake(engine, account);
-            next = its < next ? its : next;
-        }
-    }
-    return next;
+    int64_t next = dm_sleepers_earliest(engine->sleepers);
+    return next != INT64_MAX ? next : engine->far_wake_ms;
 }
 
 void dm_engine_stats(struct dm_engine *engine, struct dm_slice account_id,

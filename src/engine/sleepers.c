@@ -9,6 +9,8 @@
 
 /* Cascades and expiries touched in one call: what a burst may take of a turn. */
 enum { ADVANCE_BUDGET = 4096, EXPIRED_MAX = 256, INLINE_MAX = 27 };
+/* Of a slot with more timers than these, its beginning has to do for the earliest. */
+enum { EARLIEST_LOOKED_AT_MAX = DM_SCAN_PER_TURN };
 
 /* A sleeper and its timer share their number: timers are 0-based, sleepers (items of
  * the index) 1-based. */
@@ -237,6 +239,12 @@ int64_t dm_sleepers_next(const struct dm_sleepers *sleepers)
 {
     uint64_t next = dm_wheel_next(sleepers->wheel);
     return next > INT64_MAX ? INT64_MAX : (int64_t)next;
+}
+
+int64_t dm_sleepers_earliest(const struct dm_sleepers *sleepers)
+{
+    uint64_t earliest = dm_wheel_earliest(sleepers->wheel, EARLIEST_LOOKED_AT_MAX);
+    return earliest > INT64_MAX ? INT64_MAX : (int64_t)earliest;
 }
 
 uint32_t dm_sleepers_count(const struct dm_sleepers *sleepers)

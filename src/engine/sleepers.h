@@ -35,6 +35,8 @@ size_t dm_sleepers_expired(struct dm_sleepers *sleepers, int64_t now_ms, struct 
 
 /* See dm_wheel_next; INT64_MAX when there is none. */
 int64_t dm_sleepers_next(const struct dm_sleepers *sleepers);
+/* See dm_wheel_earliest; INT64_MAX when there is none. */
+int64_t dm_sleepers_earliest(const struct dm_sleepers *sleepers);
 uint32_t dm_sleepers_count(const struct dm_sleepers *sleepers);
 /* Sleepers that the worst lookup compares with. Walks all buckets: for tests. */
 uint32_t dm_sleepers_longest(const struct dm_sleepers *sleepers);

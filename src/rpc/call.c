@@ -1,6 +1,7 @@
 #include "rpc/call.h"
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/limits.h"
 #include "rpc/json.h"
 
@@ -15,9 +16,32 @@ enum { NS_PER_MS = 1000000, EXPIRE_PER_TURN = 1024, EXPIRE_CHUNK = 64, EXPIRE_BU
 
 /* ---- the pool ------------------------------------------------------------------ */
 
+static struct dm_call *at(const struct dm_rpc *rpc, uint32_t item)
+{
+    return dm_call_at(rpc, item - 1);
+}
+
+static uint32_t *index_link(void *context, uint32_t item)
+{
+    return &at(context, item)->link;
+}
+
+static uint64_t index_hash(void *context, uint32_t item)
+{
+    return at(context, item)->hash;
+}
+
+/* Ids are the client's choice: thousands of them must not fall into one bucket. */
+static uint32_t hash_of(const struct dm_sink *sink, uint64_t id)
+{
+    const uint64_t key[] = {(uintptr_t)sink, id};
+    return (uint32_t)dm_keyed_hash(key, sizeof key);
+}
+
 bool dm_calls_init(struct dm_rpc *rpc)
 {
-    if (!dm_region_init(&rpc->pool, DM_CALLS_MAX * sizeof(struct dm_call))) {
+    if (!dm_region_init(&rpc->pool, DM_CALLS_MAX * sizeof(struct dm_call)) ||
+        !dm_index_init(&rpc->by_id, DM_CALLS_MAX, index_link, index_hash, rpc)) {
         return false;
     }
     rpc->deadlines = dm_wheel_create(DM_CALLS_MAX, rpc->now_ns / NS_PER_MS);
@@ -35,12 +59,38 @@ void dm_calls_finish(struct dm_rpc *rpc)
     if (rpc->deadlines != NULL) {
         dm_wheel_destroy(rpc->deadlines);
     }
+    dm_index_finish(&rpc->by_id);
     dm_region_finish(&rpc->pool);
 }
 
-enum dm_code dm_calls_admit(const struct dm_rpc *rpc, const struct dm_sink *sink,
+/* Does it last as long as its client wants? */
+static bool lasts(const struct dm_inbound *in)
+{
+    return in->method->server_stream || in->open;
+}
+
+static enum dm_code admit_stream(const struct dm_rpc *rpc, const struct dm_inbound *in,
+                                 struct dm_error *error)
+{
+    if (in->sink->private_streams >= DM_STREAMS_PER_CONNECTION_MAX) {
+        return dm_fail(error, DM_RESOURCE_EXHAUSTED,
+                       "this connection has %u streams open already, the most it may; end some, or "
+                       "open another connection",
+                       in->sink->private_streams);
+    }
+    bool watch = in->method->handler == dm_handle_bot_status_watch;
+    if (rpc->open_streams >= DM_STREAMS_MAX - (watch ? 0 : DM_WATCHES_MAX)) {
+        return dm_fail(error, DM_RESOURCE_EXHAUSTED,
+                       "the server has %u streams open already; try again later",
+                       rpc->open_streams);
+    }
+    return DM_OK;
+}
+
+enum dm_code dm_calls_admit(const struct dm_rpc *rpc, const struct dm_inbound *in,
                             struct dm_error *error)
 {
+    const struct dm_sink *sink = in->sink;
     if (sink->private_count >= DM_CALLS_PER_CONNECTION_MAX) {
         return dm_fail(error, DM_RESOURCE_EXHAUSTED,
                        "this connection has %u calls open already; wait for answers",
@@ -54,7 +104,7 @@ enum dm_code dm_calls_admit(const struct dm_rpc *rpc, const struct dm_sink *sink
         return dm_fail(error, DM_RESOURCE_EXHAUSTED,
                        "too many answers wait for the disk; try again later");
     }
-    return DM_OK;
+    return lasts(in) ? admit_stream(rpc, in, error) : DM_OK;
 }
 
 struct dm_call *dm_call_open(struct dm_rpc *rpc, const struct dm_inbound *in)
@@ -75,16 +125,21 @@ struct dm_call *dm_call_open(struct dm_rpc *rpc, const struct dm_inbound *in)
         .id = in->id,
         .start_ns = in->start_ns,
         .generation = call->generation,
+        .hash = hash_of(in->sink, in->id),
         .protocol = in->protocol,
         .json = in->json,
+        .lasts = lasts(in),
     };
+    dm_index_insert(&rpc->by_id, slot + 1, call->hash);
     dm_list_init(&call->run);
     if (first != NULL) {
         first->sink_prev = call;
     }
     in->sink->private_calls = call;
     in->sink->private_count++;
+    in->sink->private_streams += call->lasts ? 1 : 0;
     rpc->open_calls++;
+    rpc->open_streams += call->lasts ? 1 : 0;
     if (in->deadline_ns != 0) {
         dm_wheel_arm(rpc->deadlines, slot, (in->deadline_ns + NS_PER_MS - 1) / NS_PER_MS);
     }
@@ -96,6 +151,7 @@ void dm_call_close(struct dm_rpc *rpc, struct dm_call *call)
     uint32_t slot = dm_call_slot(rpc, call);
     DM_ASSERT(call->sink != NULL);
     dm_wheel_cancel(rpc->deadlines, slot);
+    dm_index_remove(&rpc->by_id, slot + 1, call->hash);
     dm_list_remove(&call->run);
     if (call->sink_prev != NULL) {
         call->sink_prev->sink_next = call->sink_next;
@@ -106,8 +162,10 @@ void dm_call_close(struct dm_rpc *rpc, struct dm_call *call)
         call->sink_next->sink_prev = call->sink_prev;
     }
     call->sink->private_count--;
+    call->sink->private_streams -= call->lasts ? 1 : 0;
     call->sink->waiting -= call->waiting ? 1 : 0;
     rpc->open_calls--;
+    rpc->open_streams -= call->lasts ? 1 : 0;
     if (call->ops != NULL) {
         call->ops->destroy(rpc, call->task);
     }
@@ -117,13 +175,17 @@ void dm_call_close(struct dm_rpc *rpc, struct dm_call *call)
     rpc->pool_free = slot + 1;
 }
 
-struct dm_call *dm_call_find(const struct dm_sink *sink, uint64_t id)
+struct dm_call *dm_call_find(const struct dm_rpc *rpc, const struct dm_sink *sink, uint64_t id)
 {
-    struct dm_call *call = sink->private_calls;
-    while (call != NULL && call->id != id) {
-        call = call->sink_next;
+    uint32_t item = dm_index_first(&rpc->by_id, hash_of(sink, id));
+    while (item != 0) {
+        struct dm_call *call = at(rpc, item);
+        if (call->sink == sink && call->id == id) {
+            return call;
+        }
+        item = call->link;
     }
-    return call;
+    return NULL;
 }
 
 /* ---- deadlines ------------------------------------------------------------------ */

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/code.h"
 #include "base/histogram.h"
+#include "base/index.h"
 #include "base/list.h"
 #include "base/region.h"
 #include "base/slice.h"
@@ -63,8 +64,10 @@ struct dm_call {
     uint32_t generation; /* of the slot: tells entries of the queue that their call is gone */
     uint32_t queued;     /* its entries in the queue */
     uint32_t next_free;  /* slot + 1; 0: none */
+    uint32_t link, hash; /* rpc->by_id's */
     uint8_t protocol;
     bool json;
+    bool lasts;   /* counts among the streams */
     bool waiting; /* its last word is in the queue */
 };
 
@@ -82,6 +85,8 @@ struct dm_rpc {
 
     struct dm_region pool; /* of dm_call */
     uint32_t pool_used, pool_free, open_calls;
+    uint32_t open_streams;      /* of them, those that last as long as their client wants */
+    struct dm_index by_id;      /* slots + 1, by sink and id */
     struct dm_wheel *deadlines; /* of slots, in milliseconds of the monotonic clock */
 
     struct dm_buf queue; /* see release.c */
@@ -147,15 +152,15 @@ uint64_t dm_rpc_read_clock(struct dm_rpc *rpc); /* refreshes rpc->now_ns */
 
 bool dm_calls_init(struct dm_rpc *rpc);
 void dm_calls_finish(struct dm_rpc *rpc);
-/* OK, or RESOURCE_EXHAUSTED when `sink` may not have one more call open. */
-enum dm_code dm_calls_admit(const struct dm_rpc *rpc, const struct dm_sink *sink,
+/* OK, or RESOURCE_EXHAUSTED when its sink may not have one more such call open. */
+enum dm_code dm_calls_admit(const struct dm_rpc *rpc, const struct dm_inbound *in,
                             struct dm_error *error);
 struct dm_call *dm_call_open(struct dm_rpc *rpc, const struct dm_inbound *in);
 /* Fails it at once, for a reason that has nothing to do with what it read. */
 void dm_call_abort(struct dm_rpc *rpc, struct dm_call *call, const struct dm_error *error);
 /* Nothing is said to the sink any more. */
 void dm_call_close(struct dm_rpc *rpc, struct dm_call *call);
-struct dm_call *dm_call_find(const struct dm_sink *sink, uint64_t id);
+struct dm_call *dm_call_find(const struct dm_rpc *rpc, const struct dm_sink *sink, uint64_t id);
 static inline struct dm_call *dm_call_at(const struct dm_rpc *rpc, uint32_t slot)
 {
     return (struct dm_call *)rpc->pool.base + slot;

@@ -107,7 +107,7 @@ static enum dm_code admit(const struct dm_rpc *rpc, const struct dm_inbound *in,
         return dm_fail(error, DM_DEADLINE_EXCEEDED,
                        "the deadline had passed before the call began; nothing was done");
     }
-    return dm_calls_admit(rpc, in->sink, error);
+    return dm_calls_admit(rpc, in, error);
 }
 
 static enum dm_code from_json(struct dm_rpc *rpc, const struct dm_method *method,
@@ -160,7 +160,7 @@ void dm_rpc_call(struct dm_rpc *rpc, struct dm_sink *sink, const struct dm_rpc_r
 
 void dm_rpc_input(struct dm_rpc *rpc, struct dm_sink *sink, uint64_t id, struct dm_slice payload)
 {
-    struct dm_call *call = dm_call_find(sink, id);
+    struct dm_call *call = dm_call_find(rpc, sink, id);
     if (call == NULL) {
         return;
     }
@@ -180,7 +180,7 @@ void dm_rpc_input(struct dm_rpc *rpc, struct dm_sink *sink, uint64_t id, struct 
 
 void dm_rpc_input_end(struct dm_rpc *rpc, struct dm_sink *sink, uint64_t id)
 {
-    struct dm_call *call = dm_call_find(sink, id);
+    struct dm_call *call = dm_call_find(rpc, sink, id);
     if (call != NULL && call->ops != NULL && call->ops->input_end != NULL) {
         dm_engine_call_begin(rpc->engine, call->barrier);
         call->ops->input_end(rpc, call);
@@ -197,7 +197,7 @@ static void drop(struct dm_rpc *rpc, struct dm_call *call)
 
 void dm_rpc_cancel(struct dm_rpc *rpc, struct dm_sink *sink, uint64_t id)
 {
-    struct dm_call *call = dm_call_find(sink, id);
+    struct dm_call *call = dm_call_find(rpc, sink, id);
     if (call != NULL) {
         drop(rpc, call);
     }

@@ -23,6 +23,7 @@ struct dm_sink {
     const char *protocol; /* for metrics; static text */
     void *private_calls;  /* rpc's */
     uint32_t private_count;
+    uint32_t private_streams; /* of them, those that last */
     uint32_t waiting;     /* rpc's: calls whose answers wait for the disk; for the owner to read */
     size_t private_bytes; /* rpc's */
 };

@@ -322,6 +322,61 @@ uint64_t dm_wheel_next(const struct dm_wheel *wheel)
     return next_stop(wheel, &tick, &level) ? tick : UINT64_MAX;
 }
 
+/* The first tick of a slot, seen from `now`. */
+static uint64_t slot_start(const struct dm_wheel *wheel, unsigned level, unsigned slot)
+{
+    unsigned shift = level * LEVEL_BITS;
+    return (wheel->now >> shift >> LEVEL_BITS << LEVEL_BITS | slot) << shift;
+}
+
+/* Lowers *earliest to the slot's earliest tick. false: there are more entries than *left. */
+static bool slot_earliest(const struct dm_wheel *wheel, unsigned level, unsigned slot, size_t *left,
+                          uint64_t *earliest)
+{
+    const struct entry *pool = wheel->pool;
+    for (uint32_t lane = 0; lane < LISTS; lane++) {
+        uint32_t head = head_of(level, slot) + lane;
+        for (uint32_t at = pool[head].next; at != head; at = pool[at].next) {
+            if (*left == 0) {
+                return false;
+            }
+            (*left)--;
+            uint64_t due = pool[at].tick > wheel->now ? pool[at].tick : wheel->now;
+            *earliest = due < *earliest ? due : *earliest;
+        }
+    }
+    return true;
+}
+
+/* Slots in order of time, those that may still hold something for it. */
+uint64_t dm_wheel_earliest(const struct dm_wheel *wheel, size_t looked_at_max)
+{
+    uint64_t earliest = UINT64_MAX;
+    unsigned half_done = cascade_due(wheel) ? wheel->cascading : 0;
+    /* What is left of a cascade belongs to any of the lower levels. */
+    if (half_done != 0 && !slot_earliest(wheel, half_done, byte_at(wheel->now, half_done),
+                                         &looked_at_max, &earliest)) {
+        return wheel->now;
+    }
+    for (unsigned level = 0; level < LEVELS; level++) {
+        unsigned from = half_done != 0 && level == half_done ? byte_at(wheel->now, level) + 1 : 0;
+        for (unsigned slot = from; wheel->levels >> level & 1 && slot < SLOTS; slot++) {
+            if (!slot_occupied(wheel, level, slot)) {
+                continue;
+            }
+            /* What was re-armed later and left where it was may lie behind what follows. */
+            uint64_t start = slot_start(wheel, level, slot);
+            if (start > earliest) {
+                return earliest;
+            }
+            if (!slot_earliest(wheel, level, slot, &looked_at_max, &earliest)) {
+                return start;
+            }
+        }
+    }
+    return earliest;
+}
+
 uint32_t dm_wheel_count(const struct dm_wheel *wheel)
 {
     return wheel->count;
@@ -342,8 +397,7 @@ size_t dm_wheel_memory(const struct dm_wheel *wheel)
 static void validate_tick(const struct dm_wheel *wheel, unsigned level, unsigned slot,
                           uint64_t tick)
 {
-    unsigned shift = level * LEVEL_BITS;
-    uint64_t start = (wheel->now >> shift >> LEVEL_BITS << LEVEL_BITS | slot) << shift;
+    uint64_t start = slot_start(wheel, level, slot);
     bool here = slot == byte_at(wheel->now, level);
     if (level == 0) {
         DM_ASSERT(here ? tick <= wheel->now : tick == start);

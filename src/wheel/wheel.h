@@ -57,6 +57,11 @@ size_t dm_wheel_advance(struct dm_wheel *wheel, uint64_t now, size_t budget, uin
  * only cascading is due. UINT64_MAX when nothing is armed. */
 uint64_t dm_wheel_next(const struct dm_wheel *wheel);
 
+/* The earliest armed tick (of what is due already, where the wheel stands); or, where more entries
+ * than `looked_at_max` would have to be looked at for it, the beginning of the slot that it is in,
+ * which is not later. UINT64_MAX when nothing is armed. */
+uint64_t dm_wheel_earliest(const struct dm_wheel *wheel, size_t looked_at_max);
+
 uint32_t dm_wheel_count(const struct dm_wheel *wheel);
 
 /* Where the wheel stands: all that was due before it has been popped. Behind the last

@@ -240,6 +240,9 @@ void do_slow_list(struct sim *sim, uint64_t *random)
         enum dm_next next = dm_scan_next(sim->scan.scan, &shown, &budget);
         sim->scan.barrier = dm_engine_barrier(sim->engine);
         if (next == DM_NEXT_PENDING) {
+            if (chance(random, 40)) { /* of those that were gathered, too */
+                do_set_status(sim, random);
+            }
             return;
         }
         if (next == DM_NEXT_END) {

@@ -196,10 +196,14 @@ static void check(const struct model *model)
     dm_wheel_validate(model->wheel);
     assert_int_equal(dm_wheel_count(model->wheel), model->count);
     uint64_t next = dm_wheel_next(model->wheel);
+    uint64_t earliest = dm_wheel_earliest(model->wheel, ENTRIES);
+    assert_true(earliest >= dm_wheel_earliest(model->wheel, 1));
     if (model->count == 0) {
-        assert_true(next == UINT64_MAX);
+        assert_true(next == UINT64_MAX && earliest == UINT64_MAX);
         return;
     }
+    uint64_t now = dm_wheel_now(model->wheel);
+    assert_true(earliest == (model->sorted[0].due > now ? model->sorted[0].due : now));
     assert_true(next >= dm_wheel_now(model->wheel));
     assert_true(next <= model->sorted[0].due);
     if (next > dm_wheel_now(model->wheel) &&
