@@ -26,62 +26,67 @@ struct option {
 #define OPTION(field) offsetof(struct dm_options, field)
 
 static const struct option table[] = {
-    {"data", "DIR", "dormouse-data", "folder of journal and view; created if it is not there", TEXT,
-     OPTION(data), 0, 0},
+    {"data", "DIR", "dormouse-data", "folder for journal and view; created if it does not exist",
+     TEXT, OPTION(data), 0, 0},
     {"listen", "ADDRESS", "127.0.0.1:7400",
-     "HOST:PORT, [IPV6]:PORT or unix:PATH; may be given again (the variable: commas)", LIST,
-     OPTION(listen), 0, 0},
+     "HOST:PORT, [IPV6]:PORT or unix:PATH; may be given more than once (in the variable: separated "
+     "by commas)",
+     LIST, OPTION(listen), 0, 0},
     {"unix-mode", "MODE", "0600",
-     "mode of unix sockets' files, in octal; 0660 lets the group in, too", MODE, OPTION(unix_mode),
+     "mode of unix sockets' files, in octal; 0660 also lets the group in", MODE, OPTION(unix_mode),
      0600, 0777},
     {"horizon", "DURATION", "1h", "how far ahead sleeping contacts are kept in memory", DURATION,
      OPTION(horizon_ms), 1000, 366 * DAY_MS},
-    {"retention-bytes", "SIZE", "8GiB", "journal kept for Watch and GetHistory, by size", BYTES,
+    {"retention-bytes", "SIZE", "8GiB", "how much journal is kept for Watch and GetHistory", BYTES,
      OPTION(retention_bytes), 1, INT64_MAX},
-    {"retention-age", "DURATION", "30d", "and by age: what is past either of them goes", DURATION,
+    {"retention-age", "DURATION", "30d",
+     "how long journal is kept; what is past either limit is dropped", DURATION,
      OPTION(retention_ms), 1000, 36600 * DAY_MS},
     {"segment-size", "SIZE", "64MiB", "size of one file of the journal", BYTES,
      OPTION(segment_bytes), 8LL << 20, 1LL << 30},
     {"apply-after", "DURATION", "1s",
-     "how long a change may wait for the view's next sweep; a large sweep gathers ten times as "
-     "long",
+     "how long changes gather before they are brought into the view; a large sweep gathers ten "
+     "times as long",
      DURATION, OPTION(apply_after_ms), 1, DAY_MS},
     {"overlay-max", "COUNT", "6000000",
-     "changed contacts not yet in the view; past it changes are refused; a restart with a smaller "
-     "one takes longer",
+     "how many changed contacts may wait to be brought into the view; past it changes are "
+     "refused; a restart with a smaller one takes longer",
      COUNT, OPTION(overlay_max), DM_OVERLAY_CONTACTS_MIN, 1LL << 30},
     {"cache-size", "SIZE", "256MiB",
-     "memory for what Check needs of contacts asked for lately, 32 bytes each; 0: none", BYTES,
-     OPTION(cache_bytes), 0, 1LL << 40},
-    {"connections-max", "COUNT", "20000", "connections at once; past it new ones are closed", COUNT,
+     "memory for what Check needs of contacts that were asked for lately, 32 bytes each; 0: none",
+     BYTES, OPTION(cache_bytes), 0, 1LL << 40},
+    {"connections-max", "COUNT", "20000",
+     "how many connections may be open; past it new ones are closed", COUNT,
      OPTION(connections_max), 1, 1000000},
     {"buffers-max", "SIZE", "512MiB",
      "memory for half-received requests and unread answers of all connections, beyond 32 KiB each; "
-     "near it large requests are refused, past it who holds most is closed",
+     "near it large requests are refused, past it the connection that holds most is closed",
      BYTES, OPTION(buffers_max), 8LL << 20, 1LL << 40},
     {"log-level", "LEVEL", "info", "debug, info, warn or error", LEVEL, OPTION(log_level), 0, 0},
     {"log-level-file", "FILE", NULL,
-     "holds a level that counts instead, while it is there; read at start and at SIGHUP", TEXT,
-     OPTION(log_level_file), 0, 0},
+     "file that holds a log level; while it exists, that level is used instead; read at start and "
+     "at SIGHUP",
+     TEXT, OPTION(log_level_file), 0, 0},
     {"log-file", "FILE", NULL,
-     "lines are appended to it instead of stderr; opened anew at SIGHUP, after a rename", TEXT,
+     "append the log to this file instead of stderr; reopened at SIGHUP, for logrotate", TEXT,
      OPTION(log_file), 0, 0},
     {"log-format", "FORMAT", "logfmt", "logfmt or json", FORMAT, OPTION(log_format), 0, 0},
     {"drain-delay", "DURATION", "0s",
-     "how long after SIGTERM all is still served while /readyz and health say no, so that load "
-     "balancers go elsewhere first",
+     "how long after SIGTERM everything is still served while /readyz and health say no, so that "
+     "load balancers go elsewhere first",
      DURATION, OPTION(drain_delay_ms), 0, DAY_MS},
     {"drain-timeout", "DURATION", "10s",
      "how long a shutdown then waits for open calls, and for requests that are still coming in",
      DURATION, OPTION(drain_timeout_ms), 0, DAY_MS},
     {"host", "NAME", NULL,
-     "name under which HTTP/1.1 over TCP reaches this server (in Host), by a proxy for instance; "
-     "IP addresses and localhost always do, other names get 421; may be given again (the "
-     "variable: commas)",
+     "name under which HTTP/1.1 clients reach this server over TCP (in Host), for example by a "
+     "proxy; IP addresses and localhost always work, other names get 421; may be given more than "
+     "once (in "
+     "the variable: separated by commas)",
      HOSTS, OPTION(hosts), 0, 0},
     {"cors-origin", "ORIGIN", NULL,
-     "browser origin whose pages may call, like https://app.example; pages of others get 403; may "
-     "be given again (the variable: commas)",
+     "browser origin whose pages may call, like https://app.example; other pages get 403; may "
+     "be given more than once (in the variable: separated by commas)",
      ORIGINS, OPTION(cors_origins), 0, 0},
 };
 
@@ -375,7 +380,7 @@ void dm_options_help(FILE *to)
 {
     (void)fputs("dormoused keeps, for every contact, whether the bot may speak to it.\n\n"
                 "Usage: dormoused [--OPTION VALUE]...\n\n"
-                "Every option can be given as a variable, too; the flag wins.\n\n",
+                "Every option can also be given as an environment variable; the flag wins.\n\n",
                 to);
     for (int i = 0; i < OPTION_COUNT; i++) {
         char name[NAME_SIZE];
@@ -384,5 +389,5 @@ void dm_options_help(FILE *to)
                       table[i].value, table[i].help, name,
                       table[i].fallback == NULL ? "none" : table[i].fallback);
     }
-    (void)fputs("  --help\n      this text\n  --version\n      the version\n", to);
+    (void)fputs("  --help\n      show this text\n  --version\n      show the version\n", to);
 }
