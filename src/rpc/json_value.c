@@ -1,5 +1,6 @@
 #include "rpc/json_value.h"
 
+#include "base/calendar.h"
 #include "rpc/json_scan.h"
 
 #include <stdio.h>
@@ -164,35 +165,15 @@ static bool take_fraction(struct cursor *c, int32_t *nanos)
     return count != 0;
 }
 
-static bool is_leap(int64_t year)
-{
-    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-}
-
-static int64_t days_in_month(int64_t year, int64_t month)
-{
-    static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    return days[month - 1] + (month == 2 && is_leap(year));
-}
-
-/* Days from 0001-01-01 to the first day of `year`, by the Gregorian rule. */
-static int64_t days_before_year(int64_t year)
-{
-    int64_t past = year - 1;
-    return past * 365 + past / 4 - past / 100 + past / 400;
-}
-
 static bool take_date(struct cursor *c, int64_t *days)
 {
     int64_t year, month, day;
     if (!take_number(c, 4, 1, 9999, &year) || !take(c, '-') || !take_number(c, 2, 1, 12, &month) ||
-        !take(c, '-') || !take_number(c, 2, 1, days_in_month(year, month), &day)) {
+        !take(c, '-') ||
+        !take_number(c, 2, 1, dm_days_in_month((int32_t)year, (int32_t)month), &day)) {
         return false;
     }
-    *days = days_before_year(year) + day - 1;
-    for (int64_t m = 1; m < month; m++) {
-        *days += days_in_month(year, m);
-    }
+    *days = dm_days_of_date((struct dm_date){(int32_t)year, (int32_t)month, (int32_t)day});
     return true;
 }
 
@@ -224,7 +205,7 @@ const char *dm_json_timestamp(struct dm_slice text, struct dm_json_time *time)
         !take_offset(&c, &offset) || c.at != c.end) {
         return "is not an RFC 3339 time";
     }
-    time->seconds = TIMESTAMP_S_MIN + days * DAY_S + (hour * 60 + minute) * 60 + second - offset;
+    time->seconds = days * DAY_S + (hour * 60 + minute) * 60 + second - offset;
     if (time->seconds < TIMESTAMP_S_MIN || time->seconds > TIMESTAMP_S_MAX) {
         return "is outside of the years 1 to 9999";
     }
@@ -274,21 +255,10 @@ size_t dm_json_timestamp_text(struct dm_json_time time, char *to)
         time.nanos >= NANOS_PER_S) {
         return 0;
     }
-    int64_t since = time.seconds - TIMESTAMP_S_MIN, days = since / DAY_S, second = since % DAY_S;
-    /* the mean year never overshoots by more than one */
-    int64_t year = days * 400 / 146097 + 1;
-    while (days_before_year(year) > days) {
-        year--;
-    }
-    while (days_before_year(year + 1) <= days) {
-        year++;
-    }
-    int64_t day = days - days_before_year(year), month = 1;
-    while (day >= days_in_month(year, month)) {
-        day -= days_in_month(year, month++);
-    }
+    int64_t second = (time.seconds - TIMESTAMP_S_MIN) % DAY_S; /* never negative */
+    struct dm_date date = dm_date_of_days((time.seconds - second) / DAY_S);
     size_t size = (size_t)snprintf(to, DM_JSON_TIME_SIZE / 2, "%04d-%02d-%02dT%02d:%02d:%02d",
-                                   (int)year, (int)month, (int)day + 1, (int)(second / 3600),
+                                   date.year, date.month, date.day, (int)(second / 3600),
                                    (int)(second / 60 % 60), (int)(second % 60));
     size += put_fraction(time.nanos, to + size);
     to[size++] = 'Z';

@@ -1,5 +1,7 @@
 #include "cli/when.h"
 
+#include "base/calendar.h"
+
 #include <inttypes.h>
 
 struct unit {
@@ -161,35 +163,10 @@ void dm_span_print(struct dm_out *out, int64_t ms)
 
 /* ---- times ------------------------------------------------------------------------ */
 
-/* Days since 1970 of a day in the Gregorian calendar, and back: Howard Hinnant,
- * "chrono-compatible low-level date algorithms" (years begin in March, eras have 400). */
-static int64_t days_of(int64_t year, int64_t month, int64_t day)
+static bool date_exists(struct dm_date date)
 {
-    int64_t shifted = month <= 2 ? year - 1 : year;
-    int64_t era = shifted / 400, in_era = shifted % 400;
-    int64_t in_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
-    return era * 146097 + in_era * 365 + in_era / 4 - in_era / 100 + in_year - 719468;
-}
-
-static void date_of(int64_t days, int64_t *year, int64_t *month, int64_t *day)
-{
-    int64_t z = days + 719468, era = z / 146097, in_era = z % 146097;
-    int64_t years = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
-    int64_t in_year = in_era - (365 * years + years / 4 - years / 100);
-    int64_t shifted = (5 * in_year + 2) / 153;
-    *day = in_year - (153 * shifted + 2) / 5 + 1;
-    *month = shifted < 10 ? shifted + 3 : shifted - 9;
-    *year = years + era * 400 + (*month <= 2);
-}
-
-static bool date_exists(int64_t year, int64_t month, int64_t day)
-{
-    if (month < 1 || month > 12 || day < 1 || day > 31) {
-        return false;
-    }
-    int64_t y, m, d;
-    date_of(days_of(year, month, day), &y, &m, &d);
-    return y == year && m == month && d == day;
+    return date.year >= 1 && date.month >= 1 && date.month <= 12 && date.day >= 1 &&
+           date.day <= dm_days_in_month(date.year, date.month);
 }
 
 /* "Z" or "+01:00", in minutes east. */
@@ -234,11 +211,12 @@ const char *dm_time_parse(struct dormouse_text text, int64_t *ms)
     if (text.size != 0) {
         return shape;
     }
-    if (!date_exists(year, month, day) || hour > 23 || minute > 59 || second > 59) {
+    const struct dm_date date = {(int32_t)year, (int32_t)month, (int32_t)day};
+    if (!date_exists(date) || hour > 23 || minute > 59 || second > 59) {
         return "is a day or hour that does not exist";
     }
     int64_t seconds =
-        days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - east * 60;
+        dm_days_of_date(date) * 86400 + hour * 3600 + minute * 60 + second - east * 60;
     int64_t result = seconds * 1000 + billionths / 1000000;
     if (result <= 0) {
         return "is before 1970";
@@ -249,11 +227,11 @@ const char *dm_time_parse(struct dormouse_text text, int64_t *ms)
 
 static void print_time(struct dm_out *out, int64_t ms, char between)
 {
-    int64_t seconds = ms / 1000, year, month, day;
-    date_of(seconds / 86400, &year, &month, &day);
-    dm_out_format(
-        out, "%04" PRId64 "-%02" PRId64 "-%02" PRId64 "%c%02" PRId64 ":%02" PRId64 ":%02" PRId64,
-        year, month, day, between, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    int64_t seconds = ms / 1000;
+    struct dm_date date = dm_date_of_days(seconds / 86400);
+    dm_out_format(out, "%04d-%02d-%02d%c%02" PRId64 ":%02" PRId64 ":%02" PRId64, date.year,
+                  date.month, date.day, between, seconds / 3600 % 24, seconds / 60 % 60,
+                  seconds % 60);
 }
 
 void dm_time_print_rfc3339(struct dm_out *out, int64_t ms)
