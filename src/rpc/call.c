@@ -3,7 +3,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/limits.h"
-#include "rpc/json.h"
+#include "json/json.h"
 
 /* When all goes well: the answer's barrier is durable, and it goes from the handler
  * to the sink. Else a slot of the pool remembers whose it is, and the answer waits in

@@ -10,7 +10,6 @@
 #include "base/region.h"
 #include "base/slice.h"
 #include "engine/engine.h"
-#include "rpc/json.h"
 #include "rpc/method.h"
 #include "rpc/rpc.h"
 #include "wheel/wheel.h"

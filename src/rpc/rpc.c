@@ -3,7 +3,7 @@
 #include "base/assert.h"
 #include "base/limits.h"
 #include "rpc/call.h"
-#include "rpc/json.h"
+#include "json/json.h"
 
 #include <stdlib.h>
 

@@ -6,7 +6,7 @@
 
 #include "base/buf.h"
 #include "base/code.h"
-#include "rpc/json.h"
+#include "json/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Turns a FileDescriptorSet into the constant tables by which src/rpc/json_*.c goes
+"""Turns a FileDescriptorSet into the constant tables by which src/json/ goes
 between messages and ProtoJSON:
 
   dm_json_tables.h   what a table looks like

@@ -1,5 +1,5 @@
-#ifndef DM_RPC_JSON_TABLE_H
-#define DM_RPC_JSON_TABLE_H
+#ifndef DM_JSON_TABLE_H
+#define DM_JSON_TABLE_H
 
 #include "base/slice.h"
 #include "dm_json_tables.h"

@@ -1,5 +1,5 @@
-#ifndef DM_RPC_JSON_VALUE_H
-#define DM_RPC_JSON_VALUE_H
+#ifndef DM_JSON_VALUE_H
+#define DM_JSON_VALUE_H
 
 #include "base/slice.h"
 #include "dm_json_tables.h"

@@ -1,13 +1,13 @@
-#include "rpc/json.h"
+#include "json/json.h"
 
 #include "base/assert.h"
 #include "base/base64.h"
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "base/varint.h"
-#include "rpc/json_scan.h"
-#include "rpc/json_table.h"
-#include "rpc/json_value.h"
+#include "json/scan.h"
+#include "json/table.h"
+#include "json/value.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
-#include "rpc/json_value.h"
+#include "json/value.h"
 
 #include "base/calendar.h"
-#include "rpc/json_scan.h"
+#include "json/scan.h"
 
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-#include "rpc/json_table.h"
+#include "json/table.h"
 
 const struct dm_json_message *dm_json_message_find(const char *name)
 {

@@ -1,4 +1,4 @@
-#include "rpc/json_scan.h"
+#include "json/scan.h"
 
 #include "base/assert.h"
 #include "base/limits.h"

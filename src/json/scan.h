@@ -1,5 +1,5 @@
-#ifndef DM_RPC_JSON_SCAN_H
-#define DM_RPC_JSON_SCAN_H
+#ifndef DM_JSON_SCAN_H
+#define DM_JSON_SCAN_H
 
 #include "base/slice.h"
 

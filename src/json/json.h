@@ -1,5 +1,5 @@
-#ifndef DM_RPC_JSON_H
-#define DM_RPC_JSON_H
+#ifndef DM_JSON_JSON_H
+#define DM_JSON_JSON_H
 
 #include "base/buf.h"
 #include "base/code.h"
