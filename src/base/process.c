@@ -2,10 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-/* glibc does the same for programs that change their user. */
+/* The first half glibc does, too, for programs that change their user. */
 void dm_process_begin(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
@@ -18,4 +19,5 @@ void dm_process_begin(void)
             _exit(EXIT_FAILURE); /* nobody is left to tell */
         }
     }
+    (void)signal(SIGXFSZ, SIG_IGN);
 }

@@ -4,7 +4,8 @@
 /* The first thing in main, of every program: where descriptors 0 to 2 were closed, they are
  * taken, so that no file or socket gets their number and then a log line or an answer.
  * What is read or written there still fails with EBADF, as it does when they are closed:
- * an export to a closed stdout is an error, not a success. */
+ * an export to a closed stdout is an error, not a success. And a file that grows over this
+ * process' limit (ulimit -f) is an error of its write, EFBIG, not the end of the process. */
 void dm_process_begin(void);
 
 #endif

@@ -2,10 +2,23 @@
 #include "server/options.h"
 #include "server/server.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { EXIT_USAGE = 2 };
+
+/* The exit status: was it all written? */
+static int end_output(void)
+{
+    if (fflush(stdout) == 0 && ferror(stdout) == 0) {
+        return EXIT_SUCCESS;
+    }
+    (void)fprintf(stderr, "dormoused: cannot write the output: %s\n", strerror(errno));
+    return EXIT_FAILURE;
+}
 
 int main(int argc, char **argv)
 {
@@ -17,10 +30,10 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "dormoused: %s\n", error.message);
     } else if (options.help) {
         dm_options_help(stdout);
-        status = 0;
+        status = end_output();
     } else if (options.version) {
         (void)printf("dormoused %s\n", DM_VERSION);
-        status = 0;
+        status = end_output();
     } else {
         status = dm_server_run(&options);
     }

@@ -289,12 +289,11 @@ static void close_all(struct server *server)
     dm_folder_close(&server->folder);
 }
 
-/* What is only an error of one write must not end them all: a client that is gone, a limit
- * on the size of files, a terminal that others write to. A hangup means something once the
- * loop runs, and nothing before. */
+/* What is only an error of one write must not end them all: a client that is gone, a terminal
+ * that others write to. A hangup means something once the loop runs, and nothing before. */
 static void prepare_process(void)
 {
-    static const int numbers[] = {SIGPIPE, SIGXFSZ, SIGTTOU, SIGHUP};
+    static const int numbers[] = {SIGPIPE, SIGTTOU, SIGHUP};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         (void)signal(numbers[i], SIG_IGN);
     }

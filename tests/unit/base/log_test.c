@@ -95,8 +95,7 @@ static void no_text_can_forge_a_line_or_reach_a_terminal(void **state)
     (void)state;
     dm_log(DM_LOG_INFO, "x", DM_LOG_TEXT("a", "1\n2"), DM_LOG_TEXT("b", "\033[31m"),
            DM_LOG_TEXT("c", "q\"u\\o"), DM_LOG_TEXT("d", ""));
-    assert_non_null(
-        strstr(logged(), " a=\"1\\n2\" b=\"\\u001b[31m\" c=\"q\\\"u\\\\o\" d=\"\"\n"));
+    assert_non_null(strstr(logged(), " a=\"1\\n2\" b=\"\\u001b[31m\" c=\"q\\\"u\\\\o\" d=\"\"\n"));
     assert_ptr_equal(strchr(text, '\n'), strrchr(text, '\n'));
 }
 

@@ -1,10 +1,12 @@
-#include "base/limits.h"
+#include "base/assert.h"
 #include "base/log.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -224,20 +226,30 @@ static void what_a_full_disk_swallows_is_counted_once(void **state)
     assert_int_equal(dm_log_dropped() - before, 3);
 }
 
-/* A child's end by abort must leave its reason behind, in the log. */
-static void last_words_are_in_the_log(void **state)
+/* A process that ends by a broken invariant leaves the reason behind, in its log. */
+static void a_broken_invariant_is_in_the_log(void **state)
 {
     const struct place *p = *state;
-    pid_t child = fork();
-    if (child == 0) {
-        start(p->file, NULL);
-        dm_log_last_words("a broken invariant");
-        _exit(0);
+    for (int started = 0; started < 2; started++) {
+        pid_t child = fork();
+        if (child == 0) {
+            const struct rlimit no_core = {0};
+            (void)setrlimit(RLIMIT_CORE, &no_core);
+            int fd = open(p->old, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+            (void)dup2(fd, STDERR_FILENO);
+            if (started != 0) {
+                start(p->file, NULL);
+            }
+            dm_assert_failed("never()", "here.c", 42);
+        }
+        int status = -1;
+        assert_true(child > 0 && waitpid(child, &status, 0) == child);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
     }
-    int status = -1;
-    assert_true(child > 0 && waitpid(child, &status, 0) == child);
-    assert_int_equal(status, 0);
-    assert_non_null(strstr(content(p->file), "reason=\"a broken invariant\"\n"));
+    static const char reason[] = "broken invariant at here.c:42: never()";
+    assert_non_null(strstr(content(p->old), reason));
+    assert_non_null(strstr(content(p->file), reason));
+    assert_non_null(strstr(content(p->file), "level=error event=aborting"));
 }
 
 #define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -251,7 +263,7 @@ int main(void)
         WITH(a_word_in_a_file_sets_the_level),
         WITH(what_cannot_begin_says_why),
         WITH(what_a_full_disk_swallows_is_counted_once),
-        WITH(last_words_are_in_the_log),
+        WITH(a_broken_invariant_is_in_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

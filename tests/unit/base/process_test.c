@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,10 +53,28 @@ static void no_file_gets_the_number_of_a_closed_stream(void **state)
     }
 }
 
+static void a_file_over_the_limit_is_an_error_of_its_write(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    if (child == 0) {
+        const struct rlimit none = {.rlim_cur = 0, .rlim_max = RLIM_INFINITY};
+        dm_process_begin();
+        FILE *file = tmpfile();
+        bool fine = file != NULL && setrlimit(RLIMIT_FSIZE, &none) == 0 &&
+                    write(fileno(file), "x", 1) < 0 && errno == EFBIG;
+        _exit(fine ? 0 : 1);
+    }
+    int status = -1;
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_file_gets_the_number_of_a_closed_stream),
+        cmocka_unit_test(a_file_over_the_limit_is_an_error_of_its_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
