@@ -340,7 +340,9 @@ enum { OWN_ADDRESS_SPACE = 1 };
 static bool starts_within(struct server *server, uint64_t gib)
 {
     struct rlimit limit = {.rlim_cur = gib << 30, .rlim_max = gib << 30};
-    if (server_start_prepared(server, NULL, limit_space, &limit) != 0) {
+    /* More than half of what the view's map would like to have. */
+    const char *const arguments[] = {"--overlay-max", "9000000", NULL};
+    if (server_start_prepared(server, arguments, limit_space, &limit) != 0) {
         assert_true(server_logged(server, "ulimit -v leaves this process"));
         return false;
     }
