@@ -175,6 +175,11 @@
 /* Journal kept for Watch and GetHistory. */
 #define DM_RETENTION_BYTES (8LL * 1024 * 1024 * 1024)
 #define DM_RETENTION_MS (30LL * 24 * 3600 * 1000)
+/* A segment is in use for this part of DM_RETENTION_MS at most: what is dropped goes by whole
+ * segments, so an event stays for up to as much longer. Each may be one file more. */
+#define DM_SEGMENT_AGE_PARTS 4
+/* How often the journal's age is noted: what a crash may take from it. */
+#define DM_JOURNAL_AGE_KEPT_MS (10LL * 60 * 1000)
 /* How far ahead sleeping contacts are on the wheel. */
 #define DM_HORIZON_MS (3600LL * 1000)
 /* Sleeping contacts on the wheel at once: address space reserved for them. Past it snoozes

@@ -14,130 +14,7 @@
  *
  * A batch that does not fit into the rest of its segment opens the next one. */
 
-#define BATCH_CAPACITY_MIN 65536UL
-/* Zeros behind a batch: a header's, and up to the end of that page. */
-#define END_SIZE_MAX (DM_BATCH_HEADER_SIZE + DM_DISK_PAGE)
-#define UNUSED_MAX 2
 #define SEGMENT_SIZE_MIN 65536UL
-
-/* ---- batches --------------------------------------------------------------- */
-
-static uint8_t *new_pages(size_t size)
-{
-    uint8_t *pages = aligned_alloc(DM_DISK_PAGE, size);
-    DM_ASSERT(pages != NULL);
-    return pages;
-}
-
-static uint8_t *batch_start(const struct dm_batch *batch)
-{
-    return batch->pages + batch->lead;
-}
-
-/* Where in its first page a batch begins that is made now, unless a new segment does. */
-static size_t next_lead(const struct dm_file_journal *j)
-{
-    uint64_t end = j->in_flight != NULL ? j->in_flight_end.offset : j->durable.offset;
-    if (j->tail != NULL) {
-        end = j->tail->lead + j->tail->size;
-    }
-    return (size_t)(end % DM_DISK_PAGE);
-}
-
-static void free_batch(struct dm_batch *batch)
-{
-    free(batch->pages);
-    free(batch->marks);
-    free(batch);
-}
-
-static void free_batches(struct dm_batch *batch)
-{
-    while (batch != NULL) {
-        struct dm_batch *next = batch->next;
-        free_batch(batch);
-        batch = next;
-    }
-}
-
-static struct dm_batch *new_batch(struct dm_file_journal *j)
-{
-    struct dm_batch *batch = j->unused;
-    if (batch != NULL) {
-        j->unused = batch->next;
-        j->unused_count--;
-    } else {
-        batch = dm_xcalloc(1, sizeof *batch);
-        batch->capacity = BATCH_CAPACITY_MIN;
-        batch->pages = new_pages(batch->capacity);
-    }
-    batch->next = NULL;
-    batch->lead = next_lead(j);
-    batch->size = DM_BATCH_HEADER_SIZE;
-    batch->entries = batch->events = 0;
-    batch->mark_count = 0;
-    batch->first_lsn = j->last_lsn + 1;
-    batch->first_seq = j->last_seq + 1;
-    return batch;
-}
-
-static void retire_batch(struct dm_file_journal *j, struct dm_batch *batch)
-{
-    if (j->unused_count >= UNUSED_MAX) {
-        free_batch(batch);
-        return;
-    }
-    batch->next = j->unused;
-    j->unused = batch;
-    j->unused_count++;
-}
-
-/* Room for `size` bytes more, wherever the batch begins, and the end behind them. */
-static void reserve(struct dm_batch *batch, size_t size)
-{
-    size_t needed = DM_DISK_PAGE + batch->size + size + END_SIZE_MAX;
-    if (needed <= batch->capacity) {
-        return;
-    }
-    while (batch->capacity < needed) {
-        batch->capacity *= 2;
-    }
-    uint8_t *pages = new_pages(batch->capacity);
-    memcpy(pages, batch->pages, batch->lead + batch->size);
-    free(batch->pages);
-    batch->pages = pages;
-}
-
-static void mark(struct dm_batch *batch, uint64_t next_lsn, uint64_t next_seq)
-{
-    size_t last = batch->mark_count == 0 ? 0 : (size_t)batch->marks[batch->mark_count - 1].offset;
-    if (batch->size < last + DM_PLACE_SPACING) {
-        return;
-    }
-    if (batch->mark_count == batch->mark_capacity) {
-        batch->mark_capacity = batch->mark_capacity == 0 ? 8 : batch->mark_capacity * 2;
-        batch->marks = dm_xrealloc(batch->marks, batch->mark_capacity * sizeof *batch->marks);
-    }
-    batch->marks[batch->mark_count] =
-        (struct dm_place){.offset = batch->size, .next_lsn = next_lsn, .next_seq = next_seq};
-    batch->mark_count++;
-}
-
-static struct dm_batch *batch_with_room(struct dm_file_journal *j, size_t size)
-{
-    if (j->tail != NULL && j->tail->size + size <= j->batch_size_max) {
-        return j->tail;
-    }
-    DM_ASSERT(DM_BATCH_HEADER_SIZE + size <= j->batch_size_max);
-    struct dm_batch *batch = new_batch(j);
-    if (j->tail == NULL) {
-        j->head = batch;
-    } else {
-        j->tail->next = batch;
-    }
-    j->tail = batch;
-    return batch;
-}
 
 static uint64_t file_append(struct dm_journal *journal, struct dm_slice payload, uint64_t seq)
 {
@@ -147,10 +24,10 @@ static uint64_t file_append(struct dm_journal *journal, struct dm_slice payload,
     uint64_t lsn = j->last_lsn + 1;
     if (dm_writer_state(&j->writer) != DM_JOURNAL_FAILED) {
         size_t size = (size_t)dm_entry_footprint(payload.size);
-        struct dm_batch *batch = batch_with_room(j, size);
-        reserve(batch, size);
-        mark(batch, lsn, j->last_seq + 1);
-        dm_entry_write(batch_start(batch) + batch->size, lsn, seq, payload);
+        struct dm_batch *batch = dm_batch_with_room(j, size);
+        dm_batch_reserve(batch, size);
+        dm_batch_mark(batch, lsn, j->last_seq + 1);
+        dm_entry_write(dm_batch_start(batch) + batch->size, lsn, seq, payload);
         batch->size += size;
         batch->entries++;
         batch->events += seq != 0;
@@ -179,6 +56,8 @@ struct dm_segment_header dm_file_segment_header(struct dm_file_journal *j,
         .size = j->options.segment_size,
         .salt = dm_hash(seed, sizeof seed, at->next_lsn),
         .created_ms = now_ms,
+        .log_id = j->log_id,
+        .seen_ms = dm_age_now(&j->age),
     };
 }
 
@@ -194,7 +73,7 @@ static void lead_in(const struct dm_file_journal *j, struct dm_batch *batch, uin
 {
     size_t lead = (size_t)(offset % DM_DISK_PAGE);
     if (lead != batch->lead) {
-        memmove(batch->pages + lead, batch_start(batch), batch->size);
+        memmove(batch->pages + lead, dm_batch_start(batch), batch->size);
         batch->lead = lead;
     }
     memcpy(batch->pages, j->page, lead);
@@ -218,10 +97,11 @@ static void hand_over(struct dm_file_journal *j)
     batch->next = NULL;
     struct dm_place at = j->durable;
     struct dm_segment_header segment = dm_segments_last(&j->segments)->header;
-    if (at.offset + batch->size > segment.size) {
+    if (at.offset + batch->size > segment.size || j->roll) {
         segment = dm_file_segment_header(j, &at, segment.number + 1);
         at = dm_place_first(&segment);
     }
+    j->roll = false;
     struct dm_batch_header header = {
         .number = at.batch,
         .first_lsn = batch->first_lsn,
@@ -231,13 +111,13 @@ static void hand_over(struct dm_file_journal *j)
         .bytes = (uint32_t)(batch->size - DM_BATCH_HEADER_SIZE),
     };
     lead_in(j, batch, at.offset);
-    dm_batch_header_write(batch_start(batch), &header, segment.salt, at.offset);
+    dm_batch_header_write(dm_batch_start(batch), &header, segment.salt, at.offset);
     size_t end = end_size(at.offset + batch->size, segment.size);
-    memset(batch_start(batch) + batch->size, 0, end);
+    memset(dm_batch_start(batch) + batch->size, 0, end);
     struct dm_job job = {
         .segment = segment,
         .offset = at.offset - batch->lead,
-        .batch = at.batch,
+        .ticket = ++j->jobs,
         .bytes = dm_slice(batch->pages, batch->lead + batch->size + end),
     };
     lead_out(j, batch);
@@ -247,6 +127,30 @@ static void hand_over(struct dm_file_journal *j)
     bool fits = dm_place_skip(&j->in_flight_end, &header, segment.size);
     DM_ASSERT(fits);
     dm_writer_hand(&j->writer, &job);
+}
+
+/* A new segment although no batch needs one: see dm_file_trim. */
+static void hand_roll(struct dm_file_journal *j)
+{
+    struct dm_segment_header last = dm_segments_last(&j->segments)->header;
+    j->roll = false;
+    j->rolling = true;
+    j->in_flight_segment = dm_file_segment_header(j, &j->durable, last.number + 1);
+    const struct dm_job job = {
+        .segment = j->in_flight_segment,
+        .offset = DM_SEGMENT_HEADER_SIZE,
+        .ticket = ++j->jobs,
+    };
+    dm_writer_hand(&j->writer, &job);
+}
+
+static void absorb_roll(struct dm_file_journal *j)
+{
+    j->rolling = false;
+    if (dm_writer_segment(&j->writer) == j->in_flight_segment.number) {
+        dm_segments_add(&j->segments, &j->in_flight_segment);
+        j->durable = dm_place_first(&j->in_flight_segment);
+    } /* else it had to be put off: the next trim asks again */
 }
 
 /* What the index learns from a batch that became durable at `start`. */
@@ -272,35 +176,43 @@ static void index_batch(struct dm_segment *segment, const struct dm_batch *batch
 void dm_file_absorb(struct dm_file_journal *j)
 {
     struct dm_batch *batch = j->in_flight;
-    if (batch == NULL) {
+    if (batch == NULL && !j->rolling) {
         return;
     }
     dm_writer_poll(&j->writer, false);
-    uint64_t number = j->in_flight_end.batch - 1;
-    if (atomic_load_explicit(&j->writer.done, memory_order_acquire) != number) {
+    if (atomic_load_explicit(&j->writer.done, memory_order_acquire) != j->jobs) {
         return;
     }
+    if (j->rolling) {
+        absorb_roll(j);
+        return;
+    }
+    uint64_t number = j->in_flight_end.batch - 1;
     struct dm_segment *segment = dm_segments_last(&j->segments);
     if (segment->header.number != j->in_flight_segment.number) {
         segment = dm_segments_add(&j->segments, &j->in_flight_segment);
     }
     j->durable = j->in_flight_end;
     dm_cache_put(&j->cache, segment->header.number, j->durable.offset - batch->size,
-                 dm_slice(batch_start(batch), batch->size));
+                 dm_slice(dm_batch_start(batch), batch->size));
     index_batch(segment, batch, j->durable.offset - batch->size, number);
     j->pending -= batch->size - DM_BATCH_HEADER_SIZE;
     j->batches++;
     dm_histogram_add(&j->batch_entries, batch->entries);
     j->in_flight = NULL;
-    retire_batch(j, batch);
+    dm_batch_retire(j, batch);
 }
 
 static void hand_over_if_idle(struct dm_file_journal *j)
 {
     dm_file_absorb(j);
-    if (j->in_flight == NULL && j->head != NULL && j->head->first_lsn <= j->flushed_lsn &&
-        dm_writer_state(&j->writer) != DM_JOURNAL_FAILED) {
+    if (j->in_flight != NULL || j->rolling || dm_writer_state(&j->writer) == DM_JOURNAL_FAILED) {
+        return;
+    }
+    if (j->head != NULL && j->head->first_lsn <= j->flushed_lsn) {
         hand_over(j);
+    } else if (j->roll && j->head == NULL) {
+        hand_roll(j);
     }
 }
 
@@ -321,31 +233,6 @@ static bool file_work(struct dm_journal *journal)
     did = dm_writer_step(&j->writer, true) || did;
     dm_file_absorb(j);
     return did;
-}
-
-/* ---- retention ------------------------------------------------------------------ */
-
-static bool past_retention(const struct dm_file_journal *j)
-{
-    if (j->segments.kept_bytes > (uint64_t)j->options.retention_bytes) {
-        return true;
-    }
-    /* Its newest entry is older than the segment after it. */
-    int64_t age_ms = dm_clock_wall_ms(&j->options.clock) - j->segments.items[1].header.created_ms;
-    return age_ms > j->options.retention_ms;
-}
-
-static void file_trim(struct dm_journal *journal, uint64_t applied_lsn)
-{
-    struct dm_file_journal *j = dm_file_journal_of(journal);
-    dm_file_absorb(j);
-    while (j->segments.count > 1 && j->segments.items[1].header.first_lsn <= applied_lsn + 1 &&
-           past_retention(j)) {
-        struct dm_segment_header oldest = j->segments.items[0].header;
-        /* First out of sight: the file is about to become another one. */
-        dm_segments_drop_first(&j->segments);
-        dm_writer_retire(&j->writer, oldest.number, oldest.size);
-    }
 }
 
 /* ---- questions -------------------------------------------------------------------- */
@@ -419,13 +306,18 @@ static int file_event(struct dm_journal *journal)
     return dm_file_journal_of(journal)->writer.event;
 }
 
+static struct dm_log_id file_log_id(struct dm_journal *journal)
+{
+    return dm_file_journal_of(journal)->log_id;
+}
+
 /* ---- opening and closing -------------------------------------------------------------- */
 
 static void finish(struct dm_file_journal *j)
 {
-    free_batches(j->head);
-    free_batches(j->in_flight);
-    free_batches(j->unused);
+    dm_batches_free(j->head);
+    dm_batches_free(j->in_flight);
+    dm_batches_free(j->unused);
     dm_cache_finish(&j->cache);
     dm_segments_finish(&j->segments);
     dm_writer_finish(&j->writer);
@@ -437,6 +329,8 @@ static void file_close(struct dm_journal *journal)
     struct dm_file_journal *j = dm_file_journal_of(journal);
     dm_writer_stop(&j->writer);
     j->flushed_lsn = j->last_lsn;
+    j->roll = false;
+    dm_writer_keep_age(&j->writer, dm_age_now(&j->age));
     uint64_t before = 0;
     do {
         hand_over_if_idle(j);
@@ -464,7 +358,8 @@ static const struct dm_journal_ops file_ops = {
     .state = file_state,
     .stats = file_stats,
     .event = file_event,
-    .trim = file_trim,
+    .log_id = file_log_id,
+    .trim = dm_file_trim,
     .cursor = dm_file_cursor,
     .cursor_seek = dm_file_cursor_seek,
     .cursor_next = dm_file_cursor_next,
@@ -503,7 +398,7 @@ enum dm_code dm_journal_open_file(struct dm_journal **journal,
     j->segments.disk = checked.disk;
     uint64_t room = checked.segment_size - DM_SEGMENT_HEADER_SIZE;
     /* With its first page and the end behind it, so that its memory stays a power of two. */
-    size_t most = (size_t)DM_JOURNAL_BATCH_MAX - END_SIZE_MAX - DM_DISK_PAGE;
+    size_t most = (size_t)DM_JOURNAL_BATCH_MAX - DM_BATCH_END_SIZE_MAX - DM_DISK_PAGE;
     j->batch_size_max = room < most ? (size_t)room : most;
     dm_writer_init(&j->writer, &checked);
     code = j->writer.event >= 0 ? dm_file_recover(j, error)

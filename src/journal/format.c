@@ -5,9 +5,10 @@
 #include "base/limits.h"
 
 #define SEGMENT_MAGIC 0x3130474553504d44ULL /* "DMPSEG01" */
-#define SEGMENT_VERSION 1U
+#define SEGMENT_VERSION 2U
 
-/* magic u64, crc u32 (of all after it), version u32, then the fields, then zeros */
+/* magic u64, crc u32 (of all after it), version u32, then the fields, then zeros. Version 1
+ * ends before the log's id. */
 void dm_segment_header_write(uint8_t *block, const struct dm_segment_header *header)
 {
     memset(block, 0, DM_SEGMENT_HEADER_SIZE);
@@ -20,12 +21,15 @@ void dm_segment_header_write(uint8_t *block, const struct dm_segment_header *hea
     dm_store_le64(block + 48, header->size);
     dm_store_le64(block + 56, header->salt);
     dm_store_le64(block + 64, (uint64_t)header->created_ms);
+    memcpy(block + 72, header->log_id.bytes, sizeof header->log_id.bytes);
+    dm_store_le64(block + 88, (uint64_t)header->seen_ms);
     dm_store_le32(block + 8, dm_crc32c(0, block + 12, DM_SEGMENT_HEADER_SIZE - 12));
 }
 
 bool dm_segment_header_read(const uint8_t *block, struct dm_segment_header *header)
 {
-    if (dm_load_le64(block) != SEGMENT_MAGIC || dm_load_le32(block + 12) != SEGMENT_VERSION ||
+    uint32_t version = dm_load_le32(block + 12);
+    if (dm_load_le64(block) != SEGMENT_MAGIC || version == 0 || version > SEGMENT_VERSION ||
         dm_load_le32(block + 8) != dm_crc32c(0, block + 12, DM_SEGMENT_HEADER_SIZE - 12)) {
         return false;
     }
@@ -37,7 +41,9 @@ bool dm_segment_header_read(const uint8_t *block, struct dm_segment_header *head
         .size = dm_load_le64(block + 48),
         .salt = dm_load_le64(block + 56),
         .created_ms = (int64_t)dm_load_le64(block + 64),
+        .seen_ms = (int64_t)dm_load_le64(block + 88), /* version 1 has zeros there */
     };
+    memcpy(header->log_id.bytes, block + 72, sizeof header->log_id.bytes);
     return true;
 }
 

@@ -1,6 +1,7 @@
 #ifndef DM_JOURNAL_FORMAT_H
 #define DM_JOURNAL_FORMAT_H
 
+#include "base/log_id.h"
 #include "base/slice.h"
 
 #include <stdbool.h>
@@ -31,7 +32,10 @@ struct dm_segment_header {
     uint64_t first_lsn, first_seq, first_batch; /* of what comes first here, or would */
     uint64_t size;                              /* of the file */
     uint64_t salt;
-    int64_t created_ms; /* wall clock */
+    int64_t created_ms; /* wall clock; for people */
+    /* From version 2 on; zero where version 1 was read: */
+    struct dm_log_id log_id; /* the same in all segments */
+    int64_t seen_ms;         /* the journal's age when it was begun: see journal/age.h */
 };
 
 struct dm_batch_header {

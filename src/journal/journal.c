@@ -52,6 +52,11 @@ int dm_journal_event(struct dm_journal *journal)
     return journal->ops->event(journal);
 }
 
+struct dm_log_id dm_journal_log_id(struct dm_journal *journal)
+{
+    return journal->ops->log_id(journal);
+}
+
 void dm_journal_trim(struct dm_journal *journal, uint64_t applied_lsn)
 {
     journal->ops->trim(journal, applied_lsn);

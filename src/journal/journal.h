@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/code.h"
 #include "base/histogram.h"
+#include "base/log_id.h"
 #include "base/slice.h"
 #include "journal/disk.h"
 
@@ -70,8 +71,18 @@ void dm_journal_stats(struct dm_journal *journal, struct dm_journal_stats *stats
  * happens by itself here. */
 int dm_journal_event(struct dm_journal *journal);
 
+/* What tells this log from every other; what is made from it should keep it. All zero: there
+ * was no space yet to give an old journal one. */
+struct dm_log_id dm_journal_log_id(struct dm_journal *journal);
+
 /* Drops the oldest segments while all they hold is at or below `applied_lsn` and they
- * are past the retention (bytes or age). Their files are recycled. */
+ * are past the retention: while all segments together have more than its bytes, or while
+ * the oldest one's newest entry is past its age. An entry's age is the time that the journal
+ * has been open since, in this process and others, by their monotonic clocks: no step of a
+ * wall clock ages anything, nor does time when nobody runs. A segment is in use for a
+ * quarter of that age at most (then the next one is begun, also when nothing is written), so
+ * an entry leaves between one and one and a quarter times the age after it was written.
+ * What is dropped for its age is removed, other files are used again. Call it now and then. */
 void dm_journal_trim(struct dm_journal *journal, uint64_t applied_lsn);
 
 /* Reads events in order. A cursor stands after an event; only durable events come.
@@ -99,14 +110,17 @@ void dm_journal_close(struct dm_journal *journal);
 struct dm_journal_options {
     struct dm_disk *disk; /* borrowed */
     struct dm_clock clock;
-    uint64_t segment_size;   /* 0: DM_SEGMENT_SIZE */
-    int64_t retention_bytes; /* 0: DM_RETENTION_BYTES */
-    int64_t retention_ms;    /* 0: DM_RETENTION_MS */
-    bool manual;             /* no thread: the owner calls dm_journal_work (tests, simulation) */
+    uint64_t segment_size;       /* 0: DM_SEGMENT_SIZE */
+    int64_t retention_bytes;     /* 0: DM_RETENTION_BYTES */
+    int64_t retention_ms;        /* 0: DM_RETENTION_MS */
+    struct dm_log_id belongs_to; /* what lies beside it was made from this log; zero: any */
+    bool manual; /* no thread: the owner calls dm_journal_work (tests, simulation) */
 };
 
-/* Opens or creates. A torn tail (an incomplete last batch) is cut, with a log line.
- * A bad checksum with good batches after it is DATA_LOSS naming file and offset. */
+/* Opens or creates. FAILED_PRECONDITION, and nothing is touched, when it is not the log that
+ * it should be (`belongs_to`): "the journal is empty", or "... is another one". A torn tail (an
+ * incomplete last batch) is cut, with a log line. A bad checksum with good batches after it is
+ * DATA_LOSS naming file and offset. */
 enum dm_code dm_journal_open_file(struct dm_journal **journal,
                                   const struct dm_journal_options *options, struct dm_error *error);
 
@@ -134,6 +148,7 @@ struct dm_journal_ops {
     enum dm_journal_state (*state)(struct dm_journal *, struct dm_error *);
     void (*stats)(struct dm_journal *, struct dm_journal_stats *);
     int (*event)(struct dm_journal *);
+    struct dm_log_id (*log_id)(struct dm_journal *);
     void (*trim)(struct dm_journal *, uint64_t);
     struct dm_cursor *(*cursor)(struct dm_journal *, uint64_t);
     void (*cursor_seek)(struct dm_cursor *, uint64_t);

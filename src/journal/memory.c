@@ -24,6 +24,7 @@ struct memory_journal {
     bool hold;
     enum dm_journal_state state;
     uint64_t appended_bytes, batches;
+    struct dm_log_id log_id;
 };
 
 struct memory_cursor {
@@ -139,6 +140,11 @@ static int memory_event(struct dm_journal *journal)
     return -1;
 }
 
+static struct dm_log_id memory_log_id(struct dm_journal *journal)
+{
+    return memory_of(journal)->log_id;
+}
+
 /* Retention has no end here: nothing is ever past it. */
 static void memory_trim(struct dm_journal *journal, uint64_t applied_lsn)
 {
@@ -232,6 +238,7 @@ static const struct dm_journal_ops memory_ops = {
     .state = memory_state,
     .stats = memory_stats,
     .event = memory_event,
+    .log_id = memory_log_id,
     .trim = memory_trim,
     .cursor = memory_cursor,
     .cursor_seek = memory_cursor_seek,
@@ -246,6 +253,7 @@ struct dm_journal *dm_journal_open_memory(void)
 {
     struct memory_journal *m = dm_xcalloc(1, sizeof *m);
     m->base.ops = &memory_ops;
+    m->log_id = dm_log_id_make();
     return &m->base;
 }
 

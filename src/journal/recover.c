@@ -10,9 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Opening, when all is well: the names are read, every segment's header, and the whole
- * of the last segment: its good batches, and behind them nothing. Older segments are
- * not looked into: every batch of them was synced before the next segment was made.
+/* Reading segments front to back: the last one when the journal is opened, to find its end,
+ * and whatever a replay needs.
  *
  * A bad batch at the end with nothing good behind it was being written when the machine
  * went down: nobody was told that it is durable, and it is cut. */
@@ -133,7 +132,7 @@ static enum outcome walk_batch(struct window *w, struct dm_segment *segment, str
     return outcome;
 }
 
-static enum dm_code damaged(struct dm_error *error, const struct dm_place *at, const char *what)
+enum dm_code dm_file_damaged(struct dm_error *error, const struct dm_place *at, const char *what)
 {
     char name[DM_SEGMENT_NAME_SIZE];
     dm_segment_name(name, at->segment);
@@ -141,7 +140,7 @@ static enum dm_code damaged(struct dm_error *error, const struct dm_place *at, c
                    name, at->offset, what);
 }
 
-static enum dm_code cannot(struct dm_error *error, const char *what, const char *name, int failed)
+enum dm_code dm_file_cannot(struct dm_error *error, const char *what, const char *name, int failed)
 {
     char text[96];
     return dm_fail(error, DM_UNAVAILABLE, "cannot %s the journal file %s: %s", what, name,
@@ -152,7 +151,7 @@ static enum dm_code cannot_read(struct dm_error *error, uint64_t segment, int fa
 {
     char name[DM_SEGMENT_NAME_SIZE];
     dm_segment_name(name, segment);
-    return cannot(error, "read", name, failed);
+    return dm_file_cannot(error, "read", name, failed);
 }
 
 /* ---- replay ------------------------------------------------------------------- */
@@ -166,11 +165,11 @@ static enum dm_code outcome_code(enum outcome outcome, const struct window *w,
     case UNREADABLE:
         return cannot_read(error, at->segment, w->failed);
     case REFUSED:
-        return damaged(error, at, "the entry makes no sense");
+        return dm_file_damaged(error, at, "the entry makes no sense");
     case BAD:
         break;
     }
-    return damaged(error, at, "a checksum or a number is wrong");
+    return dm_file_damaged(error, at, "a checksum or a number is wrong");
 }
 
 static enum dm_code replay_segment(struct dm_file_journal *j, struct dm_segment *segment,
@@ -192,7 +191,7 @@ static enum dm_code replay_segment(struct dm_file_journal *j, struct dm_segment 
     window_finish(&w);
     if (outcome == GOOD && next != NULL &&
         (place.next_lsn != next->header.first_lsn || place.next_seq != next->header.first_seq)) {
-        return damaged(error, &place, "the next file does not go on from here");
+        return dm_file_damaged(error, &place, "the next file does not go on from here");
     }
     return outcome_code(outcome, &w, &place, error);
 }
@@ -225,149 +224,6 @@ enum dm_code dm_file_replay(struct dm_journal *journal, uint64_t after_lsn,
         segment = dm_segments_find(&j->segments, segment->header.number + 1);
     }
     return code;
-}
-
-/* ---- the names in the folder ------------------------------------------------------ */
-
-struct numbers {
-    uint64_t *items;
-    size_t count, capacity;
-};
-
-struct listing {
-    struct numbers segments, spares, prepared;
-};
-
-static void add_number(struct numbers *numbers, uint64_t number)
-{
-    if (numbers->count == numbers->capacity) {
-        numbers->capacity = numbers->capacity == 0 ? 64 : numbers->capacity * 2;
-        numbers->items = dm_xrealloc(numbers->items, numbers->capacity * sizeof *numbers->items);
-    }
-    numbers->items[numbers->count] = number;
-    numbers->count++;
-}
-
-/* prefix, digits, suffix; false when `name` is not that. */
-static bool parse_name(const char *name, const char *prefix, const char *suffix, uint64_t *number)
-{
-    size_t prefix_size = strlen(prefix);
-    if (strncmp(name, prefix, prefix_size) != 0) {
-        return false;
-    }
-    const char *digit = name + prefix_size;
-    const char *begin = digit;
-    *number = 0;
-    while (*digit >= '0' && *digit <= '9' && digit - begin < 19) {
-        *number = *number * 10 + (uint64_t)(*digit - '0');
-        digit++;
-    }
-    return digit != begin && strcmp(digit, suffix) == 0;
-}
-
-static void list_name(void *context, const char *name)
-{
-    struct listing *listing = context;
-    uint64_t number = 0;
-    if (parse_name(name, "", ".seg", &number)) {
-        add_number(&listing->segments, number);
-    } else if (parse_name(name, "spare-", "", &number)) {
-        add_number(&listing->spares, number);
-    } else if (parse_name(name, "prepare-", "", &number)) {
-        add_number(&listing->prepared, number);
-    }
-}
-
-static int compare_numbers(const void *a, const void *b)
-{
-    const uint64_t *left = a;
-    const uint64_t *right = b;
-    return (*left > *right) - (*left < *right);
-}
-
-static bool usable_spare(struct dm_writer *writer, const char *name)
-{
-    int file = writer->disk->ops->open(writer->disk, name, false);
-    if (file < 0) {
-        return false;
-    }
-    int64_t size = writer->disk->ops->size(writer->disk, file);
-    writer->disk->ops->close(writer->disk, file);
-    return size >= 0 && (uint64_t)size == writer->segment_size;
-}
-
-/* What a crash left of files that were on their way is removed; a failure to do so
- * costs space only. */
-static void adopt_spares(struct dm_writer *writer, const struct listing *listing)
-{
-    char name[32];
-    for (size_t i = 0; i < listing->prepared.count; i++) {
-        (void)snprintf(name, sizeof name, "prepare-%" PRIu64, listing->prepared.items[i]);
-        (void)writer->disk->ops->remove(writer->disk, name);
-        if (listing->prepared.items[i] >= writer->next_number) {
-            writer->next_number = listing->prepared.items[i] + 1;
-        }
-    }
-    for (size_t i = 0; i < listing->spares.count; i++) {
-        (void)snprintf(name, sizeof name, "spare-%" PRIu64, listing->spares.items[i]);
-        if (writer->spare_count < DM_SPARES_MAX && usable_spare(writer, name)) {
-            writer->spares[writer->spare_count++] = listing->spares.items[i];
-        } else {
-            (void)writer->disk->ops->remove(writer->disk, name);
-        }
-        if (listing->spares.items[i] >= writer->next_number) {
-            writer->next_number = listing->spares.items[i] + 1;
-        }
-    }
-}
-
-/* ---- headers ------------------------------------------------------------------------ */
-
-static enum dm_code read_header(struct dm_disk *disk, uint64_t number,
-                                struct dm_segment_header *header, struct dm_error *error)
-{
-    char name[DM_SEGMENT_NAME_SIZE];
-    uint8_t block[DM_SEGMENT_HEADER_SIZE];
-    dm_segment_name(name, number);
-    int file = disk->ops->open(disk, name, false);
-    if (file < 0) {
-        return cannot(error, "open", name, file);
-    }
-    int64_t got = disk->ops->pread(disk, file, block, sizeof block, 0);
-    int64_t size = disk->ops->size(disk, file);
-    disk->ops->close(disk, file);
-    if (got < 0 || size < 0) {
-        return cannot(error, "read", name, (int)(got < 0 ? got : size));
-    }
-    if (got != (int64_t)sizeof block || !dm_segment_header_read(block, header) ||
-        header->number != number || header->size > (uint64_t)size) {
-        struct dm_place at = {.segment = number};
-        return damaged(error, &at, "the header is wrong, or the file was cut");
-    }
-    return DM_OK;
-}
-
-static enum dm_code add_segment(struct dm_file_journal *j, uint64_t number, struct dm_error *error)
-{
-    const struct dm_segment *before = dm_segments_last(&j->segments);
-    if (before != NULL && before->header.number + 1 != number) {
-        char name[DM_SEGMENT_NAME_SIZE];
-        dm_segment_name(name, before->header.number + 1);
-        return dm_fail(error, DM_DATA_LOSS, "the journal file %s is missing (offset 0)", name);
-    }
-    struct dm_segment_header header = {0};
-    enum dm_code code = read_header(j->options.disk, number, &header, error);
-    if (code != DM_OK) {
-        return code;
-    }
-    if (before != NULL && (header.first_lsn <= before->header.first_lsn ||
-                           header.first_seq < before->header.first_seq ||
-                           header.first_batch <= before->header.first_batch)) {
-        struct dm_place at = {.segment = number};
-        return damaged(error, &at, "it does not follow the file before it");
-    }
-    dm_segments_add(&j->segments, &header);
-    return DM_OK;
 }
 
 /* ---- the last segment ----------------------------------------------------------------- */
@@ -446,7 +302,7 @@ static enum dm_code scan_tail(struct window *w, struct dm_segment *segment, stru
     if (later) {
         char what[64];
         (void)snprintf(what, sizeof what, "there is a later batch at offset %" PRIu64, found);
-        return damaged(error, &tail->wrong, what);
+        return dm_file_damaged(error, &tail->wrong, what);
     }
     return DM_OK;
 }
@@ -523,7 +379,7 @@ static enum dm_code settle_tail(struct window *w, const struct dm_segment *segme
     if (failed == 0) {
         failed = w->disk->ops->sync_folder(w->disk);
     }
-    return failed == 0 ? DM_OK : cannot(error, "settle", name, failed);
+    return failed == 0 ? DM_OK : dm_file_cannot(error, "settle", name, failed);
 }
 
 /* The next batch is written with the page that it begins in. */
@@ -539,14 +395,14 @@ static enum dm_code begin_page(struct dm_file_journal *j, struct dm_error *error
     return DM_OK;
 }
 
-static enum dm_code recover_last(struct dm_file_journal *j, struct dm_error *error)
+enum dm_code dm_file_recover_last(struct dm_file_journal *j, struct dm_error *error)
 {
     struct dm_segment *segment = dm_segments_last(&j->segments);
     char name[DM_SEGMENT_NAME_SIZE];
     dm_segment_name(name, segment->header.number);
     int file = j->options.disk->ops->open(j->options.disk, name, false);
     if (file < 0) {
-        return cannot(error, "open", name, file);
+        return dm_file_cannot(error, "open", name, file);
     }
     struct window w;
     struct tail tail;
@@ -563,39 +419,5 @@ static enum dm_code recover_last(struct dm_file_journal *j, struct dm_error *err
     if (code == DM_OK) {
         code = begin_page(j, error);
     }
-    return code;
-}
-
-static enum dm_code create_first(struct dm_file_journal *j, struct dm_error *error)
-{
-    struct dm_place at = {.batch = 1, .next_lsn = 1, .next_seq = 1};
-    struct dm_segment_header header = dm_file_segment_header(j, &at, 1);
-    if (!dm_writer_create(&j->writer, &header)) {
-        return dm_fail(error, DM_UNAVAILABLE, "%s", j->writer.error.message);
-    }
-    dm_segments_add(&j->segments, &header);
-    j->durable = dm_place_first(&header);
-    return DM_OK;
-}
-
-enum dm_code dm_file_recover(struct dm_file_journal *j, struct dm_error *error)
-{
-    struct listing listing = {0};
-    int failed = j->options.disk->ops->list(j->options.disk, list_name, &listing);
-    enum dm_code code = failed == 0 ? DM_OK : cannot(error, "list", "folder", failed);
-    if (code == DM_OK && listing.segments.count > 0) {
-        qsort(listing.segments.items, listing.segments.count, sizeof *listing.segments.items,
-              compare_numbers);
-    }
-    for (size_t i = 0; code == DM_OK && i < listing.segments.count; i++) {
-        code = add_segment(j, listing.segments.items[i], error);
-    }
-    if (code == DM_OK) {
-        adopt_spares(&j->writer, &listing);
-        code = listing.segments.count > 0 ? recover_last(j, error) : create_first(j, error);
-    }
-    free(listing.segments.items);
-    free(listing.spares.items);
-    free(listing.prepared.items);
     return code;
 }

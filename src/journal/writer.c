@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "journal/age.h"
 #include "journal/segment.h"
 
 #include <errno.h>
@@ -22,27 +23,12 @@
  * No space is not final: the job stays and is tried again. Any other failure to write,
  * and every failed sync, is: nobody knows what is on disk then, only a restart reads it. */
 
-/* Of a file being prepared: what a batch may have to wait for. Larger where batches are,
- * to keep pace with them. */
-#define SLICE_SIZE_MIN 524288UL
-#define SLICE_SIZE_MAX 1048576UL
 #define RETRY_MS 1000
 #define IDLE_MS 10
 
-static void spare_name(char name[32], uint64_t number)
-{
-    (void)snprintf(name, 32, "spare-%" PRIu64, number);
-}
-
-static void prepare_name(char name[32], uint64_t number)
-{
-    (void)snprintf(name, 32, "prepare-%" PRIu64, number);
-}
-
 /* ---- state --------------------------------------------------------------- */
 
-/* Out of something that may come back. */
-static bool may_pass(int failed)
+bool dm_writer_may_pass(int failed)
 {
     return failed == -ENOSPC || failed == -EDQUOT || failed == -EMFILE || failed == -ENFILE ||
            failed == -ENOMEM || failed == -EFBIG;
@@ -58,9 +44,8 @@ static void notify(struct dm_writer *w)
     (void)eventfd_write(w->event, 1);
 }
 
-/* Always false. */
-static bool trouble(struct dm_writer *w, enum dm_journal_state state, const char *what,
-                    const char *name, int failed)
+bool dm_writer_trouble(struct dm_writer *w, enum dm_journal_state state, const char *what,
+                       const char *name, int failed)
 {
     char text[96];
     const char *why = failed == -EFBIG ? "larger than this process may make a file (ulimit -f)"
@@ -79,139 +64,10 @@ static bool trouble(struct dm_writer *w, enum dm_journal_state state, const char
     return false;
 }
 
-/* Of a write or an allocation. */
-static bool write_trouble(struct dm_writer *w, const char *what, const char *name, int failed)
+bool dm_writer_write_trouble(struct dm_writer *w, const char *what, const char *name, int failed)
 {
-    return trouble(w, may_pass(failed) ? DM_JOURNAL_FULL : DM_JOURNAL_FAILED, what, name, failed);
-}
-
-/* ---- the file that comes next --------------------------------------------- */
-
-static void give_up_preparing(struct dm_writer *w, const char *name, int failed)
-{
-    char text[96];
-    dm_log(DM_LOG_WARN, "journal could not prepare a segment", DM_LOG_TEXT("file", name),
-           DM_LOG_TEXT("error", strerror_r(-failed, text, sizeof text)));
-    if (w->preparing >= 0) {
-        w->disk->ops->close(w->disk, w->preparing);
-        w->preparing = -1;
-    }
-    (void)w->disk->ops->remove(w->disk, name);
-    w->prepared = 0;
-    w->prepare_failed = true;
-}
-
-/* A new file with its blocks reserved: a handle or -errno. */
-static int create_file(struct dm_writer *w, const char *name)
-{
-    int file = w->disk->ops->open(w->disk, name, true);
-    if (file < 0) {
-        return file;
-    }
-    int failed = w->disk->ops->allocate(w->disk, file, w->segment_size);
-    if (failed != 0) {
-        w->disk->ops->close(w->disk, file);
-        (void)w->disk->ops->remove(w->disk, name);
-        return failed;
-    }
-    return file;
-}
-
-static int zero_slice(struct dm_writer *w)
-{
-    uint64_t left = w->segment_size - w->prepared;
-    size_t size = 2 * atomic_load_explicit(&w->batch_size, memory_order_relaxed);
-    size = size < SLICE_SIZE_MIN ? SLICE_SIZE_MIN : size;
-    size = size > SLICE_SIZE_MAX ? SLICE_SIZE_MAX : size;
-    size = size > left ? (size_t)left : size;
-    int failed = w->disk->ops->zero(w->disk, w->preparing, size, w->prepared);
-    if (failed == 0) {
-        w->prepared += size;
-    }
-    return failed;
-}
-
-/* One slice of work on a file ahead of its use. Its failures cost speed only. */
-static bool prepare(struct dm_writer *w)
-{
-    char name[32];
-    int failed = 0;
-    if (w->preparing < 0) {
-        w->preparing_number = w->next_number++;
-        prepare_name(name, w->preparing_number);
-        failed = create_file(w, name);
-        if (failed < 0) {
-            give_up_preparing(w, name, failed);
-            return false;
-        }
-        w->preparing = failed;
-        w->prepared = 0;
-    }
-    prepare_name(name, w->preparing_number);
-    failed = zero_slice(w);
-    if (failed == 0 && w->prepared == w->segment_size) {
-        char ready[32];
-        spare_name(ready, w->preparing_number);
-        failed = w->disk->ops->fdatasync(w->disk, w->preparing);
-        if (failed == 0) {
-            failed = w->disk->ops->rename(w->disk, name, ready);
-        }
-        if (failed == 0) {
-            w->disk->ops->close(w->disk, w->preparing);
-            w->preparing = -1;
-            w->prepared = 0;
-            w->spares[w->spare_count++] = w->preparing_number;
-        }
-    }
-    if (failed != 0) {
-        give_up_preparing(w, name, failed);
-        return false;
-    }
-    return true;
-}
-
-static bool wants_spare(const struct dm_writer *w)
-{
-    return w->spare_count == 0 && w->next_file < 0 && !w->prepare_failed && w->file >= 0;
-}
-
-/* Ready when the segment in use is half full. */
-static bool behind(const struct dm_writer *w)
-{
-    return w->prepared < 2 * atomic_load_explicit(&w->offset, memory_order_relaxed);
-}
-
-/* Sets next_file and next_name, from the best that is there. */
-static bool take_next(struct dm_writer *w)
-{
-    while (w->next_file < 0 && w->spare_count > 0) {
-        w->spare_count--;
-        spare_name(w->next_name, w->spares[w->spare_count]);
-        int file = w->disk->ops->open(w->disk, w->next_name, false);
-        if (file < 0 && may_pass(file)) {
-            w->spare_count++;
-            return trouble(w, DM_JOURNAL_FULL, "open", w->next_name, file);
-        }
-        w->next_file = file;
-    }
-    if (w->next_file >= 0) {
-        return true;
-    }
-    if (w->preparing >= 0) {
-        prepare_name(w->next_name, w->preparing_number);
-        w->next_file = w->preparing;
-        w->preparing = -1;
-        w->prepared = 0;
-        return true;
-    }
-    prepare_name(w->next_name, w->next_number);
-    int file = create_file(w, w->next_name);
-    if (file < 0) {
-        return write_trouble(w, "allocate", w->next_name, file);
-    }
-    w->next_number++;
-    w->next_file = file;
-    return true;
+    return dm_writer_trouble(w, dm_writer_may_pass(failed) ? DM_JOURNAL_FULL : DM_JOURNAL_FAILED,
+                             what, name, failed);
 }
 
 /* Header durable, then the name: a segment that is there has a good header. */
@@ -223,19 +79,19 @@ static bool name_next(struct dm_writer *w, const struct dm_segment_header *heade
     dm_segment_header_write(block, header);
     int failed = w->disk->ops->pwrite(w->disk, w->next_file, dm_slice(block, sizeof block), 0);
     if (failed != 0) {
-        return write_trouble(w, "write", w->next_name, failed);
+        return dm_writer_write_trouble(w, "write", w->next_name, failed);
     }
     failed = w->disk->ops->fdatasync(w->disk, w->next_file);
     if (failed != 0) {
-        return trouble(w, DM_JOURNAL_FAILED, "sync", w->next_name, failed);
+        return dm_writer_trouble(w, DM_JOURNAL_FAILED, "sync", w->next_name, failed);
     }
     failed = w->disk->ops->rename(w->disk, w->next_name, name);
     if (failed != 0) {
-        return write_trouble(w, "rename to", name, failed);
+        return dm_writer_write_trouble(w, "rename to", name, failed);
     }
     failed = w->disk->ops->sync_folder(w->disk);
     if (failed != 0) {
-        return trouble(w, DM_JOURNAL_FAILED, "sync the folder of", name, failed);
+        return dm_writer_trouble(w, DM_JOURNAL_FAILED, "sync the folder of", name, failed);
     }
     return true;
 }
@@ -245,7 +101,7 @@ static bool enter_segment(struct dm_writer *w, const struct dm_segment_header *h
     if (w->file >= 0 && w->segment == header->number) {
         return true;
     }
-    if (!take_next(w) || !name_next(w, header)) {
+    if (!dm_writer_take_next(w) || !name_next(w, header)) {
         return false;
     }
     if (w->file >= 0) {
@@ -253,7 +109,7 @@ static bool enter_segment(struct dm_writer *w, const struct dm_segment_header *h
     }
     w->file = w->next_file;
     w->next_file = -1;
-    w->segment = header->number;
+    atomic_store_explicit(&w->segment, header->number, memory_order_release);
     atomic_store_explicit(&w->offset, DM_SEGMENT_HEADER_SIZE, memory_order_relaxed);
     w->prepare_failed = false;
     w->disk->ops->expect_pages(w->disk, w->file);
@@ -262,10 +118,24 @@ static bool enter_segment(struct dm_writer *w, const struct dm_segment_header *h
 
 bool dm_writer_create(struct dm_writer *w, const struct dm_segment_header *header)
 {
-    while (w->spare_count == 0 && prepare(w)) {
+    while (w->spare_count == 0 && dm_writer_prepare(w)) {
     }
     w->prepare_failed = false;
     return enter_segment(w, header);
+}
+
+bool dm_writer_replace(struct dm_writer *w, const struct dm_segment_header *header)
+{
+    uint64_t open = w->segment;
+    w->segment = 0; /* whatever the number: another file */
+    if (dm_writer_create(w, header)) {
+        return true;
+    }
+    w->segment = open;
+    if (dm_writer_state(w) == DM_JOURNAL_FULL) {
+        set_state(w, DM_JOURNAL_OK);
+    }
+    return false;
 }
 
 /* ---- jobs ------------------------------------------------------------------ */
@@ -276,34 +146,41 @@ static bool write_batch(struct dm_writer *w, const struct dm_job *job)
     dm_segment_name(name, job->segment.number);
     int failed = w->disk->ops->pwrite(w->disk, w->file, job->bytes, job->offset);
     if (failed != 0) {
-        return write_trouble(w, "write", name, failed);
+        return dm_writer_write_trouble(w, "write", name, failed);
     }
     failed = w->disk->ops->fdatasync(w->disk, w->file);
     if (failed != 0) {
-        return trouble(w, DM_JOURNAL_FAILED, "sync", name, failed);
+        return dm_writer_trouble(w, DM_JOURNAL_FAILED, "sync", name, failed);
     }
     return true;
 }
 
-/* Its batch is durable. The next may be handed over from the last line on. */
+/* Its batch, if it has one, is durable. The next may be handed over from the last line on. */
 static void end_job(struct dm_writer *w, uint64_t began_ns)
 {
     const struct dm_job *job = &w->job;
-    uint64_t batch = job->batch;
+    uint64_t ticket = job->ticket;
     uint64_t took_us = (dm_clock_monotonic_ns(&w->clock) - began_ns) / 1000;
     atomic_store_explicit(&w->offset, job->offset + job->bytes.size, memory_order_relaxed);
     atomic_store_explicit(&w->batch_size, job->bytes.size, memory_order_relaxed);
     (void)pthread_mutex_lock(&w->mutex);
     w->has_job = false;
-    dm_histogram_add(&w->sync_us, took_us);
+    if (job->bytes.size > 0) {
+        dm_histogram_add(&w->sync_us, took_us);
+    }
     (void)pthread_mutex_unlock(&w->mutex);
-    atomic_store_explicit(&w->done, batch, memory_order_release);
+    atomic_store_explicit(&w->done, ticket, memory_order_release);
 }
 
 static bool run_job(struct dm_writer *w)
 {
     uint64_t began_ns = dm_clock_monotonic_ns(&w->clock);
-    if (!enter_segment(w, &w->job.segment) || !write_batch(w, &w->job)) {
+    if (w->job.bytes.size == 0 && w->spare_count == 0 && w->next_file < 0) {
+        /* Nobody waits for this segment: it is not worth a full disk. */
+        end_job(w, began_ns);
+        return true;
+    }
+    if (!enter_segment(w, &w->job.segment) || (w->job.bytes.size > 0 && !write_batch(w, &w->job))) {
         return false;
     }
     if (dm_writer_state(w) == DM_JOURNAL_FULL) {
@@ -367,13 +244,13 @@ void dm_writer_poll(struct dm_writer *w, bool wait)
     if (failed == 0) {
         w->refusals = 0;
         end_job(w, w->began_ns);
-    } else if (failed == -EAGAIN || may_pass(failed)) {
+    } else if (failed == -EAGAIN || dm_writer_may_pass(failed)) {
         note_refusal(w);
         pass_job(w);
     } else {
         char name[DM_SEGMENT_NAME_SIZE];
         dm_segment_name(name, w->job.segment.number);
-        (void)trouble(w, DM_JOURNAL_FAILED, "write and sync", name, failed);
+        (void)dm_writer_trouble(w, DM_JOURNAL_FAILED, "write and sync", name, failed);
     }
 }
 
@@ -386,9 +263,10 @@ static bool recycle(struct dm_writer *w, const struct dm_retired *retired)
     char name[DM_SEGMENT_NAME_SIZE];
     char spare[32];
     dm_segment_name(name, retired->number);
-    bool keep = retired->size == w->segment_size && w->spare_count < DM_SPARES_MAX;
+    bool keep =
+        retired->recycle && retired->size == w->segment_size && w->spare_count < DM_SPARES_MAX;
     if (keep) {
-        spare_name(spare, w->next_number);
+        dm_writer_spare_name(spare, w->next_number);
     }
     int failed =
         keep ? w->disk->ops->rename(w->disk, name, spare) : w->disk->ops->remove(w->disk, name);
@@ -399,7 +277,7 @@ static bool recycle(struct dm_writer *w, const struct dm_retired *retired)
     }
     failed = w->disk->ops->sync_folder(w->disk);
     if (failed != 0) {
-        return trouble(w, DM_JOURNAL_FAILED, "sync the folder of", name, failed);
+        return dm_writer_trouble(w, DM_JOURNAL_FAILED, "sync the folder of", name, failed);
     }
     if (keep) {
         w->spares[w->spare_count++] = w->next_number++;
@@ -428,6 +306,20 @@ static bool recycle_all(struct dm_writer *w)
     return did;
 }
 
+static bool keep_age(struct dm_writer *w)
+{
+    (void)pthread_mutex_lock(&w->mutex);
+    int64_t age_ms = w->age_ms;
+    bool wanted = age_ms > w->age_kept_ms;
+    w->age_kept_ms = age_ms; /* also if it fails: the next time comes */
+    (void)pthread_mutex_unlock(&w->mutex);
+    int failed = wanted ? dm_age_write(w->disk, age_ms) : 0;
+    if (failed != 0) {
+        dm_log(DM_LOG_WARN, "journal could not note its age", DM_LOG_NUMBER("errno", -failed));
+    }
+    return wanted;
+}
+
 bool dm_writer_step(struct dm_writer *w, bool idle)
 {
     if (dm_writer_state(w) == DM_JOURNAL_FAILED) {
@@ -441,8 +333,10 @@ bool dm_writer_step(struct dm_writer *w, bool idle)
         return false;
     }
     did = recycle_all(w) || did;
-    if (dm_writer_state(w) == DM_JOURNAL_OK && wants_spare(w) && (behind(w) || (idle && !did))) {
-        did = prepare(w) || did;
+    did = keep_age(w) || did;
+    if (dm_writer_state(w) == DM_JOURNAL_OK && dm_writer_wants_spare(w) &&
+        (dm_writer_behind(w) || (idle && !did))) {
+        did = dm_writer_prepare(w) || did;
     }
     return did;
 }
@@ -463,19 +357,19 @@ static bool wait_ms(struct dm_writer *w, long ms)
 
 static bool has_work(const struct dm_writer *w)
 {
-    return w->has_job || w->retired_count > 0;
+    return w->has_job || w->retired_count > 0 || w->age_ms > w->age_kept_ms;
 }
 
 /* With the mutex: nothing is handed over. Prepares, slowly, or waits. */
 static void rest(struct dm_writer *w)
 {
     bool failed = atomic_load_explicit(&w->state, memory_order_relaxed) == DM_JOURNAL_FAILED;
-    if (failed || (!wants_spare(w) && !w->prepare_failed)) {
+    if (failed || (!dm_writer_wants_spare(w) && !w->prepare_failed)) {
         (void)pthread_cond_wait(&w->wake, &w->mutex);
         return;
     }
     bool paused = w->prepare_failed;
-    bool pressed = !paused && behind(w);
+    bool pressed = !paused && dm_writer_behind(w);
     if ((!pressed && !wait_ms(w, paused ? RETRY_MS : IDLE_MS)) || has_work(w) || w->stop) {
         return;
     }
@@ -484,7 +378,7 @@ static void rest(struct dm_writer *w)
         return;
     }
     (void)pthread_mutex_unlock(&w->mutex);
-    (void)prepare(w);
+    (void)dm_writer_prepare(w);
     (void)pthread_mutex_lock(&w->mutex);
 }
 
@@ -531,14 +425,22 @@ void dm_writer_stop(struct dm_writer *w)
     w->running = false;
 }
 
-void dm_writer_retire(struct dm_writer *w, uint64_t number, uint64_t size)
+void dm_writer_keep_age(struct dm_writer *w, int64_t age_ms)
+{
+    (void)pthread_mutex_lock(&w->mutex);
+    w->age_ms = age_ms;
+    (void)pthread_cond_signal(&w->wake);
+    (void)pthread_mutex_unlock(&w->mutex);
+}
+
+void dm_writer_retire(struct dm_writer *w, const struct dm_retired *retired)
 {
     (void)pthread_mutex_lock(&w->mutex);
     if (w->retired_count == w->retired_capacity) {
         w->retired_capacity = w->retired_capacity == 0 ? 8 : w->retired_capacity * 2;
         w->retired = dm_xrealloc(w->retired, w->retired_capacity * sizeof *w->retired);
     }
-    w->retired[w->retired_count] = (struct dm_retired){.number = number, .size = size};
+    w->retired[w->retired_count] = *retired;
     w->retired_count++;
     (void)pthread_cond_signal(&w->wake);
     (void)pthread_mutex_unlock(&w->mutex);

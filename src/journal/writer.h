@@ -21,12 +21,13 @@
 struct dm_job {
     struct dm_segment_header segment; /* where it goes; created when it is a new one */
     uint64_t offset;                  /* of a page, and the bytes are whole pages */
-    uint64_t batch;                   /* number */
-    struct dm_slice bytes;
+    uint64_t ticket;                  /* what `done` is when it has ended; grows */
+    struct dm_slice bytes;            /* empty: only the segment is wanted, if a spare is there */
 };
 
 struct dm_retired {
     uint64_t number, size;
+    bool recycle; /* else its blocks go back to the file system */
 };
 
 #define DM_SPARES_MAX 3
@@ -49,8 +50,9 @@ struct dm_writer {
     size_t retired_count, retired_capacity;
     struct dm_error error;
     struct dm_histogram sync_us;
+    int64_t age_ms, age_kept_ms; /* to be noted in the file "age"; noted */
 
-    _Atomic uint64_t done; /* newest batch that is durable */
+    _Atomic uint64_t done; /* ticket of the newest job that has ended */
     _Atomic int state;     /* enum dm_journal_state */
 
     /* of the owner */
@@ -61,7 +63,7 @@ struct dm_writer {
 
     /* of the job: the owner's or the thread's, whose turn it is */
     int file; /* of the newest segment; -1: none yet */
-    uint64_t segment;
+    _Atomic uint64_t segment;
     _Atomic uint64_t offset;   /* the end of the last batch */
     _Atomic size_t batch_size; /* of it */
 
@@ -87,7 +89,9 @@ void dm_writer_hand(struct dm_writer *writer, const struct dm_job *job);
 /* Takes note of a job that was begun and has ended. `wait`: until it has. */
 void dm_writer_poll(struct dm_writer *writer, bool wait);
 /* The segment is needed no more. In order, oldest first. */
-void dm_writer_retire(struct dm_writer *writer, uint64_t number, uint64_t size);
+void dm_writer_retire(struct dm_writer *writer, const struct dm_retired *retired);
+/* The journal is that old: to be noted soon. */
+void dm_writer_keep_age(struct dm_writer *writer, int64_t age_ms);
 
 /* The thread's work in one go; `idle`: nothing is expected soon. true: something was
  * done. */
@@ -96,6 +100,36 @@ bool dm_writer_step(struct dm_writer *writer, bool idle);
 /* Before the thread runs: makes this segment, zeroed, and goes on at its start. false:
  * see writer->error. */
 bool dm_writer_create(struct dm_writer *writer, const struct dm_segment_header *header);
+
+/* Likewise, in place of the segment that is open, or behind it, if there is a file for it.
+ * false: nothing is changed, and a lack of space is no state of the journal's. */
+bool dm_writer_replace(struct dm_writer *writer, const struct dm_segment_header *header);
+
+/* ---- inside: writer.c and prepare.c ---------------------------------------------- */
+
+/* Out of something that may come back? */
+bool dm_writer_may_pass(int failed);
+/* Notes it and tells of it. Always false. */
+bool dm_writer_trouble(struct dm_writer *writer, enum dm_journal_state state, const char *what,
+                       const char *name, int failed);
+/* Of a write or an allocation. */
+bool dm_writer_write_trouble(struct dm_writer *writer, const char *what, const char *name,
+                             int failed);
+void dm_writer_spare_name(char name[32], uint64_t number);
+/* One slice of work on a file ahead of its use. Its failures cost speed only. */
+bool dm_writer_prepare(struct dm_writer *writer);
+bool dm_writer_wants_spare(const struct dm_writer *writer);
+bool dm_writer_behind(const struct dm_writer *writer);
+/* Sets next_file and next_name, from the best that is there. */
+bool dm_writer_take_next(struct dm_writer *writer);
+
+/* ---- state ------------------------------------------------------------------------ */
+
+/* The newest segment that is there, and open for writing. */
+static inline uint64_t dm_writer_segment(struct dm_writer *writer)
+{
+    return atomic_load_explicit(&writer->segment, memory_order_acquire);
+}
 
 static inline enum dm_journal_state dm_writer_state(struct dm_writer *writer)
 {
