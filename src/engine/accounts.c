@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/limits.h"
+#include "base/seal.h"
 #include "view/overlay.h"
 
 #include <stdlib.h>
@@ -85,20 +86,22 @@ struct dm_account *dm_accounts_add(struct dm_accounts *accounts, struct dm_slice
     return account;
 }
 
-/* version, id size, 0, 0, fence floor, counts of ACTIVE, SNOOZED, INACTIVE, id */
-enum { ACCOUNT_ROW_HEAD = 36, ROW_VERSION = 1 };
-/* version, id size, 0, 0, id, policy (empty: none) */
+/* version, id size, 0, 0, fence floor, counts of ACTIVE, SNOOZED, INACTIVE, id; sealed from
+ * version 2 on */
+enum { ACCOUNT_ROW_HEAD = 36, ROW_VERSION_1 = 1, ROW_VERSION = 2 };
+/* version, id size, 0, 0, id, policy (empty: none); likewise */
 enum { BOT_ROW_HEAD = 4 };
 
 static size_t account_row_bytes(const struct dm_account *account)
 {
-    return dm_overlay_entry_size(4, (size_t)ACCOUNT_ROW_HEAD + account->id_size);
+    return dm_overlay_entry_size(4, (size_t)ACCOUNT_ROW_HEAD + account->id_size + DM_SEAL_SIZE);
 }
 
 /* With a policy, for it may be set before the row is written. */
 static size_t bot_row_bytes(const struct dm_bot *bot)
 {
-    return dm_overlay_entry_size(8, (size_t)BOT_ROW_HEAD + bot->id_size + DM_POLICY_SIZE);
+    return dm_overlay_entry_size(8, (size_t)BOT_ROW_HEAD + bot->id_size + DM_POLICY_SIZE +
+                                        DM_SEAL_SIZE);
 }
 
 void dm_accounts_touch(struct dm_accounts *accounts, struct dm_account *account)
@@ -239,14 +242,20 @@ size_t dm_account_row(const struct dm_account *account, uint8_t out[DM_ACCOUNT_R
         dm_store_le64(out + 4 + 8 * status, account->counts[status]);
     }
     memcpy(out + ACCOUNT_ROW_HEAD, account->id, account->id_size);
-    return (size_t)ACCOUNT_ROW_HEAD + account->id_size;
+    return dm_seal(out, (size_t)ACCOUNT_ROW_HEAD + account->id_size);
+}
+
+static bool open_row(struct dm_slice *row)
+{
+    const uint8_t *in = row->data;
+    return row->size > 0 && (in[0] == ROW_VERSION_1 || (in[0] == ROW_VERSION && dm_unseal(row)));
 }
 
 enum dm_code dm_accounts_load_account(struct dm_accounts *accounts, struct dm_slice key,
                                       struct dm_slice row)
 {
     const uint8_t *in = row.data;
-    if (key.size != 4 || row.size < ACCOUNT_ROW_HEAD || in[0] != ROW_VERSION || in[1] > 64 ||
+    if (key.size != 4 || !open_row(&row) || row.size < ACCOUNT_ROW_HEAD || in[1] > 64 ||
         row.size != (size_t)ACCOUNT_ROW_HEAD + in[1] ||
         dm_load_be32(key.data) != accounts->count + 1) {
         return DM_DATA_LOSS;
@@ -270,14 +279,15 @@ size_t dm_bot_row(const struct dm_bot *bot, uint8_t out[DM_BOT_ROW_MAX])
     out[2] = out[3] = 0;
     memcpy(out + BOT_ROW_HEAD, bot->id, bot->id_size);
     size_t size = (size_t)BOT_ROW_HEAD + bot->id_size;
-    return bot->policy == NULL ? size : size + dm_policy_encode(bot->policy, out + size);
+    size += bot->policy == NULL ? 0 : dm_policy_encode(bot->policy, out + size);
+    return dm_seal(out, size);
 }
 
 enum dm_code dm_accounts_load_bot(struct dm_accounts *accounts, struct dm_slice key,
                                   struct dm_slice row)
 {
     const uint8_t *in = row.data;
-    if (key.size != 8 || row.size < BOT_ROW_HEAD || in[0] != ROW_VERSION || in[1] > 64 ||
+    if (key.size != 8 || !open_row(&row) || row.size < BOT_ROW_HEAD || in[1] > 64 ||
         row.size < (size_t)BOT_ROW_HEAD + in[1]) {
         return DM_DATA_LOSS;
     }

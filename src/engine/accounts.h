@@ -75,7 +75,7 @@ bool dm_accounts_set_policy(struct dm_accounts *accounts, struct dm_account *acc
 void dm_accounts_touch_bot(struct dm_accounts *accounts, struct dm_account *account, uint32_t bot);
 
 /* Rows of ACCOUNTS and POLICIES. */
-enum { DM_ACCOUNT_ROW_MAX = 40 + 64, DM_BOT_ROW_MAX = 4 + 64 + DM_POLICY_SIZE };
+enum { DM_ACCOUNT_ROW_MAX = 40 + 64, DM_BOT_ROW_MAX = 8 + 64 + DM_POLICY_SIZE };
 size_t dm_account_row(const struct dm_account *account, uint8_t out[DM_ACCOUNT_ROW_MAX]);
 size_t dm_bot_row(const struct dm_bot *bot, uint8_t out[DM_BOT_ROW_MAX]);
 /* Rows come in order of number, without gaps. DATA_LOSS: damaged; RESOURCE_EXHAUSTED: no

@@ -44,7 +44,9 @@ struct dm_engine_options {
 };
 
 /* Recovers: reads what the view holds, then the journal's rest; what of that exceeds half of
- * overlay_max is brought into the view at once. DATA_LOSS when the two do not fit together,
+ * overlay_max is brought into the view at once. FAILED_PRECONDITION when the view was made
+ * from another journal (one that is new, or from before journals had ids, becomes this
+ * one's). DATA_LOSS when something is damaged that everything hangs on, or entries are missing,
  * RESOURCE_EXHAUSTED when the rest fits neither into the view nor into memory. */
 enum dm_code dm_engine_open(struct dm_engine **engine, const struct dm_engine_options *options,
                             struct dm_error *error);

@@ -2,8 +2,11 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "base/log.h"
+#include "view/meta.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 /* What a replay is at. */
 struct replay {
@@ -15,10 +18,41 @@ struct replay {
     size_t contacts_again, bytes_again;
 };
 
+/* What cannot be done without: everything hangs on it. */
+static enum dm_code view_damaged(const char *what, struct dm_error *error)
+{
+    return dm_fail(error, DM_DATA_LOSS,
+                   "the view is damaged: %s; take the data folder from a backup, or, if the "
+                   "journal has everything from its first entry on, move the view away: it is "
+                   "made anew from it",
+                   what);
+}
+
+static enum dm_code row_failed(enum dm_code code, enum dm_table table, struct dm_slice key,
+                               struct dm_error *error)
+{
+    const uint8_t *bytes = key.data;
+    unsigned account = key.size < 4 ? 0 : dm_load_be32(bytes);
+    unsigned bot = key.size < 8 ? 0 : dm_load_be32(bytes + 4);
+    char row[64];
+    if (code != DM_DATA_LOSS) {
+        return dm_fail(error, code,
+                       "no memory for the accounts, or more than %d of them, or of %d bots in "
+                       "one, which are the limits; nothing is damaged",
+                       DM_ACCOUNTS_MAX, DM_BOTS_MAX);
+    }
+    (void)snprintf(row, sizeof row,
+                   table == DM_TABLE_ACCOUNTS ? "the row of account number %u"
+                                              : "the row of account number %u, bot number %u",
+                   account, bot);
+    return view_damaged(row, error);
+}
+
 /* Reads one small table whole; rows come in order of their keys. */
 static enum dm_code load_table(struct dm_engine *engine, enum dm_table table,
                                enum dm_code (*load)(struct dm_accounts *, struct dm_slice,
-                                                    struct dm_slice))
+                                                    struct dm_slice),
+                               struct dm_error *error)
 {
     uint8_t at[8] = {0};
     struct dm_slice from = dm_slice(at, 4), key, value;
@@ -27,7 +61,7 @@ static enum dm_code load_table(struct dm_engine *engine, enum dm_table table,
         enum dm_code code =
             key.size > sizeof at ? DM_DATA_LOSS : load(&engine->accounts, key, value);
         if (code != DM_OK) {
-            return code;
+            return row_failed(code, table, key, error);
         }
         memcpy(at, key.data, key.size);
         from = dm_slice(at, key.size);
@@ -191,19 +225,12 @@ static bool replay_entry(void *context, const struct dm_entry *entry)
 
 static enum dm_code load_tables(struct dm_engine *engine, struct dm_error *error)
 {
-    enum dm_code code = load_table(engine, DM_TABLE_ACCOUNTS, dm_accounts_load_account);
+    enum dm_code code = load_table(engine, DM_TABLE_ACCOUNTS, dm_accounts_load_account, error);
     if (code == DM_OK) {
-        code = load_table(engine, DM_TABLE_POLICIES, dm_accounts_load_bot);
+        code = load_table(engine, DM_TABLE_POLICIES, dm_accounts_load_bot, error);
     }
     engine->store->ops->read_end(engine->store);
-    if (code == DM_DATA_LOSS) {
-        return dm_fail(error, code, "the view is damaged: a row of accounts or policies");
-    }
-    return code == DM_OK ? DM_OK
-                         : dm_fail(error, code,
-                                   "no memory for the accounts, or more than %d of them, or of %d "
-                                   "bots in one, which are the limits; nothing is damaged",
-                                   DM_ACCOUNTS_MAX, DM_BOTS_MAX);
+    return code;
 }
 
 static enum dm_code replay_rest(struct dm_engine *engine, struct dm_error *error)
@@ -215,17 +242,46 @@ static enum dm_code replay_rest(struct dm_engine *engine, struct dm_error *error
     return replay.code == DM_OK ? code : dm_fail(error, replay.code, "%s", replay.error.message);
 }
 
+/* ---- whose view it is ---------------------------------------------------------------- */
+
+/* *adopts: the view knows of no log yet. */
+static enum dm_code check_log(struct dm_engine *engine, struct dm_log_id *id, bool *adopts,
+                              struct dm_error *error)
+{
+    struct dm_log_id its = {0};
+    *id = dm_journal_log_id(engine->journal);
+    enum dm_code code = dm_meta_log(engine->store, &its);
+    if (code == DM_DATA_LOSS) { /* it only guards the rest */
+        dm_engine_tell_damage(engine, "the row \"log\" of META", dm_slice_str("log"));
+    }
+    *adopts = code != DM_OK && dm_log_id_known(id);
+    return code != DM_OK || dm_log_id_equal(&its, id)
+               ? DM_OK
+               : dm_fail(error, DM_FAILED_PRECONDITION,
+                         "the view was made from another journal than this one");
+}
+
+/* From now on it is this log's alone. If that cannot be written, the next start tries again. */
+static void adopt_log(struct dm_engine *engine, const struct dm_log_id *id)
+{
+    struct dm_error error;
+    if (dm_meta_put_log(engine->store, id, &error) != DM_OK) {
+        dm_log(DM_LOG_WARN, "view not marked as this journal's",
+               DM_LOG_TEXT("reason", error.message));
+    }
+}
+
 enum dm_code dm_engine_recover(struct dm_engine *engine, struct dm_error *error)
 {
-    struct dm_slice value;
-    const struct dm_store_ops *store = engine->store->ops;
-    if (store->get(engine->store, DM_TABLE_META, dm_slice_str("applied"), &value)) {
-        if (value.size != 8) {
-            return dm_fail(error, DM_DATA_LOSS, "the view is damaged: meta \"applied\"");
-        }
-        engine->applied_lsn = dm_load_le64(value.data);
+    struct dm_log_id id;
+    bool adopts = false;
+    enum dm_code code = check_log(engine, &id, &adopts, error);
+    if (code == DM_OK && dm_meta_applied(engine->store, &engine->applied_lsn) == DM_DATA_LOSS) {
+        code = view_damaged("the row \"applied\" of META", error);
     }
-    enum dm_code code = load_tables(engine, error);
+    if (code == DM_OK) {
+        code = load_tables(engine, error);
+    }
     if (code != DM_OK) {
         return code;
     }
@@ -235,5 +291,9 @@ enum dm_code dm_engine_recover(struct dm_engine *engine, struct dm_error *error)
                        "): are both folders of the same data?",
                        dm_journal_last(engine->journal), engine->applied_lsn);
     }
-    return replay_rest(engine, error);
+    code = replay_rest(engine, error);
+    if (code == DM_OK && adopts) {
+        adopt_log(engine, &id);
+    }
+    return code;
 }

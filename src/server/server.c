@@ -8,10 +8,12 @@
 #include "rpc/rpc.h"
 #include "server/folder.h"
 #include "server/metrics.h"
+#include "view/meta.h"
 #include "view/store.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -131,6 +133,17 @@ static enum dm_code open_view(struct server *server, uint64_t map_size, struct d
     return code;
 }
 
+/* Somebody has exchanged one of the two folders, or emptied it. */
+static enum dm_code not_together(const struct server *server, struct dm_error *error)
+{
+    char why[sizeof error->message];
+    (void)snprintf(why, sizeof why, "%s", error->message);
+    return dm_fail(error, DM_FAILED_PRECONDITION,
+                   "%s and %s do not belong together: %.40s; put back the one that was exchanged "
+                   "or emptied, or move the view away to have what the journal alone has",
+                   server->folder.journal, server->folder.view, why);
+}
+
 static enum dm_code open_journal(struct server *server, struct dm_error *error)
 {
     server->disk = dm_disk_folder(server->folder.journal);
@@ -138,14 +151,19 @@ static enum dm_code open_journal(struct server *server, struct dm_error *error)
         return dm_fail(error, DM_UNAVAILABLE, "cannot open the journal's folder %s: %s",
                        server->folder.journal, strerror(errno));
     }
-    const struct dm_journal_options options = {
+    struct dm_journal_options options = {
         .disk = server->disk,
         .clock = server->clock,
         .segment_size = (uint64_t)server->options->segment_bytes,
         .retention_bytes = server->options->retention_bytes,
         .retention_ms = server->options->retention_ms,
     };
+    (void)dm_meta_log(server->store, &options.belongs_to); /* else it stays zero: any */
+    server->store->ops->read_end(server->store);
     enum dm_code code = dm_journal_open_file(&server->journal, &options, error);
+    if (code == DM_FAILED_PRECONDITION) {
+        return not_together(server, error);
+    }
     if (code == DM_OK) {
         dm_log(DM_LOG_INFO, "journal opened",
                DM_LOG_NUMBER("last_lsn", dm_journal_last(server->journal)),

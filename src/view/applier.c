@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "core/record.h"
+#include "view/meta.h"
 #include "view/wake_key.h"
 
 #include <pthread.h>
@@ -179,10 +180,7 @@ static void apply_sides(struct dm_store *store, const struct dm_generation *gene
             store->ops->txn_put(store, table, key, value);
         }
     }
-    uint8_t applied[8];
-    dm_store_le64(applied, dm_generation_lsn(generation));
-    store->ops->txn_put(store, DM_TABLE_META, dm_slice_str("applied"),
-                        dm_slice(applied, sizeof applied));
+    dm_meta_put_applied(store, dm_generation_lsn(generation));
 }
 
 /* Changes are counted as if each had a page of its own: a transaction of txn_max

@@ -12,7 +12,7 @@
 /* Brings a frozen generation into the store: contacts sorted by key, in transactions
  * of one contiguous range each; the wakes that change with them in the same
  * transaction (the old record, read there, tells which entry of WAKES goes); in the
- * last one the side rows and META "applied" = LE64(upto_lsn). Applying again what was
+ * last one the side rows and META "applied" = upto_lsn. Applying again what was
  * partly applied gives the same. A failed commit is tried again after a pause, for
  * ever; `state` tells meanwhile. */
 

@@ -236,8 +236,8 @@ int fdatasync(int fd)
     return sync_file(fd);
 }
 
-/* The inode may come again, as another file. */
-int unlinkat(int folder, const char *name, int flags)
+/* The file of that name is about to go; its inode may come again, as another file. */
+static void leave_name(int folder, const char *name)
 {
     struct stat status;
     struct file *file = NULL;
@@ -248,7 +248,18 @@ int unlinkat(int folder, const char *name, int flags)
         forget(file);
         *file = disk.files[--disk.count];
     }
+}
+
+int unlinkat(int folder, const char *name, int flags)
+{
+    leave_name(folder, name);
     return (int)syscall(SYS_unlinkat, folder, name, flags);
+}
+
+int renameat(int from_folder, const char *from, int to_folder, const char *to)
+{
+    leave_name(to_folder, to);
+    return (int)syscall(SYS_renameat2, from_folder, from, to_folder, to, 0U);
 }
 
 /* LMDB writes through its map only in a mode that we do not use. */

@@ -5,9 +5,9 @@
 #include <stdint.h>
 
 /* Real files, and what a power cut would leave of them. The program that links this has its
- * own write, pwrite, writev, pwritev, fsync, fdatasync and msync, which liblmdb and the journal
- * call, too: they write, and remember of every page (4 KiB) what it held when it was last
- * synced. Nothing is really synced. One thread.
+ * own write, pwrite, writev, pwritev, fsync, fdatasync, msync, unlinkat and renameat, which liblmdb
+ * and the journal call, too: they write, and remember of every page (4 KiB) what it held when it
+ * was last synced. Nothing is really synced. One thread.
  *
  * Taken to be durable at once: what names a folder holds, and sizes that grow by fallocate
  * (tests/unit/journal/crash_test.c loses those, too). */

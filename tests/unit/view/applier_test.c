@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "support.h"
 #include "view/applier.h"
+#include "view/meta.h"
 #include "view/wake_key.h"
 
 #include <limits.h>
@@ -222,9 +223,8 @@ static uint32_t rows_in(struct dm_store *store, enum dm_table table)
 
 static uint64_t applied(struct dm_store *store)
 {
-    struct dm_slice value;
-    bool found = store->ops->get(store, DM_TABLE_META, slice_text("applied"), &value);
-    uint64_t lsn = found ? dm_load_le64(value.data) : 0;
+    uint64_t lsn = 0;
+    assert_int_not_equal(dm_meta_applied(store, &lsn), DM_DATA_LOSS);
     store->ops->read_end(store);
     return lsn;
 }
