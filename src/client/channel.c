@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/limits.h"
 #include "base/list.h"
+#include "client/foreign.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,32 +79,12 @@ static void on_timer(uv_timer_t *timer)
     }
 }
 
-static uint64_t next_random(struct dm_channel *channel)
-{
-    channel->random ^= channel->random << 13;
-    channel->random ^= channel->random >> 7;
-    channel->random ^= channel->random << 17;
-    return channel->random;
-}
-
-/* Half of the pause is certain, half is chance: clients of one server that fell do not all
- * come back at the same moment. */
-static uint64_t pause_ms(struct dm_channel *channel)
-{
-    uint64_t half = channel->backoff_ms / 2;
-    uint64_t pause = half + next_random(channel) % (half + 1);
-    channel->backoff_ms = channel->backoff_ms > channel->backoff_max_ms / 2
-                              ? channel->backoff_max_ms
-                              : channel->backoff_ms * 2;
-    return pause;
-}
-
 void dm_channel_drop(struct dm_channel *channel, const char *why)
 {
     DM_ASSERT(channel->state != DM_CHANNEL_CLOSED);
     let_go(channel);
     channel->state = DM_CHANNEL_WAITING;
-    (void)uv_timer_start(&channel->timer, on_timer, pause_ms(channel), 0);
+    (void)uv_timer_start(&channel->timer, on_timer, dm_backoff_next(&channel->backoff), 0);
     channel->ops->down(channel->owner, why);
 }
 
@@ -145,29 +126,6 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     }
 }
 
-/* What is wrong with a frame that begins so; NULL: nothing. A frame begins with its size, so
- * letters in its place mean another protocol. */
-static const char *frame_refused(const uint8_t *head, const struct dm_ttrpc_header *header)
-{
-    if (memcmp(head, "HTTP/", 5) == 0 || memcmp(head, "<!DO", 4) == 0 ||
-        memcmp(head, "<htm", 4) == 0) {
-        return "an HTTP server answers there, not dormoused";
-    }
-    if (head[3] == 4 && header->stream == 0 && header->type == 0) { /* the head of a SETTINGS */
-        return "an HTTP/2 server answers there, not dormoused";
-    }
-    if (head[0] == 0x15 && head[1] == 3) {
-        return "the server there speaks TLS, which this client does not"; /* its alert */
-    }
-    if (header->size > DM_MESSAGE_SIZE_MAX) {
-        return head[0] >= ' ' ? "another kind of server answers there, not dormoused: what it "
-                                "sends is no ttrpc"
-                              : "a frame over 4 MiB came in";
-    }
-    bool known = header->type == DM_TTRPC_RESPONSE || header->type == DM_TTRPC_DATA;
-    return known ? NULL : "the server there sends frames that are no ttrpc; is it dormoused?";
-}
-
 /* Hands on every whole frame. A callback may pause or close the channel, or break it. */
 static void split(struct dm_channel *channel)
 {
@@ -176,7 +134,7 @@ static void split(struct dm_channel *channel)
         const uint8_t *head = dm_buf_head(&channel->in);
         struct dm_ttrpc_header header;
         dm_ttrpc_header_load(head, &header);
-        const char *wrong = frame_refused(head, &header);
+        const char *wrong = dm_foreign(head, &header);
         if (wrong != NULL) {
             dm_channel_drop(channel, wrong);
             return;
@@ -187,7 +145,7 @@ static void split(struct dm_channel *channel)
         }
         /* Consumed before it is handed on: nothing is read into the buffer meanwhile. */
         dm_buf_consume(&channel->in, whole);
-        channel->backoff_ms = channel->backoff_min_ms;
+        channel->backoff.now_ms = channel->backoff.min_ms;
         channel->ops->frame(channel->owner, &header,
                             dm_slice(head + DM_TTRPC_HEADER_SIZE, header.size));
     }
@@ -448,10 +406,8 @@ struct dm_channel *dm_channel_create(uv_loop_t *loop, const struct dm_address *a
     channel->owner = owner;
     channel->loop = loop;
     channel->address = *address;
-    channel->backoff_min_ms = channel->backoff_ms = backoff_min_ms;
-    channel->backoff_max_ms = backoff_max_ms;
-    channel->random = uv_hrtime() ^ (uint64_t)(uintptr_t)channel;
-    channel->random |= 1; /* never zero */
+    dm_backoff_init(&channel->backoff, backoff_min_ms, backoff_max_ms,
+                    uv_hrtime() ^ (uint64_t)(uintptr_t)channel);
     channel->timer.data = channel->prepare.data = channel;
     channel->handles = 2;
     (void)uv_timer_init(loop, &channel->timer);

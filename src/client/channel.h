@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/slice.h"
 #include "client/address.h"
+#include "client/backoff.h"
 #include "wire/ttrpc_frame.h"
 
 #include <uv.h>
@@ -46,8 +47,7 @@ struct dm_channel {
 
     uv_loop_t *loop;
     struct dm_address address;
-    uint32_t backoff_min_ms, backoff_max_ms, backoff_ms;
-    uint64_t random;
+    struct dm_backoff backoff;
     struct dm_socket *socket;   /* while CONNECTING and UP */
     struct dm_resolve *resolve; /* while CONNECTING, by name */
     struct addrinfo *addresses, *address_next;

@@ -1,7 +1,6 @@
 #include "client/state.h"
 
 #include "base/assert.h"
-#include "base/code.h"
 #include "base/limits.h"
 
 #include <signal.h>
@@ -14,9 +13,6 @@
  * ends it in either place; a response that comes later finds nobody. */
 
 enum {
-    TIMEOUT_MS = 10000,
-    BACKOFF_MIN_MS = 50,
-    BACKOFF_MAX_MS = 5000,
     ENVELOPE_MAX = 64, /* keys, sizes and the timeout around a request */
 };
 
@@ -25,27 +21,6 @@ struct dm_request_copy {
     struct dm_slice service, method, payload;
     uint8_t bytes[];
 };
-
-/* Room for any method's answer. */
-union answer {
-    struct dormouse_check_answer check;
-    struct dormouse_commit_reply_answer commit_reply;
-    struct dormouse_record_activity_answer record_activity;
-    struct dormouse_contact contact;
-    struct dormouse_batch_get_answer batch_get;
-    struct dormouse_list_answer list;
-    struct dormouse_set_status_answer set_status;
-    struct dormouse_batch_set_status_answer batch_set_status;
-    struct dormouse_delete_contact_answer delete_contact;
-    struct dormouse_history_answer history;
-    struct dormouse_policy policy;
-    struct dormouse_stats stats;
-};
-
-const char *dormouse_code_name(int code)
-{
-    return dm_code_name(code);
-}
 
 /* ---- calls under way ------------------------------------------------------- */
 
@@ -81,24 +56,6 @@ static void unfly(struct dm_call *call)
     *place = call->chain;
 }
 
-static void finish_typed(const struct dm_call *call, const struct dormouse_result *result,
-                         struct dm_slice payload)
-{
-    union answer answer;
-    struct dm_arena arena = {0};
-    struct dormouse_result wrong =
-        dm_result(DORMOUSE_INTERNAL, "the answer is not a valid message");
-    DM_ASSERT(call->method->answer->size <= sizeof answer);
-    if (result->code != DORMOUSE_OK) {
-        call->method->finish(call->typed_done, call->context, result, NULL);
-    } else if (dm_message_decode(payload, call->method->answer, &answer, &arena)) {
-        call->method->finish(call->typed_done, call->context, result, &answer);
-    } else {
-        call->method->finish(call->typed_done, call->context, &wrong, NULL);
-    }
-    dm_arena_finish(&arena);
-}
-
 /* Takes the call out of everything, then calls back: the callback finds a client in order. */
 static void complete(struct dm_call *call, int code, struct dm_slice message,
                      struct dm_slice payload)
@@ -120,7 +77,7 @@ static void complete(struct dm_call *call, int code, struct dm_slice message,
     if (ended.done != NULL) {
         ended.done(ended.context, &result, dm_text_of(payload));
     } else {
-        finish_typed(&ended, &result, payload);
+        dm_client_finish_typed(&ended, &result, payload);
     }
 }
 
@@ -381,25 +338,6 @@ static void on_down(void *owner, const char *why)
 
 /* ---- life ------------------------------------------------------------------ */
 
-static uint32_t or_default(uint32_t value, uint32_t preset)
-{
-    return value == 0 ? preset : value;
-}
-
-static void set_options(struct dormouse_client *client, const struct dormouse_options *options)
-{
-    client->timeout_ms = or_default(options->timeout_ms, TIMEOUT_MS);
-    client->calls_max = or_default(options->calls_max, DM_CALLS_PER_CONNECTION_MAX);
-    if (client->calls_max > DM_CALLS_PER_CONNECTION_MAX) {
-        client->calls_max = DM_CALLS_PER_CONNECTION_MAX;
-    }
-    client->backoff_min_ms = or_default(options->backoff_min_ms, BACKOFF_MIN_MS);
-    client->backoff_max_ms = or_default(options->backoff_max_ms, BACKOFF_MAX_MS);
-    if (client->backoff_max_ms < client->backoff_min_ms) {
-        client->backoff_max_ms = client->backoff_min_ms;
-    }
-}
-
 static struct dormouse_client *refuse(struct dormouse_result *result, int code, const char *message)
 {
     if (result != NULL) {
@@ -439,7 +377,7 @@ struct dormouse_client *dormouse_client_create(struct uv_loop_s *loop,
     client->address = address;
     client->armed_ms = UINT64_MAX;
     client->next_stream = 1;
-    set_options(client, options);
+    dm_client_set_options(client, options);
     dm_list_init(&client->flying);
     dm_list_init(&client->waiting);
     dm_list_init(&client->streams);
@@ -508,19 +446,4 @@ void dormouse_client_close(struct dormouse_client *client, void (*closed)(void *
     dm_streams_let_go(client);
     uv_close((uv_handle_t *)&client->timer, on_timer_closed);
     dm_channel_close(client->channel, dm_client_handle_closed, client);
-}
-
-struct dormouse_text dormouse_client_last_failure(const struct dormouse_client *client)
-{
-    return dormouse_text(client->why);
-}
-
-bool dormouse_client_connected(const struct dormouse_client *client)
-{
-    return !client->closing && client->channel->state == DM_CHANNEL_UP;
-}
-
-uint32_t dormouse_client_calls(const struct dormouse_client *client)
-{
-    return client->calls;
 }

@@ -1,7 +1,43 @@
 #include "client/state.h"
 
+#include "base/assert.h"
+
 /* The typed level: a request's struct to bytes, a call, the answer's bytes to a struct. One
  * METHOD_ line is one method, asynchronous and blocking. */
+
+/* Room for any method's answer. */
+union answer {
+    struct dormouse_check_answer check;
+    struct dormouse_commit_reply_answer commit_reply;
+    struct dormouse_record_activity_answer record_activity;
+    struct dormouse_contact contact;
+    struct dormouse_batch_get_answer batch_get;
+    struct dormouse_list_answer list;
+    struct dormouse_set_status_answer set_status;
+    struct dormouse_batch_set_status_answer batch_set_status;
+    struct dormouse_delete_contact_answer delete_contact;
+    struct dormouse_history_answer history;
+    struct dormouse_policy policy;
+    struct dormouse_stats stats;
+};
+
+void dm_client_finish_typed(const struct dm_call *call, const struct dormouse_result *result,
+                            struct dm_slice payload)
+{
+    union answer answer;
+    struct dm_arena arena = {0};
+    struct dormouse_result wrong =
+        dm_result(DORMOUSE_INTERNAL, "the answer is not a valid message");
+    DM_ASSERT(call->method->answer->size <= sizeof answer);
+    if (result->code != DORMOUSE_OK) {
+        call->method->finish(call->typed_done, call->context, result, NULL);
+    } else if (dm_message_decode(payload, call->method->answer, &answer, &arena)) {
+        call->method->finish(call->typed_done, call->context, result, &answer);
+    } else {
+        call->method->finish(call->typed_done, call->context, &wrong, NULL);
+    }
+    dm_arena_finish(&arena);
+}
 
 static const struct dormouse_change *change_of(const struct dm_method *method, const void *request)
 {

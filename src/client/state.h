@@ -80,6 +80,13 @@ struct dm_begin {
 };
 int dm_client_begin(struct dormouse_client *client, const struct dm_begin *begin);
 
+/* The options, with the default where one is zero. */
+void dm_client_set_options(struct dormouse_client *client, const struct dormouse_options *options);
+
+/* Tells a typed call its result, with the answer decoded. */
+void dm_client_finish_typed(const struct dm_call *call, const struct dormouse_result *result,
+                            struct dm_slice payload);
+
 /* Arms the timer for a deadline `timeout_ms` from now. false: no memory. */
 bool dm_client_deadline(struct dormouse_client *client, struct dm_deadline *deadline,
                         uint32_t timeout_ms);
