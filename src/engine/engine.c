@@ -53,7 +53,8 @@ enum dm_code dm_engine_open(struct dm_engine **out, const struct dm_engine_optio
     enum dm_code code = DM_OK;
     if (!create_parts(engine, options, now_ms)) {
         code = dm_fail(error, DM_RESOURCE_EXHAUSTED,
-                       "no address space or memory for the engine's tables");
+                       "no address space for the engine's tables, or no thread for its applier: "
+                       "allow more (ulimit -v, -u), or a smaller --overlay-max or --cache-size");
     } else {
         code = dm_engine_recover(engine, error);
     }

@@ -34,13 +34,6 @@ struct wake_change {
     bool put; /* else delete */
 };
 
-/* A generation to be freed. */
-struct grave {
-    struct grave *next;
-    struct dm_generation *generation;
-    bool keep;
-};
-
 /* What the thread is at (with `manual`: the caller). */
 struct sweep {
     struct dm_generation *generation; /* NULL: nothing under way */
@@ -59,7 +52,7 @@ struct sweep {
 struct worker {
     struct dm_applier *applier;
     pthread_t thread;
-    bool hurried;
+    bool hurried, running;
 };
 
 struct dm_applier {
@@ -77,7 +70,7 @@ struct dm_applier {
     struct dm_generation *begun;
     bool busy, done, quit;
     bool hurry, working;
-    struct grave *graves;
+    struct dm_generation *graves; /* to be freed or emptied */
     enum dm_code state;
     struct dm_error error;
     struct dm_applier_stats stats;
@@ -326,15 +319,15 @@ static bool sweep_work(struct dm_applier *applier)
 static void graves_empty(struct dm_applier *applier)
 {
     while (applier->graves != NULL) {
-        struct grave *grave = applier->graves;
-        applier->graves = grave->next;
+        struct dm_generation *generation = applier->graves;
+        struct dm_grave grave = *dm_generation_grave(generation);
+        applier->graves = grave.next;
         pthread_mutex_unlock(&applier->mutex);
-        if (grave->keep) {
-            dm_generation_recycle(grave->generation);
+        if (grave.keep) {
+            dm_generation_recycle(generation);
         } else {
-            dm_generation_destroy(grave->generation);
+            dm_generation_destroy(generation);
         }
-        free(grave);
         pthread_mutex_lock(&applier->mutex);
     }
 }
@@ -397,13 +390,22 @@ static void *worker_run(void *context)
     return NULL;
 }
 
-static void worker_start(struct dm_applier *applier, bool hurried)
+static bool worker_start(struct dm_applier *applier, bool hurried)
 {
     struct worker *worker = &applier->workers[hurried];
     *worker = (struct worker){.applier = applier, .hurried = hurried};
-    int failed = pthread_create(&worker->thread, NULL, worker_run, worker);
-    DM_ASSERT(failed == 0);
-    (void)pthread_setname_np(worker->thread, hurried ? "applier-hurry" : "applier");
+    worker->running = pthread_create(&worker->thread, NULL, worker_run, worker) == 0;
+    if (worker->running) {
+        (void)pthread_setname_np(worker->thread, hurried ? "applier-hurry" : "applier");
+    }
+    return worker->running;
+}
+
+static void worker_join(const struct worker *worker)
+{
+    if (worker->running) {
+        (void)pthread_join(worker->thread, NULL);
+    }
 }
 
 static void applier_sync_init(struct dm_applier *applier)
@@ -431,9 +433,9 @@ struct dm_applier *dm_applier_create(const struct dm_applier_options *options)
     applier->sweep.wakes =
         dm_xmalloc((2 * (size_t)applier->contacts_per_txn + 1) * sizeof(struct wake_change));
     applier_sync_init(applier);
-    if (!applier->manual) {
-        worker_start(applier, false);
-        worker_start(applier, true);
+    if (!applier->manual && (!worker_start(applier, false) || !worker_start(applier, true))) {
+        dm_applier_destroy(applier);
+        return NULL;
     }
     return applier;
 }
@@ -479,12 +481,10 @@ void dm_applier_bury(struct dm_applier *applier, struct dm_generation *generatio
         dm_generation_destroy(generation);
         return;
     }
-    struct grave *grave = dm_xmalloc(sizeof *grave);
-    grave->generation = generation;
-    grave->keep = keep;
+    struct dm_grave *grave = dm_generation_grave(generation);
     pthread_mutex_lock(&applier->mutex);
-    grave->next = applier->graves;
-    applier->graves = grave;
+    *grave = (struct dm_grave){.next = applier->graves, .keep = keep};
+    applier->graves = generation;
     pthread_cond_broadcast(&applier->wake);
     pthread_mutex_unlock(&applier->mutex);
 }
@@ -549,8 +549,8 @@ void dm_applier_destroy(struct dm_applier *applier)
         applier->quit = true;
         pthread_cond_broadcast(&applier->wake);
         pthread_mutex_unlock(&applier->mutex);
-        pthread_join(applier->workers[false].thread, NULL);
-        pthread_join(applier->workers[true].thread, NULL);
+        worker_join(&applier->workers[false]);
+        worker_join(&applier->workers[true]);
         pthread_mutex_lock(&applier->mutex);
         graves_empty(applier);
         pthread_mutex_unlock(&applier->mutex);

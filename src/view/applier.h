@@ -32,6 +32,7 @@ struct dm_applier_stats {
     uint64_t last_sweep_contacts, last_sweep_us, longest_commit_us;
 };
 
+/* NULL when its threads cannot be started. */
 struct dm_applier *dm_applier_create(const struct dm_applier_options *options);
 
 /* Begins to apply `generation` (none may be under way). It stays readable. */

@@ -64,6 +64,7 @@ struct dm_generation {
     struct dm_index index;                      /* of each contact's newest entry */
     struct dm_region accounts;                  /* u32 heads by account number */
     uint32_t side_count, side_first, side_last; /* a chain of entries */
+    struct dm_grave grave;
 };
 
 struct dm_overlay {
@@ -233,6 +234,11 @@ void dm_generation_recycle(struct dm_generation *generation)
     dm_region_release(&generation->accounts, 0, generation->accounts.size);
     struct dm_generation *old = atomic_exchange(&generation->home->generation, generation);
     dm_generation_destroy(old);
+}
+
+struct dm_grave *dm_generation_grave(struct dm_generation *generation)
+{
+    return &generation->grave;
 }
 
 uint32_t dm_generation_count(const struct dm_generation *generation)

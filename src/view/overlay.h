@@ -94,6 +94,12 @@ void dm_generation_destroy(struct dm_generation *generation); /* NULL: no effect
 /* Instead of destroying a dropped one: empties it and leaves it to its overlay, which must
  * still live, to be the next current. On any thread. NULL: no effect. */
 void dm_generation_recycle(struct dm_generation *generation);
+/* The place in it for a list of dropped ones that wait to be destroyed, or (`keep`) recycled. */
+struct dm_grave {
+    struct dm_generation *next;
+    bool keep;
+};
+struct dm_grave *dm_generation_grave(struct dm_generation *generation);
 /* When nothing was written for a while: a generation that was kept for its memory, or for
  * lookups; the caller destroys it, on any thread. NULL: there is none. */
 struct dm_generation *dm_overlay_shed(struct dm_overlay *overlay);
