@@ -57,5 +57,8 @@ int dm_age_write(struct dm_disk *disk, int64_t age_ms)
         failed = disk->ops->fdatasync(disk, file);
     }
     disk->ops->close(disk, file);
-    return failed != 0 ? failed : disk->ops->rename(disk, "age-new", "age");
+    if (failed == 0) {
+        failed = disk->ops->rename(disk, "age-new", "age");
+    }
+    return failed != 0 ? failed : disk->ops->sync_folder(disk);
 }

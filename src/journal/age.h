@@ -22,7 +22,7 @@ int64_t dm_age_now(const struct dm_age *age); /* milliseconds */
 /* The file "age" of the journal's folder: 0 when it is not there, or damaged: the segments'
  * headers have a lower bound. */
 int64_t dm_age_read(struct dm_disk *disk);
-/* 0 or -errno. After a crash the file has this or the number before. */
+/* Durably: 0 or -errno. After a crash meanwhile the file has this number or the one before. */
 int dm_age_write(struct dm_disk *disk, int64_t age_ms);
 
 #endif

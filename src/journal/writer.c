@@ -177,6 +177,7 @@ static bool run_job(struct dm_writer *w)
     uint64_t began_ns = dm_clock_monotonic_ns(&w->clock);
     if (w->job.bytes.size == 0 && w->spare_count == 0 && w->next_file < 0) {
         /* Nobody waits for this segment: it is not worth a full disk. */
+        w->prepare_failed = false;
         end_job(w, began_ns);
         return true;
     }

@@ -4,6 +4,7 @@
  *   op u8 (see enum), then what it takes */
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "engine/engine.h"
 #include "fuzz/session.h"
@@ -24,6 +25,8 @@ enum op {
     OP_RAW,         /* size u8, bytes: at the end of what was written */
     OP_FLIP,        /* offset u16 LE, value u8: in the newest segment */
     OP_SPARE,       /* size u8 in KiB: a file that was to become a segment */
+    OP_OLD,         /* segments are of version 1 from here on: they have no id */
+    OP_AGE,         /* size u8, bytes: the file "age" */
     OP_COUNT,
 };
 
@@ -37,6 +40,7 @@ struct script {
     struct dm_segment_header segment;
     int file, spare;
     uint64_t offset, lsn, seq, batch;
+    bool old;
     bool damaged; /* not all is as a journal would have written it */
 };
 
@@ -70,6 +74,14 @@ static void add_to(uint64_t *const *fields, size_t count, uint8_t field, uint8_t
     *fields[field % count] += (uint64_t)(int64_t)(int8_t)difference;
 }
 
+/* As version 1 wrote it. */
+static void make_old(uint8_t *block)
+{
+    memset(block + 72, 0, 24);
+    dm_store_le32(block + 12, 1);
+    dm_store_le32(block + 8, dm_crc32c(0, block + 12, DM_SEGMENT_HEADER_SIZE - 12));
+}
+
 static void next_segment(struct script *s, bool wrong)
 {
     if (s->segment.number == SEGMENTS_MAX) {
@@ -84,20 +96,29 @@ static void next_segment(struct script *s, bool wrong)
                                             .first_batch = s->batch,
                                             .size = SEGMENT_SIZE,
                                             .salt = number * 77,
-                                            .created_ms = 1700000000000};
+                                            .created_ms = 1700000000000,
+                                            .log_id = {"sixteen bytes :)"},
+                                            .seen_ms = (int64_t)number * 1000};
     struct dm_segment_header header = s->segment;
+    uint64_t seen_ms = (uint64_t)header.seen_ms, id = 0;
     s->damaged |= wrong || s->offset == DM_SEGMENT_HEADER_SIZE; /* none is left empty */
-    uint64_t *const fields[] = {&header.number,      &header.first_lsn, &header.first_seq,
-                                &header.first_batch, &header.size,      &header.salt};
+    uint64_t *const fields[] = {
+        &header.number, &header.first_lsn, &header.first_seq, &header.first_batch,
+        &header.size,   &header.salt,      &seen_ms,          &id};
     if (wrong) {
         uint8_t field = take(s);
-        add_to(fields, 6, field, take(s));
+        add_to(fields, 8, field, take(s));
     }
+    header.seen_ms = (int64_t)seen_ms;
+    header.log_id.bytes[7] ^= (uint8_t)id;
     dm_segment_name(name, number);
     s->file = s->disk->ops->open(s->disk, name, true);
     DM_ASSERT(s->file >= 0);
     (void)s->disk->ops->allocate(s->disk, s->file, SEGMENT_SIZE);
     dm_segment_header_write(block, &header);
+    if (s->old) {
+        make_old(block);
+    }
     write_at(s, 0, block, sizeof block);
     s->offset = DM_SEGMENT_HEADER_SIZE;
 }
@@ -170,6 +191,29 @@ static void spare(struct script *s)
     s->disk->ops->close(s->disk, file);
 }
 
+static void age(struct script *s)
+{
+    struct dm_slice bytes = take_bytes(s, take(s));
+    int file = s->disk->ops->open(s->disk, "age", true);
+    DM_ASSERT(file >= 0);
+    (void)s->disk->ops->pwrite(s->disk, file, bytes, 0);
+    s->disk->ops->close(s->disk, file);
+}
+
+/* From the first segment on, as it was before there were ids; later ones only, or some, are
+ * no log. */
+static void old(struct script *s)
+{
+    uint8_t block[DM_SEGMENT_HEADER_SIZE];
+    s->damaged |= !s->old && s->segment.number > 1;
+    s->old = true;
+    if (s->segment.number == 1) {
+        dm_segment_header_write(block, &s->segment);
+        make_old(block);
+        write_at(s, 0, block, sizeof block);
+    }
+}
+
 static void run(struct script *s)
 {
     next_segment(s, false);
@@ -195,6 +239,12 @@ static void run(struct script *s)
             break;
         case OP_FLIP:
             flip(s);
+            break;
+        case OP_OLD:
+            old(s);
+            break;
+        case OP_AGE:
+            age(s);
             break;
         default:
             spare(s);

@@ -313,8 +313,12 @@ def journal_seeds():
     write("journal", "torn", good + bytes([5, 20]) + b"\x42\x54\x43\x44" + b"\0" * 16)
     for i in range(8):
         write("journal", f"batch-{i}", good + batch(b"wrong", 1, i, 1) + batch(b"later"))
-    for i in range(6):
+    for i in range(8):
         write("journal", f"segment-{i}", good + bytes([4, i, 255]) + batch(b"later"))
+    write("journal", "old", b"\x08" + good + b"\3" + batch(b"more"))
+    write("journal", "old-empty", b"\x08")
+    write("journal", "old-later", good + b"\3\x08" + batch(b"more") + b"\3" + batch(b"even more"))
+    write("journal", "age", good + b"\x09\x18" + b"DMPAGE01" + bytes(16) + batch(b"more"))
 
 
 def main():
