@@ -1,9 +1,9 @@
 #include "driver.h"
 
+#include "base/address.h"
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/varint.h"
-#include "client/address.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -94,7 +94,7 @@ static int dial_tcp(const char *host, const char *port)
 int driver_dial(const char *address)
 {
     struct dm_address at;
-    if (dm_address_parse(address, &at) != NULL) {
+    if (dm_address_parse(address, DM_ADDRESS_CONNECT, &at) != NULL) {
         errno = EINVAL;
         return -1;
     }

@@ -1,6 +1,6 @@
 #include "options.h"
 
-#include "client/address.h"
+#include "base/address.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -219,7 +219,7 @@ static bool take_common(struct options *options, int option, const char *value, 
     switch (option) {
     case OPTION_CONNECT:
         options->connect = value;
-        return dm_address_parse(value, &address) == NULL;
+        return dm_address_parse(value, DM_ADDRESS_CONNECT, &address) == NULL;
     case OPTION_CONNECTIONS:
         return natural(value, 20000, &options->connections);
     case OPTION_DEPTH:
@@ -358,7 +358,9 @@ static const char *wanted(int option)
 static int wrong(const struct option *option, const char *value)
 {
     struct dm_address address;
-    const char *why = option->val == OPTION_CONNECT ? dm_address_parse(value, &address) : NULL;
+    const char *why = option->val == OPTION_CONNECT
+                          ? dm_address_parse(value, DM_ADDRESS_CONNECT, &address)
+                          : NULL;
     (void)fprintf(stderr, "dormouse-bench: --%s: \"%.64s\" does not fit: %s%s\n", option->name,
                   value, why == NULL ? "it must be " : "", why == NULL ? wanted(option->val) : why);
     return 2;

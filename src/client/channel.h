@@ -1,9 +1,10 @@
 #ifndef DM_CLIENT_CHANNEL_H
 #define DM_CLIENT_CHANNEL_H
 
+#include "base/address.h"
 #include "base/buf.h"
 #include "base/slice.h"
-#include "client/address.h"
+#include "base/address.h"
 #include "client/backoff.h"
 #include "wire/ttrpc_frame.h"
 

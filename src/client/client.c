@@ -364,7 +364,7 @@ struct dormouse_client *dormouse_client_create(struct uv_loop_s *loop,
 {
     static const struct dm_channel_ops ops = {.up = on_up, .frame = on_frame, .down = on_down};
     struct dm_address address;
-    const char *wrong = dm_address_parse(options->address, &address);
+    const char *wrong = dm_address_parse(options->address, DM_ADDRESS_CONNECT, &address);
     if (wrong != NULL) {
         return refuse(result, DORMOUSE_INVALID_ARGUMENT, wrong);
     }

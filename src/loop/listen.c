@@ -1,5 +1,6 @@
 #include "loop/internal.h"
 
+#include "base/address.h"
 #include "base/assert.h"
 #include "base/log.h"
 
@@ -17,7 +18,7 @@
  * set below them), libuv gives up a descriptor that it keeps in reserve, takes what waits
  * and closes it, so that the loop does not spin on a backlog it cannot take. */
 
-enum { BACKLOG = 4096, HOST_SIZE_MAX = 256, PORT_SIZE_MAX = 6, NAME_SIZE_MAX = 300 };
+enum { BACKLOG = 4096, NAME_SIZE_MAX = 300 };
 
 static void on_listener_closed(uv_handle_t *handle)
 {
@@ -80,12 +81,6 @@ static bool folder_is_there(const char *path)
 static enum dm_code bind_pipe(struct listener *listener, const char *path, struct dm_error *error)
 {
     const struct dm_loop *loop = listener->loop;
-    size_t size = strlen(path);
-    if (size == 0 || size >= sizeof((struct sockaddr_un *)0)->sun_path) {
-        return dm_fail(error, DM_INVALID_ARGUMENT,
-                       "unix:PATH needs a path of 1 to %zu bytes, not %zu",
-                       sizeof((struct sockaddr_un *)0)->sun_path - 1, size);
-    }
     enum dm_code code = remove_stale(path, error);
     if (code != DM_OK) {
         return code;
@@ -104,33 +99,6 @@ static enum dm_code bind_pipe(struct listener *listener, const char *path, struc
 }
 
 /* ---- TCP ------------------------------------------------------------------------------ */
-
-/* Splits "host:port" or "[host]:port". */
-static bool split_address(const char *address, char *host, char *port)
-{
-    const char *colon = strrchr(address, ':');
-    const char *end = colon;
-    if (colon == NULL || strlen(colon + 1) >= PORT_SIZE_MAX || colon[1] == '\0' ||
-        strspn(colon + 1, "0123456789") != strlen(colon + 1)) {
-        return false;
-    }
-    if (address[0] == '[') {
-        address++;
-        if (--end < address || *end != ']') {
-            return false;
-        }
-    } else if (memchr(address, ':', (size_t)(colon - address)) != NULL) {
-        return false; /* an IPv6 address wants its brackets */
-    }
-    size_t size = (size_t)(end - address);
-    if (size == 0 || size >= HOST_SIZE_MAX) {
-        return false;
-    }
-    memcpy(host, address, size);
-    host[size] = '\0';
-    memcpy(port, colon + 1, strlen(colon + 1) + 1);
-    return true;
-}
 
 static void name_of(const struct listener *listener, const char *address, char *name)
 {
@@ -274,21 +242,15 @@ static enum dm_code listen_on_each(struct dm_loop *loop, struct addrinfo *found,
     return loop->listener_count != before ? DM_OK : code;
 }
 
-static enum dm_code listen_tcp(struct dm_loop *loop, const char *address, struct dm_error *error)
+static enum dm_code listen_tcp(struct dm_loop *loop, const char *address,
+                               const struct dm_address *at, struct dm_error *error)
 {
     const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
                                    .ai_socktype = SOCK_STREAM};
-    char host[HOST_SIZE_MAX];
-    char port[PORT_SIZE_MAX];
     struct addrinfo *found = NULL;
-    if (!split_address(address, host, port) || strtol(port, NULL, 10) > UINT16_MAX) {
-        return dm_fail(error, DM_INVALID_ARGUMENT,
-                       "\"%s\" is not an address: give HOST:PORT, [IPV6]:PORT or unix:PATH",
-                       address);
-    }
-    int status = getaddrinfo(host, port, &hints, &found);
+    int status = getaddrinfo(at->host, at->port, &hints, &found);
     if (status != 0) {
-        return dm_fail(error, DM_INVALID_ARGUMENT, "no address for host \"%s\": %s", host,
+        return dm_fail(error, DM_INVALID_ARGUMENT, "no address for host \"%s\": %s", at->host,
                        gai_strerror(status));
     }
     enum dm_code code = listen_on_each(loop, found, address, error);
@@ -298,10 +260,15 @@ static enum dm_code listen_tcp(struct dm_loop *loop, const char *address, struct
 
 enum dm_code dm_loop_listen(struct dm_loop *loop, const char *address, struct dm_error *error)
 {
-    static const char unix_prefix[] = "unix:";
-    return strncmp(address, unix_prefix, strlen(unix_prefix)) == 0
-               ? listen_unix(loop, address, address + strlen(unix_prefix), error)
-               : listen_tcp(loop, address, error);
+    struct dm_address at;
+    const char *wrong = dm_address_parse(address, DM_ADDRESS_LISTEN, &at);
+    if (wrong != NULL) {
+        return dm_fail(error, DM_INVALID_ARGUMENT,
+                       "\"%s\" is not an address: %s; give HOST:PORT, [IPV6]:PORT or unix:PATH",
+                       address, wrong);
+    }
+    return at.unix_socket ? listen_unix(loop, address, at.host, error)
+                          : listen_tcp(loop, address, &at, error);
 }
 
 /* libuv removes the file of a unix socket that it bound. */

@@ -1,5 +1,5 @@
-#ifndef DM_CLIENT_ADDRESS_H
-#define DM_CLIENT_ADDRESS_H
+#ifndef DM_BASE_ADDRESS_H
+#define DM_BASE_ADDRESS_H
 
 #include <stdbool.h>
 
@@ -10,8 +10,11 @@ struct dm_address {
     char port[6];
 };
 
+/* Only who listens may leave the port to the kernel, by 0. */
+enum dm_address_use { DM_ADDRESS_CONNECT, DM_ADDRESS_LISTEN };
+
 /* Reads "HOST:PORT", "[V6]:PORT" or "unix:PATH". NULL when it is one of them, else what is
  * wrong, in static words. */
-const char *dm_address_parse(const char *text, struct dm_address *out);
+const char *dm_address_parse(const char *text, enum dm_address_use use, struct dm_address *out);
 
 #endif

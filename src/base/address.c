@@ -1,4 +1,4 @@
-#include "client/address.h"
+#include "base/address.h"
 
 #include <string.h>
 #include <sys/un.h>
@@ -13,7 +13,7 @@ static bool copy(char *to, size_t room, const char *from, size_t size)
     return true;
 }
 
-static bool port_valid(const char *port)
+static bool port_valid(const char *port, enum dm_address_use use)
 {
     unsigned long number = 0;
     size_t digits = strlen(port);
@@ -23,10 +23,10 @@ static bool port_valid(const char *port)
     for (size_t i = 0; i < digits; i++) {
         number = number * 10 + (unsigned long)(port[i] - '0');
     }
-    return number >= 1 && number <= 65535;
+    return number <= 65535 && (number != 0 || use == DM_ADDRESS_LISTEN);
 }
 
-const char *dm_address_parse(const char *text, struct dm_address *out)
+const char *dm_address_parse(const char *text, enum dm_address_use use, struct dm_address *out)
 {
     *out = (struct dm_address){0};
     if (text == NULL) {
@@ -46,8 +46,9 @@ const char *dm_address_parse(const char *text, struct dm_address *out)
         return "a path needs unix: in front of it; otherwise write HOST:PORT";
     }
     const char *colon = strrchr(text, ':');
-    if (colon == NULL || !port_valid(colon + 1)) {
-        return "it must end in :PORT, 1 to 65535";
+    if (colon == NULL || !port_valid(colon + 1, use)) {
+        return use == DM_ADDRESS_LISTEN ? "it must end in :PORT, 0 to 65535"
+                                        : "it must end in :PORT, 1 to 65535";
     }
     const char *host = text;
     size_t size = (size_t)(colon - text);
