@@ -40,8 +40,9 @@ static const struct option table[] = {
     {"retention-bytes", "SIZE", "8GiB", "how much journal is kept for Watch and GetHistory", BYTES,
      OPTION(retention_bytes), 1, INT64_MAX},
     {"retention-age", "DURATION", "30d",
-     "how long journal is kept; what is past either limit is dropped", DURATION,
-     OPTION(retention_ms), 1000, 36600 * DAY_MS},
+     "how long journal is kept, counted while the server runs; what is past either limit is "
+     "dropped",
+     DURATION, OPTION(retention_ms), 1000, 36600 * DAY_MS},
     {"segment-size", "SIZE", "64MiB", "size of one file of the journal", BYTES,
      OPTION(segment_bytes), 8LL << 20, 1LL << 30},
     {"apply-after", "DURATION", "1s",
