@@ -261,11 +261,14 @@ static enum dm_code check_log(struct dm_engine *engine, struct dm_log_id *id, bo
                          "the view was made from another journal than this one");
 }
 
-/* From now on it is this log's alone. If that cannot be written, the next start tries again. */
+/* From now on it is this log's alone. If that cannot be written, the next start tries again.
+ * There is one writer at a time: what the replay brings into the view comes first. */
 static void adopt_log(struct dm_engine *engine, const struct dm_log_id *id)
 {
     struct dm_error error;
-    if (dm_meta_put_log(engine->store, id, &error) != DM_OK) {
+    enum dm_code code =
+        engine->sweep.stage == DM_SWEEP_APPLIES ? dm_applier_wait(engine->applier, &error) : DM_OK;
+    if (code != DM_OK || dm_meta_put_log(engine->store, id, &error) != DM_OK) {
         dm_log(DM_LOG_WARN, "view not marked as this journal's",
                DM_LOG_TEXT("reason", error.message));
     }
