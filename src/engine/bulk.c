@@ -142,35 +142,43 @@ static bool next_contact(struct dm_bulk *bulk, size_t *budget, enum dm_code *cod
     return false;
 }
 
-/* Loads the contact for what follows; false: it was deleted, or is damaged (and told). */
-static bool load_current(struct dm_bulk *bulk)
-{
-    struct dm_engine *engine = bulk->engine;
-    engine->key = bulk->current;
-    return dm_engine_load(engine, dm_key_slice(&engine->key), NULL) == DM_OK &&
-           engine->record.status != DM_STATUS_NONE;
-}
-
 /* Does it match, as everyone sees it now? */
-static bool matches(const struct dm_bulk *bulk, int64_t now_ms)
+static bool matches(const struct dm_bulk *bulk, const struct dm_loaded *contact, int64_t now_ms)
 {
-    struct dm_engine *engine = bulk->engine;
-    struct dm_contact contact;
-    dm_contact_show(engine, bulk->account, dm_slice(NULL, 0), &engine->record, now_ms, &contact);
-    return (bulk->if_status == DM_STATUS_NONE || contact.status == bulk->if_status) &&
-           (bulk->if_reason == DM_REASON_UNSPECIFIED || contact.reason == bulk->if_reason);
+    struct dm_contact shown;
+    dm_contact_show(bulk->engine, bulk->account, dm_slice(NULL, 0), &contact->record, now_ms,
+                    &shown);
+    return (bulk->if_status == DM_STATUS_NONE || shown.status == bulk->if_status) &&
+           (bulk->if_reason == DM_REASON_UNSPECIFIED || shown.reason == bulk->if_reason);
 }
 
-static void change_one(struct dm_bulk *bulk, int64_t now_ms)
+static void change_one(struct dm_bulk *bulk, const struct dm_loaded *contact, int64_t now_ms)
 {
     struct dm_engine *engine = bulk->engine;
     struct dm_op op = {.kind = DM_OP_SET_STATUS, .now_ms = now_ms};
     op.set.change = bulk->change;
-    bool locked = engine->record.locked && !bulk->change.unlock;
-    uint32_t bot = bulk->change.has_bot ? bulk->change.bot : engine->record.bot;
-    dm_engine_run(engine, bulk->account, bot, &op);
-    bulk->progress.skipped_locked += locked;
+    uint32_t bot = bulk->change.has_bot ? bulk->change.bot : contact->record.bot;
+    dm_engine_run(engine, contact, bot, &op);
     bulk->progress.changed += engine->step.code == DM_OK && engine->step.answer.changed;
+}
+
+/* Looks at bulk->current, unless it was deleted, or is damaged (and told). */
+static void look_at_one(struct dm_bulk *bulk, int64_t now_ms)
+{
+    const struct dm_loaded *contact;
+    if (dm_engine_load_key(bulk->engine, dm_key_slice(&bulk->current), &contact, NULL) != DM_OK ||
+        contact->record.status == DM_STATUS_NONE) {
+        return;
+    }
+    bulk->progress.scanned++;
+    if (!matches(bulk, contact, now_ms)) {
+        return;
+    }
+    bulk->progress.matched++;
+    bulk->progress.skipped_locked += contact->record.locked && !bulk->change.unlock;
+    if (!bulk->dry_run) {
+        change_one(bulk, contact, now_ms);
+    }
 }
 
 enum dm_next dm_bulk_step(struct dm_bulk *bulk, struct dm_bulk_progress *progress, size_t budget,
@@ -190,19 +198,7 @@ enum dm_next dm_bulk_step(struct dm_bulk *bulk, struct dm_bulk_progress *progres
                 break;
             }
         }
-        if (!load_current(bulk)) {
-            continue;
-        }
-        bulk->progress.scanned++;
-        if (!matches(bulk, now_ms)) {
-            continue;
-        }
-        bulk->progress.matched++;
-        if (!bulk->dry_run) {
-            change_one(bulk, now_ms);
-        } else if (engine->record.locked && !bulk->change.unlock) {
-            bulk->progress.skipped_locked++;
-        }
+        look_at_one(bulk, now_ms);
     }
     *progress = bulk->progress;
     if (code != DM_OK && !bulk->held) {

@@ -95,19 +95,19 @@ enum dm_code dm_engine_damaged(const struct dm_engine *engine, struct dm_slice k
 
 /* The status under which it is counted: most likely the bits that say so are good. If not, the
  * account's counts are wrong by one from then on. */
-static uint8_t counted_as(struct dm_engine *engine, const struct dm_account *account)
+static uint8_t counted_as(struct dm_engine *engine, const struct dm_contact_ref *ref)
 {
     struct dm_slice value = {0};
-    (void)engine->store->ops->get(engine->store, DM_TABLE_CONTACTS, dm_key_slice(&engine->key),
+    (void)engine->store->ops->get(engine->store, DM_TABLE_CONTACTS, dm_key_slice(&ref->key),
                                   &value);
     uint8_t status = dm_record_left(value).status;
-    return account->counts[status] != 0 ? status : (uint8_t)DM_STATUS_NONE;
+    return ref->account->counts[status] != 0 ? status : (uint8_t)DM_STATUS_NONE;
 }
 
-void dm_engine_discard(struct dm_engine *engine, struct dm_account *account,
+void dm_engine_discard(struct dm_engine *engine, const struct dm_contact_ref *ref,
                        struct dm_transition *change)
 {
-    *change = (struct dm_transition){.from = counted_as(engine, account)};
+    *change = (struct dm_transition){.from = counted_as(engine, ref)};
     /* Its fence is not known. A change raises a contact's fence by one, a delete the floor by
      * two at most, so no fence that anybody was given is above twice the number of entries. */
     change->record.fence = 2 * dm_journal_last(engine->journal) + 2;

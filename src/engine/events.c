@@ -108,8 +108,10 @@ struct dm_history *dm_history_open(struct dm_engine *engine, struct dm_slice acc
         return history;
     }
     dm_key_make(&history->key, account->number, contact_id);
-    history->damaged = dm_engine_load(engine, dm_key_slice(&history->key), NULL) != DM_OK;
-    history->seq = engine->record.last_seq;
+    const struct dm_loaded *contact;
+    history->damaged =
+        dm_engine_load_key(engine, dm_key_slice(&history->key), &contact, NULL) != DM_OK;
+    history->seq = contact->record.last_seq;
     if (before_seq != 0 && history->seq != 0) {
         history->skip = history->seq >= before_seq;
         history->seq = history->skip ? before_seq : history->seq;

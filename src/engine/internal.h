@@ -61,6 +61,17 @@ struct dm_contact_ref {
     struct dm_wide_hash hash; /* of the key */
 };
 
+/* One contact as a call has read it. */
+struct dm_loaded {
+    struct dm_contact_ref ref;
+    struct dm_record record; /* status NONE: there is none, or it is damaged */
+};
+
+static inline struct dm_hashed_key dm_ref_key(const struct dm_contact_ref *ref)
+{
+    return (struct dm_hashed_key){.key = dm_key_slice(&ref->key), .hash = ref->hash.low};
+}
+
 struct dm_engine {
     struct dm_journal *journal;
     struct dm_store *store;
@@ -92,11 +103,8 @@ struct dm_engine {
     uint64_t seen_lsn; /* the newest that the call under way has read or ordered */
 
     /* Scratch of the call under way: large, so not on the stack. */
-    struct dm_record record;
+    struct dm_loaded loaded; /* where dm_engine_load puts it */
     struct dm_step step;
-    struct dm_key key;
-    struct dm_hashed_key hashed;    /* of what was loaded last, which may be `key` */
-    struct dm_wide_hash cache_hash; /* likewise */
     /* Contacts of the next calls, and how many of them had theirs. */
     struct dm_contact_ref ahead[DM_PREFETCH_MAX];
     size_t ahead_count, ahead_taken;
@@ -132,15 +140,17 @@ bool dm_engine_walk(struct dm_engine *engine, struct dm_overlay_walk *walk,
  * written to. The slice is valid until the next put, sweep step or end of the turn. */
 enum dm_code dm_engine_find(struct dm_engine *engine, struct dm_hashed_key key,
                             struct dm_slice *value, uint64_t *lsn);
-/* The same into engine->record (status NONE when there is none, and after DATA_LOSS). */
-enum dm_code dm_engine_load(struct dm_engine *engine, struct dm_slice key, struct dm_error *error)
-    __attribute__((warn_unused_result));
 /* Where the names lead; NULL: there is no such account. Good until the next call. */
 const struct dm_contact_ref *dm_engine_refer(struct dm_engine *engine, struct dm_slice account_id,
                                              struct dm_slice contact_id);
-/* Its contact into engine->key and engine->record. */
-enum dm_code dm_engine_load_ref(struct dm_engine *engine, const struct dm_contact_ref *ref,
-                                struct dm_error *error) __attribute__((warn_unused_result));
+/* Its contact, found and decoded (after DATA_LOSS, too: as one that is not there). Good until
+ * the next one is loaded. */
+enum dm_code dm_engine_load(struct dm_engine *engine, const struct dm_contact_ref *ref,
+                            const struct dm_loaded **contact, struct dm_error *error)
+    __attribute__((warn_unused_result));
+enum dm_code dm_engine_load_key(struct dm_engine *engine, struct dm_slice key,
+                                const struct dm_loaded **contact, struct dm_error *error)
+    __attribute__((warn_unused_result));
 /* A stored record as it is shown. */
 void dm_contact_show(struct dm_engine *engine, const struct dm_account *account,
                      struct dm_slice contact_id, const struct dm_record *record, int64_t now_ms,
@@ -155,8 +165,8 @@ bool dm_engine_sound(struct dm_engine *engine, struct dm_slice key, struct dm_sl
 /* DATA_LOSS, with a sentence that names the contact and says what helps. */
 enum dm_code dm_engine_damaged(const struct dm_engine *engine, struct dm_slice key,
                                struct dm_error *error);
-/* The contact of engine->key, whose record is damaged, is no more: the change that says so. */
-void dm_engine_discard(struct dm_engine *engine, struct dm_account *account,
+/* The contact, whose record is damaged, is no more: the change that says so. */
+void dm_engine_discard(struct dm_engine *engine, const struct dm_contact_ref *ref,
                        struct dm_transition *change);
 
 static inline bool dm_key_belongs(struct dm_slice key, uint32_t account)
@@ -184,9 +194,9 @@ static inline bool dm_view_key_set(struct dm_view_key *key, struct dm_slice byte
 
 /* The account by name, made if it is new. NULL past DM_ACCOUNTS_MAX, or without memory. */
 struct dm_account *dm_engine_account(struct dm_engine *engine, struct dm_slice account_id);
-/* Runs `op` on the contact of engine->key, which was loaded, and commits what comes of it;
- * the result is in engine->step. */
-void dm_engine_run(struct dm_engine *engine, struct dm_account *account, uint32_t policy_bot,
+/* Runs `op` on the contact, under the policy of that bot, and commits what comes of it; the
+ * result is in engine->step. What was loaded stays as it was read. */
+void dm_engine_run(struct dm_engine *engine, const struct dm_loaded *contact, uint32_t policy_bot,
                    struct dm_op *op);
 /* Makes a bot's number durable together with its policy. */
 void dm_engine_put_bot(struct dm_engine *engine, struct dm_account *account, uint32_t bot);

@@ -67,46 +67,46 @@ enum dm_code dm_engine_find(struct dm_engine *engine, struct dm_hashed_key key,
     return code;
 }
 
-/* The record of engine->hashed. */
-static enum dm_code load(struct dm_engine *engine, struct dm_error *error)
-{
-    struct dm_slice value;
-    enum dm_code code = dm_engine_find(engine, engine->hashed, &value, NULL);
-    if (code == DM_OK && dm_record_decode(&engine->record, value)) {
-        return DM_OK;
-    }
-    dm_record_clear(&engine->record);
-    return code == DM_NOT_FOUND ? DM_OK : dm_engine_damaged(engine, engine->hashed.key, error);
-}
-
-enum dm_code dm_engine_load(struct dm_engine *engine, struct dm_slice key, struct dm_error *error)
-{
-    engine->cache_hash = dm_keyed_hash_wide(key.data, key.size);
-    engine->hashed = (struct dm_hashed_key){.key = key, .hash = engine->cache_hash.low};
-    return load(engine, error);
-}
-
-static struct dm_hashed_key hashed_key(const struct dm_contact_ref *ref)
-{
-    return (struct dm_hashed_key){.key = dm_key_slice(&ref->key), .hash = ref->hash.low};
-}
-
-enum dm_code dm_engine_load_ref(struct dm_engine *engine, const struct dm_contact_ref *ref,
-                                struct dm_error *error)
-{
-    engine->hashed = hashed_key(ref);
-    dm_key_copy(&engine->key, &ref->key);
-    engine->hashed.key = dm_key_slice(&engine->key);
-    engine->cache_hash = ref->hash;
-    return load(engine, error);
-}
-
 static void ref_make(struct dm_contact_ref *ref, struct dm_account *account,
                      struct dm_slice contact_id)
 {
     ref->account = account;
     dm_key_make(&ref->key, account->number, contact_id);
     ref->hash = dm_keyed_hash_wide(ref->key.bytes, ref->key.size);
+}
+
+/* The record of what engine->loaded.ref names. */
+static enum dm_code load_record(struct dm_engine *engine, const struct dm_loaded **contact,
+                                struct dm_error *error)
+{
+    struct dm_loaded *loaded = &engine->loaded;
+    struct dm_hashed_key key = dm_ref_key(&loaded->ref);
+    struct dm_slice value;
+    enum dm_code code = dm_engine_find(engine, key, &value, NULL);
+    *contact = loaded;
+    if (code == DM_OK && dm_record_decode(&loaded->record, value)) {
+        return DM_OK;
+    }
+    dm_record_clear(&loaded->record);
+    return code == DM_NOT_FOUND ? DM_OK : dm_engine_damaged(engine, key.key, error);
+}
+
+enum dm_code dm_engine_load(struct dm_engine *engine, const struct dm_contact_ref *ref,
+                            const struct dm_loaded **contact, struct dm_error *error)
+{
+    struct dm_contact_ref *to = &engine->loaded.ref;
+    to->account = ref->account;
+    dm_key_copy(&to->key, &ref->key);
+    to->hash = ref->hash;
+    return load_record(engine, contact, error);
+}
+
+enum dm_code dm_engine_load_key(struct dm_engine *engine, struct dm_slice key,
+                                const struct dm_loaded **contact, struct dm_error *error)
+{
+    struct dm_account *account = dm_accounts_at(&engine->accounts, dm_key_account(key));
+    ref_make(&engine->loaded.ref, account, dm_key_contact(key));
+    return load_record(engine, contact, error);
 }
 
 /* The next of those that were looked up ahead, if it is the one. */
@@ -147,7 +147,7 @@ static enum dm_code read_head(struct dm_engine *engine, const struct dm_contact_
 {
     struct dm_slice value;
     uint64_t lsn;
-    enum dm_code code = dm_engine_find(engine, hashed_key(ref), &value, &lsn);
+    enum dm_code code = dm_engine_find(engine, dm_ref_key(ref), &value, &lsn);
     if (code != DM_NOT_FOUND && (code != DM_OK || !dm_record_head(head, value))) {
         return dm_engine_damaged(engine, dm_key_slice(&ref->key), error);
     }
@@ -283,9 +283,10 @@ enum dm_code dm_engine_get(struct dm_engine *engine, struct dm_slice account_id,
         show_unknown(account_id, contact_id, now_ms, out);
         return DM_OK;
     }
-    enum dm_code code = dm_engine_load_ref(engine, ref, error);
+    const struct dm_loaded *contact;
+    enum dm_code code = dm_engine_load(engine, ref, &contact, error);
     if (code == DM_OK) {
-        dm_contact_show(engine, ref->account, contact_id, &engine->record, now_ms, out);
+        dm_contact_show(engine, ref->account, contact_id, &contact->record, now_ms, out);
     }
     return code;
 }
@@ -305,8 +306,9 @@ static int64_t first_indexed(struct dm_engine *engine, const struct dm_account *
     enum { LOOKED_AT_MAX = 64 };
     struct dm_view_key at;
     struct dm_slice key, value;
-    dm_key_make(&engine->key, account->number, dm_slice(NULL, 0));
-    at.size = dm_wake_key_make(at.bytes, dm_key_slice(&engine->key), 0);
+    struct dm_key first;
+    dm_key_make(&first, account->number, dm_slice(NULL, 0));
+    at.size = dm_wake_key_make(at.bytes, dm_key_slice(&first), 0);
     for (int i = 0; i < LOOKED_AT_MAX; i++) {
         struct dm_wake_key wake;
         if (!engine->store->ops->seek(engine->store, DM_TABLE_WAKES, dm_view_key_slice(&at), i > 0,

@@ -124,8 +124,8 @@ static bool no_memory(struct replay *replay, const char *what, uint64_t limit)
 static bool put(struct replay *replay, const struct dm_entry *entry, struct dm_slice record)
 {
     struct dm_engine *engine = replay->engine;
-    return dm_overlay_put(engine->overlay, dm_overlay_key(dm_key_slice(&engine->key)), record,
-                          entry->lsn) ||
+    return dm_overlay_put(engine->overlay, dm_overlay_key(dm_key_slice(&engine->loaded.ref.key)),
+                          record, entry->lsn) ||
            no_room(replay);
 }
 
@@ -135,16 +135,17 @@ static bool replay_contact(struct replay *replay, const struct dm_entry *entry,
     struct dm_engine *engine = replay->engine;
     /* The whole of it, once: whoever reads it later takes it for granted. */
     if (contact->account == 0 || contact->account > engine->accounts.count ||
-        contact->from >= DM_STATUS_COUNT || !dm_record_decode(&engine->record, contact->record) ||
-        !dm_answers_valid(&engine->record.answers)) {
+        contact->from >= DM_STATUS_COUNT ||
+        !dm_record_decode(&engine->loaded.record, contact->record) ||
+        !dm_answers_valid(&engine->loaded.record.answers)) {
         return false;
     }
     struct dm_account *account = dm_accounts_at(&engine->accounts, contact->account);
-    if (engine->record.bot >= account->bot_count) {
+    if (engine->loaded.record.bot >= account->bot_count) {
         return false;
     }
-    dm_key_make(&engine->key, contact->account, contact->contact);
-    dm_accounts_count(&engine->accounts, account, contact->from, engine->record.status);
+    dm_key_make(&engine->loaded.ref.key, contact->account, contact->contact);
+    dm_accounts_count(&engine->accounts, account, contact->from, engine->loaded.record.status);
     return put(replay, entry, contact->record);
 }
 
@@ -157,7 +158,7 @@ static bool replay_delete(struct replay *replay, const struct dm_entry *entry,
         return false;
     }
     struct dm_account *account = dm_accounts_at(&engine->accounts, deleted->account);
-    dm_key_make(&engine->key, deleted->account, deleted->contact);
+    dm_key_make(&engine->loaded.ref.key, deleted->account, deleted->contact);
     dm_accounts_count(&engine->accounts, account, deleted->from, DM_STATUS_NONE);
     account->fence_floor = deleted->fence_floor;
     dm_accounts_touch(&engine->accounts, account);

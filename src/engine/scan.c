@@ -290,10 +290,10 @@ static enum dm_next emit(struct dm_scan *scan, int64_t now_ms, struct dm_contact
         if (dm_engine_find(engine, dm_overlay_key(dm_key_slice(&scan->key)), &value, NULL) !=
                 DM_OK ||
             !belongs(scan, id, value, now_ms, &now_at) ||
-            !dm_record_decode(&engine->record, value)) {
+            !dm_record_decode(&engine->loaded.record, value)) {
             continue; /* changed since it was gathered */
         }
-        dm_contact_show(engine, scan->account, id, &engine->record, now_ms, contact);
+        dm_contact_show(engine, scan->account, id, &engine->loaded.record, now_ms, contact);
         return DM_NEXT_ITEM;
     }
     return DM_NEXT_END;

@@ -108,12 +108,12 @@ void dm_engine_note_lags(struct dm_engine *engine, int64_t now_ms)
  * is not over yet (the wall clock was set back) is armed again. */
 static void fire_one(struct dm_engine *engine, const struct dm_sleeper *sleeper, int64_t now_ms)
 {
-    engine->key = sleeper->key;
-    struct dm_slice key = dm_key_slice(&engine->key);
-    if (dm_engine_load(engine, key, NULL) != DM_OK) {
+    const struct dm_loaded *contact;
+    struct dm_slice key = dm_key_slice(&sleeper->key);
+    if (dm_engine_load_key(engine, key, &contact, NULL) != DM_OK) {
         return; /* told; there is nothing to wake any more */
     }
-    const struct dm_record *record = &engine->record;
+    const struct dm_record *record = &contact->record;
     bool over = record->until_ms <= now_ms;
     if (record->status != DM_STATUS_SNOOZED ||
         (!over && (uint32_t)record->fence != sleeper->fence)) {
@@ -123,10 +123,9 @@ static void fire_one(struct dm_engine *engine, const struct dm_sleeper *sleeper,
         dm_engine_time(engine, key, record, DM_STATUS_SNOOZED);
         return;
     }
-    struct dm_account *account = dm_accounts_at(&engine->accounts, dm_key_account(key));
     struct dm_op op = {.kind = DM_OP_WAKE_DUE, .now_ms = now_ms};
     op.wake.fence = record->fence;
-    dm_engine_run(engine, account, record->bot, &op);
+    dm_engine_run(engine, contact, record->bot, &op);
     DM_ASSERT(engine->step.transition_count != 0);
 }
 

@@ -105,9 +105,10 @@ static enum dm_code no_account(const struct dm_engine *engine, const char *field
 
 /* A contact that is no more. Its fences are used up: those never written to begin above
  * them, so that no answer of before can be mistaken for one of after. */
-static uint64_t commit_delete(struct dm_engine *engine, struct dm_account *account,
+static uint64_t commit_delete(struct dm_engine *engine, const struct dm_contact_ref *ref,
                               const struct dm_transition *change, int64_t now_ms)
 {
+    struct dm_account *account = ref->account;
     if (change->record.fence >= account->fence_floor) {
         account->fence_floor = change->record.fence + 1;
     }
@@ -117,36 +118,35 @@ static uint64_t commit_delete(struct dm_engine *engine, struct dm_account *accou
         .from = change->from,
         .at_ms = now_ms,
         .fence_floor = account->fence_floor,
-        .contact = dm_key_contact(dm_key_slice(&engine->key)),
+        .contact = dm_key_contact(dm_key_slice(&ref->key)),
     };
     uint64_t lsn = append(engine, &body, 0);
     account->floor_lsn = lsn;
-    bool kept = dm_overlay_put(engine->overlay, engine->hashed, dm_slice(NULL, 0), lsn);
+    bool kept = dm_overlay_put(engine->overlay, dm_ref_key(ref), dm_slice(NULL, 0), lsn);
     DM_ASSERT(kept); /* see room.c */
     dm_accounts_touch(&engine->accounts, account);
     return lsn;
 }
 
-static uint64_t commit_record(struct dm_engine *engine, struct dm_account *account,
+static uint64_t commit_record(struct dm_engine *engine, const struct dm_contact_ref *ref,
                               const struct dm_transition *change, int64_t now_ms)
 {
-    struct dm_slice key = dm_key_slice(&engine->key);
     struct dm_slice record =
         dm_slice(engine->encoded, dm_record_encode(&change->record, engine->encoded));
     struct dm_entry_body body = {.kind = DM_ENTRY_CONTACT};
     body.contact = (struct dm_entry_contact){
-        .account = account->number,
+        .account = ref->account->number,
         .from = change->from,
         .missed_inbound = change->missed_inbound,
         .at_ms = now_ms,
         .due_ms = change->due_ms,
         .previous_seq = change->previous_seq,
-        .contact = dm_key_contact(key),
+        .contact = dm_key_contact(dm_key_slice(&ref->key)),
         .record = record,
     };
     uint64_t seq = change->event ? change->record.last_seq : 0;
     uint64_t lsn = append(engine, &body, seq);
-    bool kept = dm_overlay_put(engine->overlay, engine->hashed, record, lsn);
+    bool kept = dm_overlay_put(engine->overlay, dm_ref_key(ref), record, lsn);
     DM_ASSERT(kept); /* see room.c */
     if (change->event) {
         engine->last_seq = seq;
@@ -154,28 +154,28 @@ static uint64_t commit_record(struct dm_engine *engine, struct dm_account *accou
     return lsn;
 }
 
-void dm_engine_run(struct dm_engine *engine, struct dm_account *account, uint32_t policy_bot,
+void dm_engine_run(struct dm_engine *engine, const struct dm_loaded *contact, uint32_t policy_bot,
                    struct dm_op *op)
 {
     struct dm_step *step = &engine->step;
-    DM_ASSERT(engine->hashed.key.data == engine->key.bytes);
+    struct dm_account *account = contact->ref.account;
     dm_engine_see(engine, account->policy_lsn);
     op->next_seq = engine->last_seq + 1;
     op->fence_floor = account->fence_floor;
-    dm_step(step, &engine->record, dm_account_policy(account, policy_bot), op);
+    dm_step(step, &contact->record, dm_account_policy(account, policy_bot), op);
     if (step->transition_count != 0) {
-        dm_check_cache_forget(&engine->cache, engine->cache_hash);
+        dm_check_cache_forget(&engine->cache, contact->ref.hash);
     }
     for (int i = 0; i < step->transition_count; i++) {
         const struct dm_transition *change = &step->transitions[i];
         uint64_t lsn = change->record.status == DM_STATUS_NONE
-                           ? commit_delete(engine, account, change, op->now_ms)
-                           : commit_record(engine, account, change, op->now_ms);
+                           ? commit_delete(engine, &contact->ref, change, op->now_ms)
+                           : commit_record(engine, &contact->ref, change, op->now_ms);
         if (change->due_ms != 0) {
             dm_engine_note_wake(engine, lsn, change->due_ms);
         }
         dm_accounts_count(&engine->accounts, account, change->from, change->record.status);
-        dm_engine_time(engine, dm_key_slice(&engine->key), &change->record, change->from);
+        dm_engine_time(engine, dm_key_slice(&contact->ref.key), &change->record, change->from);
     }
 }
 
@@ -220,20 +220,21 @@ static bool sets_anew(const struct dm_op *op)
 
 /* A delete comes first, in the journal, too: what follows is done to a contact that is not
  * there. Unless it is refused: then nothing is changed. */
-static enum dm_code discard(struct dm_engine *engine, struct dm_account *account,
+static enum dm_code discard(struct dm_engine *engine, const struct dm_loaded *contact,
                             uint32_t policy_bot, const struct dm_op *op, struct dm_error *error)
 {
     struct dm_step *step = &engine->step;
-    dm_step(step, &engine->record, dm_account_policy(account, policy_bot), op);
+    struct dm_account *account = contact->ref.account;
+    dm_step(step, &contact->record, dm_account_policy(account, policy_bot), op);
     if (step->code != DM_OK) {
         return dm_fail(error, step->code, "%s", step->error.message);
     }
     struct dm_transition *change = &step->transitions[0];
-    dm_engine_discard(engine, account, change);
-    dm_check_cache_forget(&engine->cache, engine->cache_hash);
-    (void)commit_delete(engine, account, change, op->now_ms);
+    dm_engine_discard(engine, &contact->ref, change);
+    dm_check_cache_forget(&engine->cache, contact->ref.hash);
+    (void)commit_delete(engine, &contact->ref, change, op->now_ms);
     dm_accounts_count(&engine->accounts, account, change->from, DM_STATUS_NONE);
-    dm_engine_time(engine, dm_key_slice(&engine->key), &change->record, DM_STATUS_SNOOZED);
+    dm_engine_time(engine, dm_key_slice(&contact->ref.key), &change->record, DM_STATUS_SNOOZED);
     return DM_OK;
 }
 
@@ -270,12 +271,13 @@ enum dm_code dm_engine_mutate(struct dm_engine *engine, struct dm_slice account_
         return no_account(engine, "account_id", error);
     }
     struct dm_account *account = ref->account;
-    code = dm_engine_load_ref(engine, ref, error);
+    const struct dm_loaded *contact;
+    code = dm_engine_load(engine, ref, &contact, error);
     bool damaged = code != DM_OK;
     if (damaged && !sets_anew(op)) {
         return code;
     }
-    uint32_t policy_bot = engine->record.bot;
+    uint32_t policy_bot = contact->record.bot;
     if (op->kind == DM_OP_SET_STATUS && op->set.change.has_bot) {
         code = dm_engine_meet_bot(engine, account, bot_id, &op->set.change, error);
         if (code != DM_OK) {
@@ -284,10 +286,10 @@ enum dm_code dm_engine_mutate(struct dm_engine *engine, struct dm_slice account_
         policy_bot = op->set.change.bot;
     }
     op->now_ms = dm_clock_wall_ms(&engine->clock);
-    if (damaged && (code = discard(engine, account, policy_bot, op, error)) != DM_OK) {
+    if (damaged && (code = discard(engine, contact, policy_bot, op, error)) != DM_OK) {
         return code;
     }
-    dm_engine_run(engine, account, policy_bot, op);
+    dm_engine_run(engine, contact, policy_bot, op);
     if (engine->step.code != DM_OK) {
         if (error != NULL) {
             *error = engine->step.error;
@@ -296,7 +298,7 @@ enum dm_code dm_engine_mutate(struct dm_engine *engine, struct dm_slice account_
     }
     out->existed = engine->step.existed || damaged;
     if (op->kind != DM_OP_DELETE && !show_answer(engine, account, contact_id, out)) {
-        return dm_engine_damaged(engine, dm_key_slice(&engine->key), error);
+        return dm_engine_damaged(engine, dm_key_slice(&contact->ref.key), error);
     }
     return DM_OK;
 }
