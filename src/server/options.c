@@ -1,5 +1,6 @@
 #include "server/options.h"
 
+#include "base/address.h"
 #include "base/assert.h"
 #include "base/limits.h"
 #include "server/amount.h"
@@ -307,17 +308,28 @@ static enum dm_code read_flags(struct dm_options *options, int argc, char *const
     return DM_OK;
 }
 
-/* Names that no browser would send are refused. `name`: of the flag or variable. */
+/* Known before anything is opened or made. */
+static const char *listen_fault(const char *value)
+{
+    struct dm_address address;
+    return dm_address_parse(value, DM_ADDRESS_LISTEN, &address) == NULL
+               ? NULL
+               : "is not an address: give HOST:PORT, [IPV6]:PORT or unix:PATH";
+}
+
+/* Addresses and names that are none are refused. `name`: of the flag or variable. */
 static enum dm_code judge_names(const struct option *option, const struct dm_options *options,
                                 const char *name, struct dm_error *error)
 {
-    if (option->kind != HOSTS && option->kind != ORIGINS) {
+    const char *(*const faults[])(const char *) = {
+        [LIST] = listen_fault, [HOSTS] = dm_host_fault, [ORIGINS] = dm_origin_fault};
+    if (option->kind != LIST && option->kind != HOSTS && option->kind != ORIGINS) {
         return DM_OK;
     }
     const struct dm_option_list *list = (const void *)((const char *)options + option->offset);
     for (uint32_t i = 0; i < list->count; i++) {
         const char *value = list->values[i];
-        const char *fault = option->kind == HOSTS ? dm_host_fault(value) : dm_origin_fault(value);
+        const char *fault = faults[option->kind](value);
         if (fault != NULL) {
             return dm_fail(error, DM_INVALID_ARGUMENT, "%s \"%s\" %s", name, value, fault);
         }

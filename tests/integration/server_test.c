@@ -238,6 +238,21 @@ static void a_folder_that_cannot_be_used_is_named(void **state)
     assert_true(server_logged(server, path));
 }
 
+/* Before anything is made or opened. */
+static void a_listen_address_that_is_none_leaves_no_folder(void **state)
+{
+    struct server *server = *state;
+    char data[160], output[1024];
+    (void)snprintf(data, sizeof data, "%s/data", server->folder);
+    static const char *const wrong[] = {"foo", "127.0.0.1:99999", "::1:7400", "unix:", ":80"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        const char *arguments[] = {"--data", data, "--listen", wrong[i], NULL};
+        assert_int_equal(server_run(arguments, output, sizeof output), 2);
+        assert_non_null(strstr(output, "is not an address: give HOST:PORT"));
+        assert_int_not_equal(access(data, F_OK), 0);
+    }
+}
+
 static void an_address_in_use_is_named(void **state)
 {
     struct server *server = *state;
@@ -547,6 +562,7 @@ int main(void)
         WITH(what_was_set_is_there_after_a_restart),
         WITH(a_second_process_is_refused_and_told_by_whom),
         WITH(a_folder_that_cannot_be_used_is_named),
+        WITH(a_listen_address_that_is_none_leaves_no_folder),
         WITH(an_address_in_use_is_named),
         cmocka_unit_test(bad_options_end_with_two_and_a_sentence),
         WITH(a_kill_loses_nothing_that_was_acknowledged),
