@@ -4,7 +4,6 @@
 #include "base/address.h"
 #include "base/buf.h"
 #include "base/slice.h"
-#include "base/address.h"
 #include "client/backoff.h"
 #include "wire/ttrpc_frame.h"
 

@@ -2,6 +2,7 @@
 
 #include "base/address.h"
 #include "base/assert.h"
+#include "base/flag.h"
 #include "base/limits.h"
 #include "server/amount.h"
 #include "server/web_names.h"
@@ -263,14 +264,27 @@ static const char *find_variable(char *const *variables, const char *name)
     return NULL;
 }
 
-static const struct option *find_option(const char *name, size_t size)
+static const struct option *find_option(const struct dm_flag *flag)
 {
     for (int i = 0; i < OPTION_COUNT; i++) {
-        if (strlen(table[i].name) == size && strncmp(table[i].name, name, size) == 0) {
+        if (dm_flag_is(flag, table[i].name)) {
             return &table[i];
         }
     }
     return NULL;
+}
+
+static enum dm_code unknown(const struct dm_flag *flag, const char *text, struct dm_error *error)
+{
+    struct dm_flag_guess guess = {0};
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        dm_flag_guess(&guess, flag, table[i].name);
+    }
+    return guess.nearest != NULL
+               ? dm_fail(error, DM_INVALID_ARGUMENT,
+                         "there is no option \"%s\"; did you mean --%s?", text, guess.nearest)
+               : dm_fail(error, DM_INVALID_ARGUMENT,
+                         "there is no option \"%s\"; --help names them all", text);
 }
 
 static enum dm_code read_flags(struct dm_options *options, int argc, char *const *argv, bool *given,
@@ -278,23 +292,22 @@ static enum dm_code read_flags(struct dm_options *options, int argc, char *const
 {
     char text[WANTED_SIZE];
     for (int i = 1; i < argc; i++) {
-        const char *flag = argv[i];
-        if (strcmp(flag, "--help") == 0 || strcmp(flag, "-h") == 0) {
+        const char *argument = argv[i];
+        struct dm_flag flag = {0};
+        bool is_flag = dm_flag_read(argument, &flag);
+        if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0) {
             options->help = true;
             continue;
         }
-        if (strcmp(flag, "--version") == 0) {
+        if (strcmp(argument, "--version") == 0) {
             options->version = true;
             continue;
         }
-        size_t size = strcspn(flag, "=");
-        const struct option *option =
-            strncmp(flag, "--", 2) == 0 ? find_option(flag + 2, size - 2) : NULL;
+        const struct option *option = is_flag ? find_option(&flag) : NULL;
         if (option == NULL) {
-            return dm_fail(error, DM_INVALID_ARGUMENT,
-                           "there is no option \"%s\"; --help names them all", flag);
+            return unknown(&flag, argument, error);
         }
-        const char *value = flag[size] == '=' ? flag + size + 1 : argv[++i];
+        const char *value = dm_flag_value(&flag, argc, argv, &i);
         if (value == NULL) {
             return dm_fail(error, DM_INVALID_ARGUMENT, "--%s needs a value: %s", option->name,
                            wanted(option, text));

@@ -45,8 +45,4 @@ bool dm_args_number(struct dm_args *args, const char *name, uint64_t most, uint6
 bool dm_args_duration(struct dm_args *args, const char *name, int64_t *ms);
 bool dm_args_time(struct dm_args *args, const char *name, int64_t *ms);
 
-/* How many letters must be put, taken, changed or swapped with their neighbours to make one
- * of the other: for "did you mean". */
-size_t dm_args_distance(const char *a, const char *b);
-
 #endif

@@ -1,4 +1,5 @@
 #include "base/assert.h"
+#include "base/flag.h"
 #include "base/process.h"
 #include "cli/cli.h"
 
@@ -44,7 +45,7 @@ static const char *nearest_command(const char *name)
     size_t least = 3;
     for (size_t t = 0; t < TABLES_COUNT; t++) {
         for (size_t i = 0; i < tables[t]->count; i++) {
-            size_t distance = dm_args_distance(name, tables[t]->items[i].name);
+            size_t distance = dm_flag_distance(name, tables[t]->items[i].name);
             if (distance < least && distance * 2 < strlen(name)) {
                 least = distance;
                 near = tables[t]->items[i].name;

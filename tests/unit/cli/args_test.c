@@ -108,17 +108,6 @@ static void numbers_are_bounded(void **state)
     }
 }
 
-static void distance_counts_edits(void **state)
-{
-    (void)state;
-    assert_int_equal(dm_args_distance("list", "list"), 0);
-    assert_int_equal(dm_args_distance("lst", "list"), 1);
-    assert_int_equal(dm_args_distance("lits", "list"), 1);
-    assert_int_equal(dm_args_distance("snoze", "snooze"), 1);
-    assert_int_equal(dm_args_distance("", "abc"), 3);
-    assert_int_equal(dm_args_distance("kitten", "sitting"), 3);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,7 +116,6 @@ int main(void)
         cmocka_unit_test(mistakes_are_told),
         cmocka_unit_test(repeated_options_are_all_kept_and_the_last_one_counts),
         cmocka_unit_test(numbers_are_bounded),
-        cmocka_unit_test(distance_counts_edits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
