@@ -242,6 +242,20 @@ void model_commit(struct model *model, unsigned account, unsigned contact, const
     }
 }
 
+void model_discard(struct model *model, unsigned account, unsigned contact, int64_t now_ms)
+{
+    struct dm_transition *change = dm_xcalloc(1, sizeof *change);
+    change->from = model->accounts[account].contacts[contact].record.status;
+    append(model, (struct m_entry){
+                      .kind = M_DELETE,
+                      .account = (uint8_t)account,
+                      .contact = (uint16_t)contact,
+                      .change = change,
+                      .at_ms = now_ms,
+                      .fence_floor = 2 * model->count + 3,
+                  });
+}
+
 void model_effective(const struct model *model, unsigned account, unsigned contact, int64_t now_ms,
                      struct dm_effective *out)
 {

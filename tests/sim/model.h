@@ -89,6 +89,9 @@ void model_step(const struct model *model, unsigned account, unsigned contact, u
 void model_commit(struct model *model, unsigned account, unsigned contact, const struct dm_op *op,
                   const struct dm_step *step);
 
+/* The contact is no more, its record was lost: a delete with a fence above all there were. */
+void model_discard(struct model *model, unsigned account, unsigned contact, int64_t now_ms);
+
 /* The contact as everyone should see it. */
 void model_effective(const struct model *model, unsigned account, unsigned contact, int64_t now_ms,
                      struct dm_effective *out);

@@ -214,9 +214,9 @@ static const struct kind {
     {turn, 60},           {work, 100},           {apply_some, 60},
     {drain, 8},           {compare_all, 8},      {restart, 6},
     {crash, 6},           {crash_soon, 8},       {disk_fails, 5},
-    {disk_fills, 10},     {disk_has_room, 6},    {applier_fails, 6},
-    {view_fills, 6},      {view_has_room, 8},    {do_accounts, 10},
-    {restart_resized, 3},
+    {do_rot, 8},          {disk_fills, 10},      {disk_has_room, 6},
+    {applier_fails, 6},   {view_fills, 6},       {view_has_room, 8},
+    {do_accounts, 10},    {restart_resized, 3},
 };
 enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
 

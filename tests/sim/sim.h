@@ -61,6 +61,13 @@ struct scan_run {
     bool awake_at_start[CONTACT_MAX]; /* no time takes it out of the list */
 };
 
+/* A damaged record in the view. */
+struct rot {
+    bool planted;
+    unsigned account, contact;
+    uint64_t start_lsn; /* the newest when it was damaged */
+};
+
 struct sim {
     uint64_t seed;
     struct sim_config config;
@@ -84,6 +91,7 @@ struct sim {
     struct watcher watchers[WATCHER_COUNT];
     struct bulk_run bulk;
     struct scan_run scan;
+    struct rot rot;
     struct dm_step step; /* scratch */
 };
 
@@ -181,6 +189,12 @@ void pick_change(struct sim *sim, uint64_t *random, struct dm_change *change);
 void do_bulk(struct sim *sim, uint64_t *random);
 void bulk_finish(struct sim *sim, uint64_t *random);
 void bulk_forget(struct sim *sim);
+
+/* ---- rot.c ---------------------------------------------------------------------------- */
+
+void do_rot(struct sim *sim, uint64_t *random);
+/* Its record in the view is damaged now. */
+bool sim_rotten(const struct sim *sim, unsigned account, unsigned contact);
 
 /* ---- events.c ----------------------------------------------------------------------------------
  */

@@ -296,7 +296,11 @@ static bool changed(struct sim *sim, unsigned account, unsigned contact, struct 
 {
     struct dm_contact now;
     world_ask(sim);
-    dm_engine_get(sim->engine, account_slice(account), contact_slice(sim, contact), &now, NULL);
+    enum dm_code code =
+        dm_engine_get(sim->engine, account_slice(account), contact_slice(sim, contact), &now, NULL);
+    if (code != DM_OK && !sim_rotten(sim, account, contact)) {
+        sim_fail(sim, "%s cannot be read", sim->names[contact]);
+    }
     uint64_t lsn = dm_engine_barrier(sim->engine);
     *found = (struct found){account, contact, lsn};
     return lsn > sim->model->count;
@@ -377,7 +381,7 @@ static void check_nobody_late(struct sim *sim, int wait_ms)
     for (unsigned a = 0; a < ACCOUNT_COUNT; a++) {
         for (unsigned c = 0; c < sim->model->contact_count; c++) {
             const struct dm_record *record = &sim->model->accounts[a].contacts[c].record;
-            if (record->status != DM_STATUS_SNOOZED) {
+            if (record->status != DM_STATUS_SNOOZED || sim_rotten(sim, a, c)) {
                 continue;
             }
             int64_t left_ms = record->until_ms - sim->clock.wall_ms;
