@@ -25,7 +25,7 @@ struct fixture {
     struct dm_error error;
 };
 
-static void open_engine(struct fixture *f)
+static enum dm_code try_open(struct fixture *f)
 {
     const struct dm_engine_options options = {
         .journal = f->journal,
@@ -35,7 +35,12 @@ static void open_engine(struct fixture *f)
         .overlay_max = 16384,
         .manual_applier = true,
     };
-    if (dm_engine_open(&f->engine, &options, &f->error) != DM_OK) {
+    return dm_engine_open(&f->engine, &options, &f->error);
+}
+
+static void open_engine(struct fixture *f)
+{
+    if (try_open(f) != DM_OK) {
         fail_msg("%s", f->error.message);
     }
 }
@@ -532,6 +537,120 @@ static void records_of_older_versions_are_served(void **state)
     }
 }
 
+/* ---- what everything hangs on --------------------------------------------------------------- */
+
+static size_t row_of(struct fixture *f, enum dm_table table, struct dm_slice key, uint8_t *out)
+{
+    struct dm_slice value = {0};
+    bool found = f->store->ops->get(f->store, table, key, &value);
+    assert_true(found);
+    memcpy(out, value.data, value.size);
+    f->store->ops->read_end(f->store);
+    return value.size;
+}
+
+/* Whatever bit of the row is wrong, the start is refused by a sentence that names it. */
+static void assert_refused(struct fixture *f, enum dm_table table, struct dm_slice key,
+                           const char *named)
+{
+    uint8_t row[256];
+    size_t size = row_of(f, table, key, row);
+    for (size_t at = 0; at < size; at++) {
+        row[at] ^= (uint8_t)(1U << at % 8);
+        put(f, table, key, dm_slice(row, size));
+        dm_engine_close(f->engine);
+        assert_int_equal(try_open(f), DM_DATA_LOSS);
+        if (strstr(f->error.message, named) == NULL ||
+            strstr(f->error.message, "move the view away") == NULL) {
+            fail_msg("%s", f->error.message);
+        }
+        row[at] ^= (uint8_t)(1U << at % 8);
+        put(f, table, key, dm_slice(row, size));
+        open_engine(f);
+    }
+}
+
+static void with_a_policy(struct fixture *f)
+{
+    some_contacts(f);
+    struct dm_policy policy = *dm_policy_default();
+    policy.message_limit = 7;
+    dm_engine_call_begin(f->engine, 0);
+    assert_int_equal(dm_engine_set_policy(f->engine, dm_slice_str("acme"), dm_slice_str("night"),
+                                          &policy, false, 0, NULL),
+                     DM_OK);
+    into_the_view(f);
+}
+
+static void a_damaged_row_of_accounts_or_bots_is_named(void **state)
+{
+    struct fixture *f = *state;
+    with_a_policy(f);
+    assert_refused(f, DM_TABLE_ACCOUNTS, dm_slice("\0\0\0\1", 4), "the row of account number 1;");
+    assert_refused(f, DM_TABLE_POLICIES, dm_slice("\0\0\0\1\0\0\0\1", 8),
+                   "the row of account number 1, bot number 1;");
+    assert_refused(f, DM_TABLE_META, dm_slice_str("applied"), "\"applied\"");
+}
+
+/* Version 1 of the rows ended before the checksum, as did "applied"; and no log had an id. */
+static void rows_of_older_versions_are_read(void **state)
+{
+    struct fixture *f = *state;
+    struct dm_effective now;
+    struct dm_policy policy;
+    static const char *const keys[] = {"\0\0\0\1", "\0\0\0\1\0\0\0\1", "applied"};
+    static const enum dm_table tables[] = {DM_TABLE_ACCOUNTS, DM_TABLE_POLICIES, DM_TABLE_META};
+    static const size_t sizes[] = {4, 8, 7};
+    with_a_policy(f);
+    for (int i = 0; i < 3; i++) {
+        uint8_t row[256];
+        struct dm_slice key = dm_slice(keys[i], sizes[i]);
+        size_t size = row_of(f, tables[i], key, row);
+        row[0] = tables[i] == DM_TABLE_META ? row[0] : 1;
+        put(f, tables[i], key, dm_slice(row, size - 4));
+    }
+    put(f, DM_TABLE_META, dm_slice_str("log"), dm_slice(NULL, 0));
+    dm_engine_close(f->engine);
+    open_engine(f);
+    assert_int_equal(check(f, "ben", &now), DM_OK);
+    assert_int_equal(now.status, DM_STATUS_INACTIVE);
+    assert_int_equal(counts(f).contacts, 5);
+    dm_engine_policy(f->engine, dm_slice_str("acme"), dm_slice_str("night"), &policy);
+    assert_int_equal(policy.message_limit, 7);
+}
+
+static void the_view_of_another_journal_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    some_contacts(f);
+    dm_engine_close(f->engine);
+    struct dm_journal *mine = f->journal;
+    f->journal = dm_journal_open_memory();
+    assert_int_equal(try_open(f), DM_FAILED_PRECONDITION);
+    assert_non_null(strstr(f->error.message, "another journal"));
+    dm_journal_close(f->journal);
+    f->journal = mine;
+    open_engine(f);
+}
+
+/* The id only guards the rest: without it the view becomes this journal's again. */
+static void a_damaged_id_of_the_log_is_written_anew(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t row[64];
+    some_contacts(f);
+    size_t size = row_of(f, DM_TABLE_META, dm_slice_str("log"), row);
+    row[5] ^= 1;
+    put(f, DM_TABLE_META, dm_slice_str("log"), dm_slice(row, size));
+    dm_engine_close(f->engine);
+    open_engine(f);
+    assert_int_equal(damage_met(f), 1);
+    row[5] ^= 1;
+    uint8_t again[64];
+    assert_int_equal(row_of(f, DM_TABLE_META, dm_slice_str("log"), again), size);
+    assert_memory_equal(again, row, size);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -551,6 +670,10 @@ int main(void)
         CASE(the_others_wake_in_time),
         CASE(a_wrong_fence_in_the_index_loses_no_wake),
         CASE(records_of_older_versions_are_served),
+        CASE(a_damaged_row_of_accounts_or_bots_is_named),
+        CASE(rows_of_older_versions_are_read),
+        CASE(the_view_of_another_journal_is_refused),
+        CASE(a_damaged_id_of_the_log_is_written_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
