@@ -114,13 +114,15 @@ static void opening_says_why_it_failed(void **state)
     assert_null(dormouse_client_open(&options, &refused));
     assert_int_equal(refused.code, DORMOUSE_UNAVAILABLE);
     assert_string_equal(refused.message.data, "connecting: connection refused");
-    /* However long it takes to look for a name here. */
-    options = (struct dormouse_options){.address = "no such name:1", .timeout_ms = 100};
+    /* A name with a part of more than 63 bytes: nobody on a network is asked for it. However long
+     * it takes to find that out. */
+    static const char name[] = "0123456789012345678901234567890123456789012345678901234567890123:1";
+    options = (struct dormouse_options){.address = name, .timeout_ms = 100};
     do {
         assert_null(dormouse_client_open(&options, &unknown));
         options.timeout_ms *= 2;
     } while (strcmp(unknown.message.data, "no answer in time") == 0 && options.timeout_ms < 60000);
-    assert_non_null(strstr(unknown.message.data, "the name \"no such name\" has no address: "));
+    assert_non_null(strstr(unknown.message.data, "has no address: "));
 }
 
 static void opening_a_bad_address_says_what_is_wrong(void **state)
