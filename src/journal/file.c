@@ -183,7 +183,7 @@ void dm_file_absorb(struct dm_file_journal *j)
     if (atomic_load_explicit(&j->writer.done, memory_order_acquire) != j->jobs) {
         return;
     }
-    if (j->rolling) {
+    if (batch == NULL) {
         absorb_roll(j);
         return;
     }

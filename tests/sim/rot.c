@@ -145,7 +145,7 @@ static size_t pick_byte(uint64_t *random, size_t size)
 
 void do_rot(struct sim *sim, uint64_t *random)
 {
-    uint8_t good[DM_RECORD_SIZE_MAX], bad[DM_RECORD_SIZE_MAX];
+    uint8_t good[DM_RECORD_SIZE_MAX] = {0}, bad[DM_RECORD_SIZE_MAX];
     unsigned account = (unsigned)pick(random, 2);
     unsigned contact = (unsigned)pick(random, CONTACT_FEW);
     struct dm_key key;

@@ -20,7 +20,7 @@
 #include "lib/virtual_clock.h"
 
 enum { SEGMENT_SIZE = 65536 };
-static const int64_t retention_ms = 30 * 24 * 3600000LL;
+static const int64_t retention_ms = 30LL * 24 * 3600000;
 
 struct bench {
     struct dm_sim_disk *sim;
@@ -282,7 +282,7 @@ static void on_an_idle_server_what_is_old_goes(void **state)
 static void nothing_goes_before_its_time_where_little_is_written(void **state)
 {
     struct bench *b = *state;
-    int64_t step_ms = 6 * 3600000, day = 4;
+    int64_t step_ms = 6 * 3600000LL, day = 4;
     uint64_t seq_at[400];
     for (int64_t i = 0; i < 80 * day; i++) {
         append(b, 1);
@@ -322,7 +322,7 @@ static void the_age_goes_on_over_restarts(void **state)
         if (day == 29) {
             assert_int_equal(dm_journal_oldest_seq(b->journal), 1);
         }
-        pass(b, 24 * 3600000, 3600000);
+        pass(b, 24 * 3600000LL, 3600000);
         close_journal(b);
         b->clock.wall_ms += 1000 * retention_ms;
         b->clock.monotonic_ns = 5; /* another boot */
@@ -337,7 +337,7 @@ static void a_crash_takes_little_of_the_age(void **state)
     struct bench *b = *state;
     append(b, 20);
     for (uint64_t day = 0; day < 40; day++) {
-        pass(b, 24 * 3600000, 600000);
+        pass(b, 24 * 3600000LL, 600000);
         dm_sim_disk_stop_at(b->sim, 1);
         close_journal(b);
         dm_sim_disk_crash(b->sim, day);
@@ -350,7 +350,7 @@ static void a_damaged_note_of_the_age_costs_no_more_than_that(void **state)
 {
     struct bench *b = *state;
     append(b, 20);
-    pass(b, 24 * 3600000, 3600000);
+    pass(b, 24 * 3600000LL, 3600000);
     close_journal(b);
     assert_true(dm_sim_disk_flip(b->sim, "age", 18, 2));
     open_journal(b);
