@@ -237,6 +237,7 @@ struct dormouse_batch_set_result {
     struct dormouse_text contact_id;
     int32_t code; /* google.rpc.Code; 0: done */
     struct dormouse_text message;
+    bool has_contact;
     struct dormouse_contact contact;
 };
 

@@ -24,5 +24,10 @@ enum dm_code dm_json_to_proto(const char *type, struct dm_slice json, struct dm_
  * occurs several times has its last value; a message field that does is refused. */
 enum dm_code dm_proto_to_json(const char *type, struct dm_slice proto, struct dm_buf *out,
                               struct dm_error *error);
+/* The same for who reads it on a terminal, or by a script that wants the same members always: a
+ * field without presence is there with its default, too; what a terminal would obey is escaped;
+ * bytes of a text that are no UTF-8 become U+FFFD. */
+enum dm_code dm_proto_to_json_shown(const char *type, struct dm_slice proto, struct dm_buf *out,
+                                    struct dm_error *error);
 
 #endif

@@ -36,6 +36,7 @@ struct writer {
     struct dm_error *error;
     size_t size_max; /* of out */
     int depth;
+    bool shown; /* as dm_proto_to_json_shown has it */
 };
 
 static bool write_message(struct writer *w, const struct dm_json_message *message,
@@ -143,12 +144,15 @@ static bool put_string(struct writer *w, const struct dm_json_field *field, stru
             continue;
         }
         char quoted[DM_QUOTED_MAX];
-        size_t taken, size = dm_utf8_quote(at, end, DM_QUOTE_JSON, quoted, &taken);
-        if (size == 0) {
+        enum dm_quoting how = w->shown ? DM_QUOTE_SHOWN : DM_QUOTE_JSON;
+        size_t taken, size = dm_utf8_quote(at, end, how, quoted, &taken);
+        if (size == 0 && !w->shown) {
             return refuse(w, field->name.data, "not UTF-8");
         }
-        if (size != taken) {
-            if (!put(w, plain, (size_t)(at - plain)) || !put(w, quoted, size)) {
+        if (size == 0 || quoted[0] == '\\') {
+            const char *instead = size == 0 ? DM_UTF8_REPLACEMENT : quoted;
+            size = size == 0 ? sizeof DM_UTF8_REPLACEMENT - 1 : size;
+            if (!put(w, plain, (size_t)(at - plain)) || !put(w, instead, size)) {
                 return false;
             }
             plain = at + taken;
@@ -291,14 +295,29 @@ static bool put_single(struct writer *w, const struct dm_json_field *field,
     bool whole = take_value(&at, end, &value);
     DM_ASSERT(whole);
     if (dm_json_is_varint(field)) {
-        bool implied = value.bits == 0 && !field->presence;
+        bool implied = value.bits == 0 && !field->presence && !w->shown;
         return implied || (put_name(w, field, any) && put_varint_value(w, field, value.bits));
     }
     if (field->kind == DM_JSON_MESSAGE && found->count > 1) {
         return refuse(w, field->name.data, "a message field is there several times");
     }
-    bool implied = value.bytes.size == 0 && !field->presence;
+    bool implied = value.bytes.size == 0 && !field->presence && !w->shown;
     return implied || (put_name(w, field, any) && put_bytes_value(w, field, value.bytes));
+}
+
+/* A field that is not there, where it is to be seen all the same. */
+static bool put_default(struct writer *w, const struct dm_json_field *field, bool *any)
+{
+    if (!w->shown || field->presence || field->oneof >= 0) {
+        return true;
+    }
+    if (!put_name(w, field, any)) {
+        return false;
+    }
+    if (field->repeated) {
+        return put(w, "[]", 2);
+    }
+    return dm_json_is_varint(field) ? put_varint_value(w, field, 0) : put(w, "\"\"", 2);
 }
 
 /* ---- messages ----------------------------------------------------------------------------- */
@@ -377,11 +396,9 @@ static bool write_object(struct writer *w, const struct dm_json_message *message
     const uint8_t *end = (const uint8_t *)bytes.data + bytes.size;
     for (size_t i = 0; i < message->count; i++) {
         const struct dm_json_field *field = &message->fields[i];
-        if (found[i].count == 0) {
-            continue;
-        }
-        bool fine = field->repeated ? put_list(w, field, &found[i], end, &any)
-                                    : put_single(w, field, &found[i], end, &any);
+        bool fine = found[i].count == 0 ? put_default(w, field, &any)
+                    : field->repeated   ? put_list(w, field, &found[i], end, &any)
+                                        : put_single(w, field, &found[i], end, &any);
         if (!fine) {
             return false;
         }
@@ -402,8 +419,8 @@ static bool write_message(struct writer *w, const struct dm_json_message *messag
     return fine;
 }
 
-enum dm_code dm_proto_to_json(const char *type, struct dm_slice proto, struct dm_buf *out,
-                              struct dm_error *error)
+static enum dm_code to_json(const char *type, struct dm_slice proto, bool shown, struct dm_buf *out,
+                            struct dm_error *error)
 {
     static const uint8_t nothing[1];
     struct dm_error ignored;
@@ -411,9 +428,22 @@ enum dm_code dm_proto_to_json(const char *type, struct dm_slice proto, struct dm
         .out = out,
         .error = error == NULL ? &ignored : error,
         .size_max = dm_buf_size(out) + DM_MESSAGE_SIZE_MAX,
+        .shown = shown,
     };
     const struct dm_json_message *message = dm_json_message_find(type);
     DM_ASSERT(message != NULL);
     struct dm_slice bytes = dm_slice(proto.data == NULL ? nothing : proto.data, proto.size);
     return write_message(&w, message, bytes) ? DM_OK : w.error->code;
+}
+
+enum dm_code dm_proto_to_json(const char *type, struct dm_slice proto, struct dm_buf *out,
+                              struct dm_error *error)
+{
+    return to_json(type, proto, false, out, error);
+}
+
+enum dm_code dm_proto_to_json_shown(const char *type, struct dm_slice proto, struct dm_buf *out,
+                                    struct dm_error *error)
+{
+    return to_json(type, proto, true, out, error);
 }

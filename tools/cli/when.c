@@ -136,18 +136,6 @@ void dm_duration_print(struct dm_out *out, int64_t ms)
     }
 }
 
-void dm_duration_print_json(struct dm_out *out, int64_t us)
-{
-    int64_t fraction = us % 1000000;
-    dm_out_format(out, "\"%" PRId64, us / 1000000);
-    if (fraction % 1000 != 0) {
-        dm_out_format(out, ".%06" PRId64, fraction);
-    } else if (fraction != 0) {
-        dm_out_format(out, ".%03" PRId64, fraction / 1000);
-    }
-    dm_out_str(out, "s\"");
-}
-
 void dm_span_print(struct dm_out *out, int64_t ms)
 {
     size_t i = 1;

@@ -11,8 +11,6 @@
 const char *dm_duration_parse(struct dormouse_text text, int64_t *ms);
 /* Exactly, as dm_duration_parse reads it: "1h30m". */
 void dm_duration_print(struct dm_out *out, int64_t ms);
-/* As ProtoJSON has a Duration: "5400s", "0.250s". */
-void dm_duration_print_json(struct dm_out *out, int64_t us);
 /* For people, the two largest units: "1 h 58 min". */
 void dm_span_print(struct dm_out *out, int64_t ms);
 

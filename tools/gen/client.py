@@ -39,9 +39,9 @@ NAMES = {
 }
 # Messages that are always there, so that their struct has no has_x for them.
 ALWAYS = {
-    "BatchSetStatusRequest.change", "BatchSetStatusResponse.Result.contact",
-    "BulkSetStatusRequest.change", "CommitReplyResponse.contact", "RecordActivityResponse.contact",
-    "SetPolicyRequest.policy", "SetStatusRequest.change", "SetStatusResponse.contact",
+    "BatchSetStatusRequest.change", "BulkSetStatusRequest.change", "CommitReplyResponse.contact",
+    "RecordActivityResponse.contact", "SetPolicyRequest.policy", "SetStatusRequest.change",
+    "SetStatusResponse.contact",
 }
 # Durations in microseconds; all others are in milliseconds.
 MICROSECONDS = {

@@ -174,18 +174,6 @@ static void what_is_ahead_and_behind_is_told_in_two_units(void **state)
     assert_text(&out, "now");
 }
 
-static void json_durations_have_as_many_decimals_as_they_need(void **state)
-{
-    (void)state;
-    struct dm_out out = {.colour = false};
-    dm_duration_print_json(&out, 7200000000);
-    assert_text(&out, "\"7200s\"");
-    dm_duration_print_json(&out, 1500000);
-    assert_text(&out, "\"1.500s\"");
-    dm_duration_print_json(&out, 1001);
-    assert_text(&out, "\"0.001001s\"");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,7 +185,6 @@ int main(void)
         cmocka_unit_test(every_day_of_four_centuries_reads_back_the_same),
         cmocka_unit_test(times_are_printed_for_people_and_for_programs),
         cmocka_unit_test(what_is_ahead_and_behind_is_told_in_two_units),
-        cmocka_unit_test(json_durations_have_as_many_decimals_as_they_need),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

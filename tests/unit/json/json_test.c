@@ -698,6 +698,39 @@ static void bytes_that_are_no_message_are_refused(void **state)
     }
 }
 
+static void what_is_shown_has_all_members_and_no_controls(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type, *bytes, *json;
+    } table[] = {
+        {CHECK, "",
+         "{\"decision\":\"DECISION_UNSPECIFIED\",\"status\":\"STATUS_UNSPECIFIED\","
+         "\"reason\":\"REASON_UNSPECIFIED\",\"fence\":\"0\"}"},
+        {BATCH, "", "{\"accountId\":\"\",\"contactIds\":[]}"},
+        {BATCH,
+         "\x0A\x05\xC2\x9B"
+         "a\xFF\n",
+         "{\"accountId\":\"\\u009ba\xEF\xBF\xBD\\n\",\"contactIds\":[]}"},
+        {WATCHED, "", "{}"}, /* which member of a oneof is set stays to be seen */
+        {RESULT, "\x22\x02\x50\x01", NULL},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct dm_buf out = {0};
+        struct dm_error error = {0};
+        assert_int_equal(
+            dm_proto_to_json_shown(table[i].type, dm_slice_str(table[i].bytes), &out, &error),
+            DM_OK);
+        const char *json = text_of(&out);
+        if (table[i].json != NULL) {
+            assert_string_equal(json, table[i].json);
+        } else {
+            assert_non_null(strstr(json, "\"contact\":{\"accountId\":\"\",\"contactId\""));
+        }
+        dm_buf_finish(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -721,6 +754,7 @@ int main(void)
         cmocka_unit_test(messages_are_written_as_protobuf_has_them),
         cmocka_unit_test(bytes_in_any_order_are_read),
         cmocka_unit_test(bytes_that_are_no_message_are_refused),
+        cmocka_unit_test(what_is_shown_has_all_members_and_no_controls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
