@@ -105,7 +105,7 @@ bool dm_writer_create(struct dm_writer *writer, const struct dm_segment_header *
  * false: nothing is changed, and a lack of space is no state of the journal's. */
 bool dm_writer_replace(struct dm_writer *writer, const struct dm_segment_header *header);
 
-/* ---- inside: writer.c and prepare.c ---------------------------------------------- */
+/* ---- inside: writer.c, prepare.c and retire.c ---------------------------------------------- */
 
 /* Out of something that may come back? */
 bool dm_writer_may_pass(int failed);
@@ -122,6 +122,10 @@ bool dm_writer_wants_spare(const struct dm_writer *writer);
 bool dm_writer_behind(const struct dm_writer *writer);
 /* Sets next_file and next_name, from the best that is there. */
 bool dm_writer_take_next(struct dm_writer *writer);
+
+/* Of retired segments and of the age, what there is to do. true: something was done. */
+bool dm_writer_recycle(struct dm_writer *writer);
+bool dm_writer_note_age(struct dm_writer *writer);
 
 /* ---- state ------------------------------------------------------------------------ */
 
