@@ -26,11 +26,21 @@ void dm_segment_header_write(uint8_t *block, const struct dm_segment_header *hea
     dm_store_le32(block + 8, dm_crc32c(0, block + 12, DM_SEGMENT_HEADER_SIZE - 12));
 }
 
+static bool header_whole(const uint8_t *block)
+{
+    return dm_load_le64(block) == SEGMENT_MAGIC &&
+           dm_load_le32(block + 8) == dm_crc32c(0, block + 12, DM_SEGMENT_HEADER_SIZE - 12);
+}
+
+bool dm_segment_header_newer(const uint8_t *block)
+{
+    return header_whole(block) && dm_load_le32(block + 12) > SEGMENT_VERSION;
+}
+
 bool dm_segment_header_read(const uint8_t *block, struct dm_segment_header *header)
 {
     uint32_t version = dm_load_le32(block + 12);
-    if (dm_load_le64(block) != SEGMENT_MAGIC || version == 0 || version > SEGMENT_VERSION ||
-        dm_load_le32(block + 8) != dm_crc32c(0, block + 12, DM_SEGMENT_HEADER_SIZE - 12)) {
+    if (!header_whole(block) || version == 0 || version > SEGMENT_VERSION) {
         return false;
     }
     *header = (struct dm_segment_header){

@@ -53,6 +53,8 @@ struct dm_entry_header {
 /* `block` has DM_SEGMENT_HEADER_SIZE bytes. */
 void dm_segment_header_write(uint8_t *block, const struct dm_segment_header *header);
 bool dm_segment_header_read(const uint8_t *block, struct dm_segment_header *header);
+/* Of one that cannot be read: is it whole, and of a version that is not known yet? */
+bool dm_segment_header_newer(const uint8_t *block);
 
 /* `offset`: of the batch in its file. Reading says false when magic or checksum do
  * not fit. */

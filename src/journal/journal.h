@@ -117,10 +117,11 @@ struct dm_journal_options {
     bool manual; /* no thread: the owner calls dm_journal_work (tests, simulation) */
 };
 
-/* Opens or creates. FAILED_PRECONDITION, and nothing is touched, when it is not the log that
- * it should be (`belongs_to`): "the journal is empty", or "... is another one". A torn tail (an
- * incomplete last batch) is cut, with a log line. A bad checksum with good batches after it is
- * DATA_LOSS naming file and offset. */
+/* Opens or creates. FAILED_PRECONDITION when a newer version of the program wrote it. ABORTED,
+ * and nothing is touched, when it is not the log that it should be (`belongs_to`): "the
+ * journal is empty", or "... is another one". A torn tail (an incomplete last batch) is cut,
+ * with a log line. A bad checksum with good batches after it is DATA_LOSS naming file and
+ * offset. */
 enum dm_code dm_journal_open_file(struct dm_journal **journal,
                                   const struct dm_journal_options *options, struct dm_error *error);
 

@@ -29,6 +29,12 @@ static enum dm_code read_header(struct dm_disk *disk, uint64_t number,
     if (got < 0 || size < 0) {
         return dm_file_cannot(error, "read", name, (int)(got < 0 ? got : size));
     }
+    if (got == (int64_t)sizeof block && dm_segment_header_newer(block)) {
+        return dm_fail(error, DM_FAILED_PRECONDITION,
+                       "the journal file %s was written by a newer version of this program: run "
+                       "that one",
+                       name);
+    }
     if (got != (int64_t)sizeof block || !dm_segment_header_read(block, header) ||
         header->number != number || header->size > (uint64_t)size) {
         struct dm_place at = {.segment = number};
@@ -74,7 +80,7 @@ static enum dm_code check_log(const struct dm_file_journal *j, struct dm_error *
     if (!dm_log_id_known(wanted) || dm_log_id_equal(wanted, &j->log_id)) {
         return DM_OK;
     }
-    return dm_fail(error, DM_FAILED_PRECONDITION,
+    return dm_fail(error, DM_ABORTED,
                    j->segments.count == 0 ? "the journal is empty" : "the journal is another one");
 }
 

@@ -161,7 +161,7 @@ static enum dm_code open_journal(struct server *server, struct dm_error *error)
     (void)dm_meta_log(server->store, &options.belongs_to); /* else it stays zero: any */
     server->store->ops->read_end(server->store);
     enum dm_code code = dm_journal_open_file(&server->journal, &options, error);
-    if (code == DM_FAILED_PRECONDITION) {
+    if (code == DM_ABORTED) {
         return not_together(server, error);
     }
     if (code == DM_OK) {

@@ -154,7 +154,7 @@ static void another_log_is_refused_and_left_alone(void **state)
     uint64_t used = dm_sim_disk_used(b->sim);
     b->options.belongs_to = dm_log_id_make();
     dm_sim_disk_stop_at(b->sim, 1); /* the first change of any file would fail */
-    assert_int_equal(try_open(b), DM_FAILED_PRECONDITION);
+    assert_int_equal(try_open(b), DM_ABORTED);
     assert_string_equal(b->error.message, "the journal is another one");
     assert_false(dm_sim_disk_stopped(b->sim));
     dm_sim_disk_stop_at(b->sim, 0);
@@ -172,13 +172,13 @@ static void an_emptied_folder_is_refused_and_stays_empty(void **state)
     b->sim = dm_sim_disk_create();
     b->options.disk = b->disk = dm_sim_disk_port(b->sim);
     b->options.belongs_to = dm_log_id_make();
-    assert_int_equal(try_open(b), DM_FAILED_PRECONDITION);
+    assert_int_equal(try_open(b), DM_ABORTED);
     assert_string_equal(b->error.message, "the journal is empty");
     assert_int_equal(dm_sim_disk_used(b->sim), 0);
 }
 
-/* Headers as version 1 wrote them: nothing behind the time, and no id. */
-static void make_old(struct bench *b, unsigned number)
+/* With another version: 1 has nothing behind the time, and no id. */
+static void make_version(struct bench *b, unsigned number, uint32_t version)
 {
     uint8_t block[DM_SEGMENT_HEADER_SIZE];
     char name[32];
@@ -186,12 +186,30 @@ static void make_old(struct bench *b, unsigned number)
     int file = b->disk->ops->open(b->disk, name, false);
     assert_true(file >= 0);
     assert_int_equal(b->disk->ops->pread(b->disk, file, block, sizeof block, 0), sizeof block);
-    memset(block + 72, 0, 24);
-    dm_store_le32(block + 12, 1);
+    memset(block + 72, 0, version == 1 ? 24 : 0);
+    dm_store_le32(block + 12, version);
     dm_store_le32(block + 8, dm_crc32c(0, block + 12, sizeof block - 12));
     assert_int_equal(b->disk->ops->pwrite(b->disk, file, dm_slice(block, sizeof block), 0), 0);
     assert_int_equal(b->disk->ops->fdatasync(b->disk, file), 0);
     b->disk->ops->close(b->disk, file);
+}
+
+static void make_old(struct bench *b, unsigned number)
+{
+    make_version(b, number, 1);
+}
+
+static void what_a_newer_version_wrote_is_told_from_damage(void **state)
+{
+    struct bench *b = *state;
+    append(b, 3);
+    close_journal(b);
+    make_version(b, 1, 3);
+    assert_int_equal(try_open(b), DM_FAILED_PRECONDITION);
+    assert_non_null(strstr(b->error.message, "newer version"));
+    make_version(b, 1, 2);
+    open_journal(b);
+    assert_all_there(b);
 }
 
 static void an_old_log_is_taken_over_and_gets_an_id(void **state)
@@ -403,6 +421,7 @@ int main(void)
         CASE(a_new_log_gets_an_id_and_keeps_it),
         CASE(another_log_is_refused_and_left_alone),
         CASE(an_emptied_folder_is_refused_and_stays_empty),
+        CASE(what_a_newer_version_wrote_is_told_from_damage),
         CASE(an_old_log_is_taken_over_and_gets_an_id),
         CASE(an_old_log_with_nothing_in_its_last_file_is_taken_over),
         CASE(without_space_an_old_log_is_served_all_the_same),
