@@ -401,10 +401,10 @@ static void make_op(struct dm_op *op)
                                .actor = dm_slice_str("somebody whose name takes up some room")};
         break;
     default:
-        op->set.change =
-            (struct dm_change){.status = DM_STATUS_SNOOZED,
-                               .has_for = true,
-                               .for_ms = 1000 + (int64_t)below((SNOOZE_S_MAX - 1) * 1000)};
+        op->set.change = (struct dm_change){
+            .status = DM_STATUS_SNOOZED,
+            .has_for = true,
+            .for_ms = 1000 + (int64_t)below((uint64_t)(SNOOZE_S_MAX - 1) * 1000)};
         break;
     }
 }
