@@ -529,7 +529,7 @@ static void who_takes_nothing_of_what_is_sent_is_closed(void **state)
     assert_int_not_equal(peer_request(&peer, 1, "t.T", "Flood", dm_slice(NULL, 0)), 0);
     await_waiting(f, 1);
     assert_true(told(f).buffers > DM_OUTPUT_HIGH / 2); /* what waits for the socket counts */
-    for (int i = 0; i < 3; i++) { /* slowly is fine */
+    for (int i = 0; i < 3; i++) {                      /* slowly is fine */
         pass(f, DM_WRITE_WINDOW_MS - 1);
         for (size_t seen = 0; seen < 4 * (size_t)DM_WRITE_WINDOW_BYTES;) {
             struct peer_frame frame;
