@@ -2,8 +2,8 @@
  * one and in which direction. What was read can be written, and read again the same. */
 #include "base/assert.h"
 #include "fuzz/session.h"
-#include "json/json.h"
 #include "rpc/method.h"
+#include "json/json.h"
 
 static const char *message_type(uint8_t choice)
 {
