@@ -4,6 +4,7 @@
 #include "base/base64.h"
 #include "base/limits.h"
 #include "base/varint.h"
+#include "json/fault.h"
 #include "json/scan.h"
 #include "json/table.h"
 #include "json/value.h"
@@ -20,103 +21,14 @@
 
 enum {
     SHORT_TEXT = 128, /* of an escaped name, number, time or enum */
-    EXCERPT = 48,     /* bytes of the text that an error quotes */
-    PLACE_SIZE = 120, /* of the place that it names */
     VARINT_MAX = 10,
-    HEAD_MAX = 10, /* a tag and a length */
+    HEAD_MAX = 10,   /* a tag and a length */
+    WHAT_SIZE = 120, /* of what is wrong with an enum */
 };
 
-struct place {
-    const struct dm_json_field *field;
-    int32_t index; /* in a list; -1 */
-};
+static bool read_message(struct dm_json_reader *r, const struct dm_json_message *message);
 
-struct reader {
-    struct dm_json_scan scan;
-    struct dm_buf *out;
-    struct dm_error *error;
-    const struct dm_json_message *root;
-    struct place places[DM_JSON_DEPTH_MAX];
-    int depth; /* objects that are open */
-};
-
-static bool read_message(struct reader *r, const struct dm_json_message *message);
-
-/* ---- what is wrong, and where ---------------------------------------------------------- */
-
-/* "change.snoozeUntil", "contactIds[3]"; the message's name when it is the whole. */
-static void name_place(const struct reader *r, char *to)
-{
-    size_t size = 0;
-    const char *dot = strrchr(r->root->name, '.');
-    (void)snprintf(to, PLACE_SIZE, "%s", dot == NULL ? r->root->name : dot + 1);
-    for (int i = 0; i < r->depth && r->places[i].field != NULL && size < PLACE_SIZE; i++) {
-        const struct place *place = &r->places[i];
-        size += (size_t)snprintf(to + size, PLACE_SIZE - size, "%s%s", i == 0 ? "" : ".",
-                                 place->field->json_name.data);
-        if (place->index >= 0 && size < PLACE_SIZE) {
-            size += (size_t)snprintf(to + size, PLACE_SIZE - size, "[%d]", place->index);
-        }
-    }
-}
-
-/* What is at the front breaks a rule. */
-static bool refuse(struct reader *r, const char *what)
-{
-    char place[PLACE_SIZE];
-    name_place(r, place);
-    (void)dm_fail(r->error, DM_INVALID_ARGUMENT, "%s: %s", place, what);
-    return false;
-}
-
-/* The text is no JSON; the scan knows why. */
-static bool broken(struct reader *r)
-{
-    char place[PLACE_SIZE];
-    name_place(r, place);
-    (void)dm_fail(r->error, DM_INVALID_ARGUMENT, "%s: the JSON %s byte %zu: %s", place,
-                  r->scan.too_deep ? "is too deep at" : "is broken at",
-                  (size_t)(r->scan.at - r->scan.begin), r->scan.fault);
-    return false;
-}
-
-static bool broken_by(struct reader *r, const char *fault)
-{
-    r->scan.fault = fault;
-    return broken(r);
-}
-
-/* At most EXCERPT bytes, no character cut in two. */
-static size_t cut(const uint8_t *text, size_t size)
-{
-    size_t at = size < EXCERPT ? size : EXCERPT;
-    while (at < size && at > 0 && (text[at] & 0xC0) == 0x80) {
-        at--;
-    }
-    return at;
-}
-
-/* The value that begins at `token` is not what the field takes: quotes it, before `what`. */
-static bool unfit(struct reader *r, const uint8_t *token, const char *what)
-{
-    r->scan.at = token;
-    if (!dm_json_skip(&r->scan, DM_JSON_DEPTH_MAX - r->depth)) {
-        return broken(r);
-    }
-    char place[PLACE_SIZE];
-    name_place(r, place);
-    if (*token == '{' || *token == '[') {
-        (void)dm_fail(r->error, DM_INVALID_ARGUMENT, "%s: %s %s", place,
-                      *token == '{' ? "an object" : "a list", what);
-        return false;
-    }
-    size_t size = (size_t)(r->scan.at - token), shown = cut(token, size);
-    (void)dm_fail(r->error, DM_INVALID_ARGUMENT, "%s: %.*s%s %s", place, (int)shown,
-                  (const char *)token, shown < size ? "..." : "", what);
-    return false;
-}
-
-static uint8_t *reserve(struct reader *r, size_t size)
+static uint8_t *reserve(struct dm_json_reader *r, size_t size)
 {
     uint8_t *room = dm_buf_reserve(r->out, size);
     if (room == NULL) {
@@ -144,7 +56,7 @@ static bool is_implied(const struct dm_json_field *field)
     return !field->presence && !field->repeated;
 }
 
-static bool write_varint(struct reader *r, const struct dm_json_field *field, uint64_t bits)
+static bool write_varint(struct dm_json_reader *r, const struct dm_json_field *field, uint64_t bits)
 {
     if (bits == 0 && is_implied(field)) {
         return true;
@@ -160,7 +72,7 @@ static bool write_varint(struct reader *r, const struct dm_json_field *field, ui
 }
 
 /* A field with a length is open from here; `mark` is for close_field. */
-static bool open_field(struct reader *r, const struct dm_json_field *field, size_t *mark)
+static bool open_field(struct dm_json_reader *r, const struct dm_json_field *field, size_t *mark)
 {
     uint8_t *room = reserve(r, HEAD_MAX);
     if (room == NULL) {
@@ -173,7 +85,7 @@ static bool open_field(struct reader *r, const struct dm_json_field *field, size
     return true;
 }
 
-static bool close_field(struct reader *r, size_t mark)
+static bool close_field(struct dm_json_reader *r, size_t mark)
 {
     uint8_t length[VARINT_MAX];
     size_t content = dm_buf_size(r->out) - mark, size = put_varint(length, content);
@@ -199,7 +111,7 @@ static struct dm_slice meaning(const struct dm_json_string *string, uint8_t *roo
     return dm_slice(room, string->raw.size > SHORT_TEXT ? 0 : dm_json_unescape(string, room));
 }
 
-static bool read_bool(struct reader *r, const struct dm_json_field *field)
+static bool read_bool(struct dm_json_reader *r, const struct dm_json_field *field)
 {
     if (dm_json_word(&r->scan, "true")) {
         return write_varint(r, field, 1);
@@ -207,10 +119,10 @@ static bool read_bool(struct reader *r, const struct dm_json_field *field)
     if (dm_json_word(&r->scan, "false")) {
         return write_varint(r, field, 0);
     }
-    return unfit(r, r->scan.at, "is neither true nor false");
+    return dm_json_unfit(r, r->scan.at, "is neither true nor false");
 }
 
-static bool read_integer(struct reader *r, const struct dm_json_field *field)
+static bool read_integer(struct dm_json_reader *r, const struct dm_json_field *field)
 {
     const uint8_t *token = r->scan.at;
     uint8_t room[SHORT_TEXT], first = dm_json_peek(&r->scan);
@@ -218,20 +130,20 @@ static bool read_integer(struct reader *r, const struct dm_json_field *field)
     struct dm_slice text;
     if (first == '"' && field->kind != DM_JSON_ENUM) {
         if (!dm_json_string(&r->scan, &string)) {
-            return broken(r);
+            return dm_json_broken(r);
         }
         text = meaning(&string, room);
     } else if (first != '-' && (first < '0' || first > '9')) {
-        return unfit(r, token, "is not a number");
+        return dm_json_unfit(r, token, "is not a number");
     } else if (!dm_json_number(&r->scan, &text)) {
-        return broken(r);
+        return dm_json_broken(r);
     }
     uint64_t bits;
     const char *wrong = dm_json_integer(text, field->kind, &bits);
-    return wrong == NULL ? write_varint(r, field, bits) : unfit(r, token, wrong);
+    return wrong == NULL ? write_varint(r, field, bits) : dm_json_unfit(r, token, wrong);
 }
 
-static bool read_enum(struct reader *r, const struct dm_json_field *field)
+static bool read_enum(struct dm_json_reader *r, const struct dm_json_field *field)
 {
     const uint8_t *token = r->scan.at;
     if (dm_json_peek(&r->scan) != '"') {
@@ -240,28 +152,28 @@ static bool read_enum(struct reader *r, const struct dm_json_field *field)
     uint8_t room[SHORT_TEXT];
     struct dm_json_string string;
     if (!dm_json_string(&r->scan, &string)) {
-        return broken(r);
+        return dm_json_broken(r);
     }
     const struct dm_json_enum_value *value =
         dm_json_value_by_name(field->enumeration, meaning(&string, room));
     if (value == NULL) {
-        char what[PLACE_SIZE];
+        char what[WHAT_SIZE];
         (void)snprintf(what, sizeof what, "is not the name of a %s", field->enumeration->name);
-        return unfit(r, token, what);
+        return dm_json_unfit(r, token, what);
     }
     return write_varint(r, field, (uint64_t)(int64_t)value->number);
 }
 
 /* A string or bytes. */
-static bool read_text(struct reader *r, const struct dm_json_field *field)
+static bool read_text(struct dm_json_reader *r, const struct dm_json_field *field)
 {
     const uint8_t *token = r->scan.at;
     struct dm_json_string string;
     if (dm_json_peek(&r->scan) != '"') {
-        return unfit(r, token, "is not a string");
+        return dm_json_unfit(r, token, "is not a string");
     }
     if (!dm_json_string(&r->scan, &string)) {
-        return broken(r);
+        return dm_json_broken(r);
     }
     uint8_t *room = reserve(r, HEAD_MAX + string.raw.size);
     if (room == NULL) {
@@ -275,7 +187,7 @@ static bool read_text(struct reader *r, const struct dm_json_field *field)
     if (field->kind == DM_JSON_BYTES) {
         ptrdiff_t size = dm_base64_read(text, scratch);
         if (size < 0) {
-            return unfit(r, token, "is not base64");
+            return dm_json_unfit(r, token, "is not base64");
         }
         text = dm_slice(scratch, (size_t)size);
     }
@@ -291,7 +203,7 @@ static bool read_text(struct reader *r, const struct dm_json_field *field)
 
 /* ---- messages ------------------------------------------------------------------------- */
 
-static bool read_value(struct reader *r, const struct dm_json_field *field)
+static bool read_value(struct dm_json_reader *r, const struct dm_json_field *field)
 {
     switch (field->kind) {
     case DM_JSON_BOOL:
@@ -313,13 +225,13 @@ static bool read_value(struct reader *r, const struct dm_json_field *field)
     return open_field(r, field, &mark) && read_message(r, field->message) && close_field(r, mark);
 }
 
-static bool read_elements(struct reader *r, const struct dm_json_field *field)
+static bool read_elements(struct dm_json_reader *r, const struct dm_json_field *field)
 {
     int32_t *index = &r->places[r->depth - 1].index;
     *index = 0;
     do {
         if (dm_json_peek(&r->scan) == 'n') {
-            return unfit(r, r->scan.at, "may not stand in a list");
+            return dm_json_unfit(r, r->scan.at, "may not stand in a list");
         }
         if (!read_value(r, field)) {
             return false;
@@ -328,13 +240,13 @@ static bool read_elements(struct reader *r, const struct dm_json_field *field)
         ++*index;
     } while (dm_json_take(&r->scan, ','));
     *index = -1;
-    return dm_json_take(&r->scan, ']') || broken_by(r, "',' or ']' is expected here");
+    return dm_json_take(&r->scan, ']') || dm_json_broken_by(r, "',' or ']' is expected here");
 }
 
-static bool read_list(struct reader *r, const struct dm_json_field *field)
+static bool read_list(struct dm_json_reader *r, const struct dm_json_field *field)
 {
     if (dm_json_peek(&r->scan) != '[') {
-        return unfit(r, r->scan.at, "is not a list");
+        return dm_json_unfit(r, r->scan.at, "is not a list");
     }
     (void)dm_json_take(&r->scan, '[');
     if (dm_json_take(&r->scan, ']')) {
@@ -353,12 +265,12 @@ struct met {
     uint64_t oneofs;
 };
 
-static bool read_member(struct reader *r, const struct dm_json_message *message,
+static bool read_member(struct dm_json_reader *r, const struct dm_json_message *message,
                         const struct dm_json_field *field, struct met *met)
 {
     uint64_t bit = UINT64_C(1) << (field - message->fields);
     if ((met->fields & bit) != 0) {
-        return refuse(r, "comes twice");
+        return dm_json_refuse(r, "comes twice");
     }
     met->fields |= bit;
     if (dm_json_word(&r->scan, "null")) {
@@ -367,7 +279,7 @@ static bool read_member(struct reader *r, const struct dm_json_message *message,
     if (field->oneof >= 0) {
         uint64_t oneof = UINT64_C(1) << field->oneof;
         if ((met->oneofs & oneof) != 0) {
-            return refuse(
+            return dm_json_refuse(
                 r,
                 "cannot be sent together with another field of the same oneof; send one of them");
         }
@@ -377,30 +289,31 @@ static bool read_member(struct reader *r, const struct dm_json_message *message,
 }
 
 /* A name, the colon and the value; whether the message has such a field or not. */
-static bool read_pair(struct reader *r, const struct dm_json_message *message, struct met *met)
+static bool read_pair(struct dm_json_reader *r, const struct dm_json_message *message,
+                      struct met *met)
 {
-    struct place *place = &r->places[r->depth - 1];
+    struct dm_json_place *place = &r->places[r->depth - 1];
     struct dm_json_string name;
-    *place = (struct place){.index = -1};
+    *place = (struct dm_json_place){.index = -1};
     if (dm_json_peek(&r->scan) != '"') {
-        return broken_by(r, "a name in quotes is expected here");
+        return dm_json_broken_by(r, "a name in quotes is expected here");
     }
     if (!dm_json_string(&r->scan, &name)) {
-        return broken(r);
+        return dm_json_broken(r);
     }
     dm_json_space(&r->scan);
     if (!dm_json_take(&r->scan, ':')) {
-        return broken_by(r, "':' is expected after a name");
+        return dm_json_broken_by(r, "':' is expected after a name");
     }
     uint8_t room[SHORT_TEXT];
     place->field = dm_json_field_by_name(message, meaning(&name, room));
     if (place->field == NULL) {
-        return dm_json_skip(&r->scan, DM_JSON_DEPTH_MAX - r->depth) || broken(r);
+        return dm_json_skip(&r->scan, DM_JSON_DEPTH_MAX - r->depth) || dm_json_broken(r);
     }
     return read_member(r, message, place->field, met);
 }
 
-static bool read_pairs(struct reader *r, const struct dm_json_message *message)
+static bool read_pairs(struct dm_json_reader *r, const struct dm_json_message *message)
 {
     struct met met = {0};
     (void)dm_json_take(&r->scan, '{');
@@ -414,18 +327,18 @@ static bool read_pairs(struct reader *r, const struct dm_json_message *message)
         r->places[r->depth - 1].field = NULL;
         dm_json_space(&r->scan);
     } while (dm_json_take(&r->scan, ','));
-    return dm_json_take(&r->scan, '}') || broken_by(r, "',' or '}' is expected here");
+    return dm_json_take(&r->scan, '}') || dm_json_broken_by(r, "',' or '}' is expected here");
 }
 
-static bool read_object(struct reader *r, const struct dm_json_message *message)
+static bool read_object(struct dm_json_reader *r, const struct dm_json_message *message)
 {
     if (dm_json_peek(&r->scan) != '{') {
-        return unfit(r, r->scan.at, "is not an object");
+        return dm_json_unfit(r, r->scan.at, "is not an object");
     }
     if (r->depth == DM_JSON_DEPTH_MAX) {
-        return dm_json_too_deep(&r->scan) || broken(r);
+        return dm_json_too_deep(&r->scan) || dm_json_broken(r);
     }
-    r->places[r->depth++] = (struct place){.index = -1};
+    r->places[r->depth++] = (struct dm_json_place){.index = -1};
     if (!read_pairs(r, message)) {
         return false;
     }
@@ -434,7 +347,7 @@ static bool read_object(struct reader *r, const struct dm_json_message *message)
 }
 
 /* The seconds are field 1, the nanos field 2, of both kinds. */
-static bool write_time(struct reader *r, struct dm_json_time time)
+static bool write_time(struct dm_json_reader *r, struct dm_json_time time)
 {
     enum { SECONDS_TAG = 1 << 3, NANOS_TAG = 2 << 3 };
     uint8_t *room = reserve(r, 2 + 2 * VARINT_MAX);
@@ -454,7 +367,7 @@ static bool write_time(struct reader *r, struct dm_json_time time)
     return true;
 }
 
-static bool read_time(struct reader *r, enum dm_json_form form)
+static bool read_time(struct dm_json_reader *r, enum dm_json_form form)
 {
     const uint8_t *token = r->scan.at;
     uint8_t room[SHORT_TEXT];
@@ -462,20 +375,20 @@ static bool read_time(struct reader *r, enum dm_json_form form)
     struct dm_json_time time;
     bool is_timestamp = form == DM_JSON_TIMESTAMP;
     if (dm_json_peek(&r->scan) != '"') {
-        return unfit(r, token,
-                     is_timestamp ? "is not a string with an RFC 3339 time"
-                                  : "is not a string with a duration such as \"3.5s\"");
+        return dm_json_unfit(r, token,
+                             is_timestamp ? "is not a string with an RFC 3339 time"
+                                          : "is not a string with a duration such as \"3.5s\"");
     }
     if (!dm_json_string(&r->scan, &string)) {
-        return broken(r);
+        return dm_json_broken(r);
     }
     struct dm_slice text = meaning(&string, room);
     const char *wrong =
         is_timestamp ? dm_json_timestamp(text, &time) : dm_json_duration(text, &time);
-    return wrong == NULL ? write_time(r, time) : unfit(r, token, wrong);
+    return wrong == NULL ? write_time(r, time) : dm_json_unfit(r, token, wrong);
 }
 
-static bool read_message(struct reader *r, const struct dm_json_message *message)
+static bool read_message(struct dm_json_reader *r, const struct dm_json_message *message)
 {
     return message->form == DM_JSON_OBJECT ? read_object(r, message) : read_time(r, message->form);
 }
@@ -484,7 +397,7 @@ enum dm_code dm_json_to_proto(const char *type, struct dm_slice json, struct dm_
                               struct dm_error *error)
 {
     struct dm_error ignored;
-    struct reader r = {
+    struct dm_json_reader r = {
         .out = out,
         .error = error == NULL ? &ignored : error,
         .root = dm_json_message_find(type),
@@ -502,7 +415,7 @@ enum dm_code dm_json_to_proto(const char *type, struct dm_slice json, struct dm_
     }
     dm_json_space(&r.scan);
     if (r.scan.at != r.scan.end) {
-        (void)broken_by(&r, "nothing may follow the value");
+        (void)dm_json_broken_by(&r, "nothing may follow the value");
         return r.error->code;
     }
     if (dm_buf_size(out) - before > DM_MESSAGE_SIZE_MAX) {
