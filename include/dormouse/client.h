@@ -15,13 +15,15 @@ extern "C" {
  *   blocking        dormouse_client_open(...), dormouse_check_wait(...)
  *
  * Nothing here is thread-safe: a client belongs to its loop's thread. A callback is never
- * called from within the function that began the call; it may call anything here but the
- * blocking functions, dormouse_client_close included.
+ * called from within the function that began the call. It may call anything here; but what
+ * would wait on the loop that calls it (each function that ends in _wait, dormouse_client_run,
+ * dormouse_client_free) does nothing and returns FAILED_PRECONDITION.
  *
- * A broken connection is made anew, with growing pauses. Calls that were under way end
- * with UNAVAILABLE; calls made meanwhile wait for the connection until their deadline.
+ * A broken connection is made anew, with growing pauses; they are short again after one that
+ * lasted as long as the longest pause. Calls that were under way end with UNAVAILABLE; calls
+ * made meanwhile wait for the connection until their deadline.
  *
- * SIGPIPE is set to be ignored, unless the program has a handler for it. */
+ * What the process does with signals is left alone: a server that goes away causes no SIGPIPE. */
 
 struct uv_loop_s; /* uv_loop_t; include <uv.h> only to run it */
 
@@ -53,9 +55,10 @@ struct dormouse_client *dormouse_client_create(struct uv_loop_s *loop,
                                                struct dormouse_result *result);
 
 /* Ends all open calls and streams with CANCELLED, then calls `closed` (may be NULL) as the
- * client's last word. All of it later, on the loop. The client must not be used again. */
-void dormouse_client_close(struct dormouse_client *client, void (*closed)(void *context),
-                           void *context);
+ * client's last word. All of it later, on the loop. The client must not be used again. Only for a
+ * client of dormouse_client_create: FAILED_PRECONDITION otherwise. CANCELLED: it is closing. */
+int dormouse_client_close(struct dormouse_client *client, void (*closed)(void *context),
+                          void *context);
 
 /* A client with a loop of its own, for the functions that end in _wait. Connects and waits
  * for it, at most options->timeout_ms; NULL when that fails: *result says why ("connecting:
@@ -63,8 +66,9 @@ void dormouse_client_close(struct dormouse_client *client, void (*closed)(void *
  * dormouse_client_open. */
 struct dormouse_client *dormouse_client_open(const struct dormouse_options *options,
                                              struct dormouse_result *result);
-/* Only for a client of dormouse_client_open. NULL is allowed. */
-void dormouse_client_free(struct dormouse_client *client);
+/* Only for a client of dormouse_client_open, and not in a callback: FAILED_PRECONDITION otherwise,
+ * and the client lives on. NULL is allowed. */
+int dormouse_client_free(struct dormouse_client *client);
 
 bool dormouse_client_connected(const struct dormouse_client *client);
 /* Why a connection of the client, or of one of its streams, failed last; "" when none ever did.
@@ -158,7 +162,7 @@ struct dormouse_stream *dormouse_bulk_set_status(struct dormouse_client *client,
 
 /* Blocking: runs a client of dormouse_client_open until no call is open and every stream has
  * ended, or until dormouse_client_stop is called from a callback. */
-void dormouse_client_run(struct dormouse_client *client);
+int dormouse_client_run(struct dormouse_client *client);
 void dormouse_client_stop(struct dormouse_client *client);
 
 #ifdef __cplusplus

@@ -1,11 +1,14 @@
-#include "client/state.h"
+#include "client/blocking.h"
+
+#include "client/client.h"
 
 #include "base/assert.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The blocking half: a loop that runs only while its owner waits. */
+/* The blocking half: a loop that runs only while its owner waits. A callback that the loop calls
+ * must not run it again, so nothing that waits does anything there. */
 
 static void on_patience(struct dm_deadline *deadline)
 {
@@ -18,6 +21,28 @@ static struct dormouse_client *refuse(struct dormouse_result *result, int code, 
         *result = dm_result(code, message);
     }
     return NULL;
+}
+
+int dm_client_may_wait(const struct dormouse_client *client, struct dormouse_result *result)
+{
+    const char *why = client->running ? "a blocking function was called from within a callback"
+                      : client->owns_loop
+                          ? NULL
+                          : "only a client of dormouse_client_open can wait: this one has no "
+                            "loop of its own";
+    if (why == NULL) {
+        return DORMOUSE_OK;
+    }
+    (void)refuse(result, DORMOUSE_FAILED_PRECONDITION, why);
+    return DORMOUSE_FAILED_PRECONDITION;
+}
+
+static void run_once(struct dormouse_client *client)
+{
+    DM_ASSERT(client->owns_loop && !client->running && !client->closing);
+    client->running = true;
+    (void)uv_run(client->loop, UV_RUN_ONCE);
+    client->running = false;
 }
 
 static void loop_free(uv_loop_t *loop)
@@ -48,37 +73,43 @@ struct dormouse_client *dormouse_client_open(const struct dormouse_options *opti
     client->patience.expired = on_patience;
     client->stopped = !dm_client_deadline(client, &client->patience, client->timeout_ms);
     while (!client->stopped && client->channel->state != DM_CHANNEL_UP) {
-        (void)uv_run(loop, UV_RUN_ONCE);
+        run_once(client);
     }
     dm_deadlines_remove(&client->deadlines, &client->patience);
     if (client->channel->state != DM_CHANNEL_UP) {
         (void)snprintf(open_failed, sizeof open_failed, "%s",
                        client->why[0] != '\0' ? client->why : "no answer in time");
-        dormouse_client_free(client);
+        (void)dormouse_client_free(client);
         return refuse(result, DORMOUSE_UNAVAILABLE, open_failed);
     }
     client->stopped = false;
     return client;
 }
 
-void dormouse_client_free(struct dormouse_client *client)
+int dormouse_client_free(struct dormouse_client *client)
 {
-    if (client == NULL) {
-        return;
+    int code = client == NULL ? DORMOUSE_OK : dm_client_may_wait(client, NULL);
+    if (client == NULL || code != DORMOUSE_OK) {
+        return code;
     }
-    DM_ASSERT(client->owns_loop);
     uv_loop_t *loop = client->loop;
-    dormouse_client_close(client, NULL, NULL);
+    client->running = true; /* the last callbacks come now, and the client ends in there */
+    dm_client_close(client, NULL, NULL);
     loop_free(loop);
+    return DORMOUSE_OK;
 }
 
-void dormouse_client_run(struct dormouse_client *client)
+int dormouse_client_run(struct dormouse_client *client)
 {
-    DM_ASSERT(client->owns_loop);
+    int code = dm_client_may_wait(client, NULL);
+    if (code != DORMOUSE_OK) {
+        return code;
+    }
     client->stopped = false;
     while (!client->stopped && (client->calls > 0 || !dm_list_empty(&client->streams))) {
-        (void)uv_run(client->loop, UV_RUN_ONCE);
+        run_once(client);
     }
+    return DORMOUSE_OK;
 }
 
 void dormouse_client_stop(struct dormouse_client *client)
@@ -116,15 +147,18 @@ int dormouse_call_wait(struct dormouse_client *client, struct dormouse_text serv
                        uint32_t timeout_ms, struct dormouse_result *result,
                        struct dormouse_text *answer)
 {
-    DM_ASSERT(client->owns_loop);
     struct waiter waiter = {.client = client};
-    int code = dormouse_call(client, service, method, request, timeout_ms, on_done, &waiter);
+    int code = dm_client_may_wait(client, result);
+    if (code != DORMOUSE_OK) {
+        return code;
+    }
+    code = dormouse_call(client, service, method, request, timeout_ms, on_done, &waiter);
     if (code != DORMOUSE_OK) {
         (void)refuse(result, code, "too many calls, or a request over 4 MiB");
         return code;
     }
     while (!waiter.done) {
-        (void)uv_run(client->loop, UV_RUN_ONCE);
+        run_once(client);
     }
     struct dm_slice held = dm_buf_slice(&client->held);
     const char *text = held.data;

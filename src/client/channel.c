@@ -4,32 +4,21 @@
 #include "base/limits.h"
 #include "base/list.h"
 #include "client/foreign.h"
+#include "client/socket.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/un.h>
 
 enum {
     CONNECT_TIMEOUT_MS = 5000,
-    KEEPALIVE_S = 60,
     READ_ROOM = 64 * 1024,     /* the least that is offered to a read */
+    READS_MAX = 16,            /* in one turn of the loop: others have their turn, too */
     BUFFER_KEEP = 1024 * 1024, /* larger buffers are given back when empty */
 };
-
-/* One attempt and the connection that came of it. Lives until libuv has closed it, its
- * channel may be gone by then. */
-struct dm_socket {
-    union {
-        uv_handle_t handle;
-        uv_stream_t stream;
-        uv_tcp_t tcp;
-        uv_pipe_t pipe;
-    } uv;
-    struct dm_channel *channel; /* NULL: let go */
-    uv_connect_t connect;
-    uv_write_t write;
-    struct dm_buf sending; /* what the socket did not take at once */
-    bool writing;
-};
+static_assert((int)READ_ROOM >= (int)DM_TTRPC_HEADER_SIZE, "a read brings a frame's head");
+static_assert(BUFFER_KEEP >= READ_ROOM, "what a read needs is not given back after each");
 
 struct dm_resolve {
     uv_getaddrinfo_t request;
@@ -37,22 +26,13 @@ struct dm_resolve {
 };
 
 static void attempt(struct dm_channel *channel);
-static void flush(struct dm_channel *channel);
 
 /* ---- going down ------------------------------------------------------------ */
-
-static void on_socket_closed(uv_handle_t *handle)
-{
-    struct dm_socket *socket = handle->data;
-    dm_buf_finish(&socket->sending);
-    free(socket);
-}
 
 static void let_go(struct dm_channel *channel)
 {
     if (channel->socket != NULL) {
-        channel->socket->channel = NULL;
-        uv_close(&channel->socket->uv.handle, on_socket_closed);
+        dm_socket_close(channel->socket);
         channel->socket = NULL;
     }
     if (channel->resolve != NULL) {
@@ -82,6 +62,9 @@ static void on_timer(uv_timer_t *timer)
 void dm_channel_drop(struct dm_channel *channel, const char *why)
 {
     DM_ASSERT(channel->state != DM_CHANNEL_CLOSED);
+    if (channel->state == DM_CHANNEL_UP) {
+        dm_backoff_lasted(&channel->backoff, uv_now(channel->loop) - channel->up_since_ms);
+    }
     let_go(channel);
     channel->state = DM_CHANNEL_WAITING;
     (void)uv_timer_start(&channel->timer, on_timer, dm_backoff_next(&channel->backoff), 0);
@@ -103,27 +86,19 @@ static void drop_unresolved(struct dm_channel *channel, int error)
     dm_channel_drop(channel, why);
 }
 
-/* ---- coming up ------------------------------------------------------------- */
+/* ---- frames that come in --------------------------------------------------- */
 
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+/* How much to read at once: the rest of the frame that has begun, and READ_ROOM at the least. */
+static size_t room_wanted(const struct dm_channel *channel)
 {
-    (void)suggested;
-    struct dm_socket *socket = handle->data;
-    struct dm_channel *channel = socket->channel;
-    *buf = uv_buf_init(NULL, 0); /* read as UV_ENOBUFS */
-    size_t want = READ_ROOM;
-    if (dm_buf_size(&channel->in) >= DM_TTRPC_HEADER_SIZE) {
-        struct dm_ttrpc_header header;
-        dm_ttrpc_header_load(dm_buf_head(&channel->in), &header);
-        size_t whole = DM_TTRPC_HEADER_SIZE + (size_t)header.size;
-        size_t missing = whole - dm_buf_size(&channel->in);
-        want = missing > want ? missing : want;
+    size_t have = dm_buf_size(&channel->in);
+    if (have < DM_TTRPC_HEADER_SIZE) {
+        return READ_ROOM;
     }
-    uint8_t *room = dm_buf_reserve(&channel->in, want);
-    if (room != NULL) {
-        size_t size = channel->in.capacity - channel->in.end;
-        *buf = uv_buf_init((char *)room, (unsigned)(size < UINT32_MAX ? size : UINT32_MAX));
-    }
+    struct dm_ttrpc_header header;
+    dm_ttrpc_header_load(dm_buf_head(&channel->in), &header);
+    size_t whole = DM_TTRPC_HEADER_SIZE + (size_t)header.size;
+    return whole > have + READ_ROOM ? whole - have : READ_ROOM;
 }
 
 /* Hands on every whole frame. A callback may pause or close the channel, or break it. */
@@ -145,100 +120,97 @@ static void split(struct dm_channel *channel)
         }
         /* Consumed before it is handed on: nothing is read into the buffer meanwhile. */
         dm_buf_consume(&channel->in, whole);
-        channel->backoff.now_ms = channel->backoff.min_ms;
         channel->ops->frame(channel->owner, &header,
                             dm_slice(head + DM_TTRPC_HEADER_SIZE, header.size));
     }
 }
 
-static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
+/* false: nothing more to read now, or nobody to read for. */
+static bool read_once(struct dm_channel *channel)
 {
-    (void)buf;
-    struct dm_socket *socket = stream->data;
-    struct dm_channel *channel = socket->channel;
-    if (size < 0) {
-        if (size == UV_EOF) {
-            dm_channel_drop(channel, "the server closed the connection");
-        } else {
-            drop_by_error(channel, "reading", (int)size);
-        }
-        return;
+    uint8_t *room = dm_buf_reserve(&channel->in, room_wanted(channel));
+    if (room == NULL) {
+        dm_channel_drop(channel, "reading: no memory");
+        return false;
     }
-    dm_buf_commit(&channel->in, (size_t)size);
+    size_t size = channel->in.capacity - channel->in.end;
+    ssize_t got = dm_socket_read(channel->socket, room, size);
+    if (got == UV_EAGAIN) {
+        return false;
+    }
+    if (got < 0) {
+        drop_by_error(channel, "reading", (int)got);
+        return false;
+    }
+    if (got == 0) {
+        dm_channel_drop(channel, "the server closed the connection");
+        return false;
+    }
+    dm_buf_commit(&channel->in, (size_t)got);
     split(channel);
     if (dm_buf_size(&channel->in) == 0 && channel->in.capacity > BUFFER_KEEP) {
         dm_buf_finish(&channel->in);
     }
+    return (size_t)got == size && channel->state == DM_CHANNEL_UP && !channel->paused;
 }
 
-static void connect_next(struct dm_channel *channel);
-
-static void on_connect(uv_connect_t *request, int error)
+static void on_readable(void *owner)
 {
-    struct dm_socket *socket = request->data;
-    struct dm_channel *channel = socket->channel;
-    if (channel == NULL) {
-        return;
+    for (int reads = 0; reads < READS_MAX && read_once(owner); reads++) {
     }
-    if (error != 0 && channel->address_next != NULL) {
-        socket->channel = NULL;
-        uv_close(&socket->uv.handle, on_socket_closed);
-        channel->socket = NULL;
-        connect_next(channel);
-        return;
-    }
-    if (error == 0) {
-        error = channel->paused ? 0 : uv_read_start(&socket->uv.stream, on_alloc, on_read);
-    }
+}
+
+/* ---- coming up ------------------------------------------------------------- */
+
+static void want(struct dm_channel *channel)
+{
+    dm_socket_want(channel->socket, !channel->paused, channel->blocked);
+}
+
+static void connect_next(struct dm_channel *channel, int error);
+static void on_writable(void *owner);
+
+static void on_connected(void *owner, int error)
+{
+    struct dm_channel *channel = owner;
+    DM_ASSERT(channel->state == DM_CHANNEL_CONNECTING);
     if (error != 0) {
-        drop_by_error(channel, "connecting", error);
+        dm_socket_close(channel->socket);
+        channel->socket = NULL;
+        connect_next(channel, error);
         return;
     }
     (void)uv_timer_stop(&channel->timer);
     channel->state = DM_CHANNEL_UP;
+    channel->blocked = false;
+    channel->up_since_ms = uv_now(channel->loop);
+    want(channel);
     channel->ops->up(channel->owner);
 }
 
-static int socket_init(struct dm_channel *channel, struct dm_socket *socket)
+/* 0, or an error at once. */
+static int connect_to(struct dm_channel *channel, const struct sockaddr *to)
 {
-    int error = channel->address.unix_socket ? uv_pipe_init(channel->loop, &socket->uv.pipe, 0)
-                                             : uv_tcp_init(channel->loop, &socket->uv.tcp);
-    socket->uv.handle.data = socket;
-    socket->connect.data = socket;
-    socket->write.data = socket;
-    socket->channel = channel;
+    static const struct dm_socket_ops ops = {
+        .connected = on_connected, .readable = on_readable, .writable = on_writable};
+    int error;
+    DM_ASSERT(channel->socket == NULL);
+    channel->socket = dm_socket_connect(channel->loop, to, &ops, channel, &error);
     return error;
 }
 
-/* Begins a connection to `to`, or to the unix socket when that is NULL. */
-static void connect_to(struct dm_channel *channel, const struct sockaddr *to)
+/* The last attempt failed (0: there was none): the next address of the name, while there is one. */
+static void connect_next(struct dm_channel *channel, int error)
 {
-    struct dm_socket *socket = calloc(1, sizeof *socket);
-    int error = socket == NULL ? UV_ENOMEM : socket_init(channel, socket);
-    if (error != 0) {
-        free(socket);
-        drop_by_error(channel, "connecting", error);
-        return;
+    while (channel->address_next != NULL) {
+        const struct addrinfo *address = channel->address_next;
+        channel->address_next = address->ai_next;
+        error = connect_to(channel, address->ai_addr);
+        if (error == 0) {
+            return;
+        }
     }
-    channel->socket = socket;
-    if (to == NULL) {
-        uv_pipe_connect(&socket->connect, &socket->uv.pipe, channel->address.host, on_connect);
-        return;
-    }
-    error = uv_tcp_connect(&socket->connect, &socket->uv.tcp, to, on_connect);
-    if (error != 0) {
-        drop_by_error(channel, "connecting", error);
-        return;
-    }
-    (void)uv_tcp_nodelay(&socket->uv.tcp, 1);
-    (void)uv_tcp_keepalive(&socket->uv.tcp, 1, KEEPALIVE_S);
-}
-
-static void connect_next(struct dm_channel *channel)
-{
-    const struct addrinfo *address = channel->address_next;
-    channel->address_next = address->ai_next;
-    connect_to(channel, address->ai_addr);
+    drop_by_error(channel, "connecting", error);
 }
 
 static void on_resolved(uv_getaddrinfo_t *request, int error, struct addrinfo *addresses)
@@ -256,7 +228,7 @@ static void on_resolved(uv_getaddrinfo_t *request, int error, struct addrinfo *a
         return;
     }
     channel->addresses = channel->address_next = addresses;
-    connect_next(channel);
+    connect_next(channel, 0);
 }
 
 static void resolve_name(struct dm_channel *channel)
@@ -276,79 +248,64 @@ static void resolve_name(struct dm_channel *channel)
     channel->resolve = resolve;
 }
 
+static int connect_unix(struct dm_channel *channel)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    size_t size = strlen(channel->address.host);
+    if (size >= sizeof name.sun_path) {
+        return UV_ENAMETOOLONG;
+    }
+    memcpy(name.sun_path, channel->address.host, size + 1);
+    return connect_to(channel, (const struct sockaddr *)&name);
+}
+
 static void attempt(struct dm_channel *channel)
 {
+    DM_ASSERT(channel->socket == NULL && channel->resolve == NULL && channel->addresses == NULL);
     channel->state = DM_CHANNEL_CONNECTING;
     (void)uv_timer_start(&channel->timer, on_timer, CONNECT_TIMEOUT_MS, 0);
-    if (channel->address.unix_socket) {
-        connect_to(channel, NULL);
-        return;
-    }
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
     int port = (int)strtol(channel->address.port, NULL, 10); /* the parser saw to it */
-    if (uv_ip4_addr(channel->address.host, port, &v4) == 0) {
-        connect_to(channel, (const struct sockaddr *)&v4);
+    int error = 0;
+    if (channel->address.unix_socket) {
+        error = connect_unix(channel);
+    } else if (uv_ip4_addr(channel->address.host, port, &v4) == 0) {
+        error = connect_to(channel, (const struct sockaddr *)&v4);
     } else if (uv_ip6_addr(channel->address.host, port, &v6) == 0) {
-        connect_to(channel, (const struct sockaddr *)&v6);
+        error = connect_to(channel, (const struct sockaddr *)&v6);
     } else {
         resolve_name(channel);
+    }
+    if (error != 0) {
+        drop_by_error(channel, "connecting", error);
     }
 }
 
 /* ---- sending --------------------------------------------------------------- */
 
-static void on_written(uv_write_t *request, int error)
-{
-    struct dm_socket *socket = request->data;
-    socket->writing = false;
-    if (socket->channel == NULL) {
-        return;
-    }
-    if (error != 0) {
-        drop_by_error(socket->channel, "writing", error);
-        return;
-    }
-    dm_buf_reset(&socket->sending, BUFFER_KEEP);
-    flush(socket->channel);
-}
-
-/* Waits for the socket with what it did not take: `out` and `sending` change places. */
-static void write_rest(struct dm_channel *channel)
-{
-    struct dm_socket *socket = channel->socket;
-    struct dm_buf empty = socket->sending;
-    socket->sending = channel->out;
-    channel->out = empty;
-    socket->writing = true;
-    uv_buf_t buf =
-        uv_buf_init((char *)dm_buf_head(&socket->sending), (unsigned)dm_buf_size(&socket->sending));
-    int error = uv_write(&socket->write, &socket->uv.stream, &buf, 1, on_written);
-    if (error != 0) {
-        socket->writing = false;
-        drop_by_error(channel, "writing", error);
-    }
-}
-
 static void flush(struct dm_channel *channel)
 {
-    if (channel->state != DM_CHANNEL_UP || channel->socket->writing ||
-        dm_buf_size(&channel->out) == 0) {
+    if (channel->state != DM_CHANNEL_UP || dm_buf_size(&channel->out) == 0) {
         return;
     }
-    uv_buf_t buf =
-        uv_buf_init((char *)dm_buf_head(&channel->out), (unsigned)dm_buf_size(&channel->out));
-    int taken = uv_try_write(&channel->socket->uv.stream, &buf, 1);
+    ssize_t taken =
+        dm_socket_write(channel->socket, dm_buf_head(&channel->out), dm_buf_size(&channel->out));
     if (taken < 0 && taken != UV_EAGAIN) {
-        drop_by_error(channel, "writing", taken);
+        drop_by_error(channel, "writing", (int)taken);
         return;
     }
     dm_buf_consume(&channel->out, taken > 0 ? (size_t)taken : 0);
-    if (dm_buf_size(&channel->out) != 0) {
-        write_rest(channel);
-    } else {
+    channel->blocked = dm_buf_size(&channel->out) != 0;
+    if (!channel->blocked) {
         dm_buf_reset(&channel->out, BUFFER_KEEP);
     }
+    want(channel);
+}
+
+static void on_writable(void *owner)
+{
+    flush(owner);
 }
 
 static void on_prepare(uv_prepare_t *prepare)
@@ -356,7 +313,9 @@ static void on_prepare(uv_prepare_t *prepare)
     struct dm_channel *channel = prepare->data;
     (void)uv_prepare_stop(prepare);
     split(channel); /* frames that were kept by a pause */
-    flush(channel);
+    if (!channel->blocked) {
+        flush(channel);
+    }
 }
 
 void dm_channel_flush_later(struct dm_channel *channel)
@@ -368,8 +327,7 @@ void dm_channel_flush_later(struct dm_channel *channel)
 
 size_t dm_channel_unsent(const struct dm_channel *channel)
 {
-    size_t sending = channel->socket == NULL ? 0 : dm_buf_size(&channel->socket->sending);
-    return sending + dm_buf_size(&channel->out);
+    return dm_buf_size(&channel->out);
 }
 
 /* ---- life ------------------------------------------------------------------ */
@@ -378,7 +336,7 @@ void dm_channel_pause(struct dm_channel *channel)
 {
     channel->paused = true;
     if (channel->state == DM_CHANNEL_UP) {
-        (void)uv_read_stop(&channel->socket->uv.stream);
+        want(channel);
     }
 }
 
@@ -389,7 +347,7 @@ void dm_channel_resume(struct dm_channel *channel)
     }
     channel->paused = false;
     if (channel->state == DM_CHANNEL_UP) {
-        (void)uv_read_start(&channel->socket->uv.stream, on_alloc, on_read);
+        want(channel);
         (void)uv_prepare_start(&channel->prepare, on_prepare);
     }
 }

@@ -11,7 +11,7 @@
 
 /* A connection that makes itself anew: connects, splits what comes in into frames, sends
  * what was written in one loop turn with one system call, and after a failure tries again
- * after a pause that doubles (with jitter) until frames come in again.
+ * after a pause that doubles (with jitter) until a connection lasts.
  *
  *     WAITING ──timer──▶ CONNECTING ──▶ UP
  *        ▲                   │           │
@@ -44,10 +44,12 @@ struct dm_channel {
     enum dm_channel_state state;
     struct dm_buf out; /* frames to be sent; append, then dm_channel_flush_later */
     bool paused;
+    bool blocked; /* UP: the socket took less than all of `out`, and will say when it takes more */
 
     uv_loop_t *loop;
     struct dm_address address;
     struct dm_backoff backoff;
+    uint64_t up_since_ms;       /* UP: uv_now when it came up */
     struct dm_socket *socket;   /* while CONNECTING and UP */
     struct dm_resolve *resolve; /* while CONNECTING, by name */
     struct addrinfo *addresses, *address_next;

@@ -1,9 +1,19 @@
-#include "client/state.h"
+#include "client/blocking.h"
+#include "client/calls.h"
 
 #include "base/assert.h"
 
 /* The typed level: a request's struct to bytes, a call, the answer's bytes to a struct. One
  * METHOD_ line is one method, asynchronous and blocking. */
+
+struct dm_method {
+    const char *name;
+    const struct dm_message *request, *answer;
+    int change; /* offset of a struct dormouse_change in the request; -1: none */
+    /* Calls `done`, cast back to its own type, with the decoded answer or NULL. */
+    void (*give)(void (*done)(void), void *context, const struct dormouse_result *result,
+                 const void *answer);
+};
 
 /* Room for any method's answer. */
 union answer {
@@ -21,20 +31,21 @@ union answer {
     struct dormouse_stats stats;
 };
 
-void dm_client_finish_typed(const struct dm_call *call, const struct dormouse_result *result,
-                            struct dm_slice payload)
+static void finish(const struct dm_call_end *end, const struct dormouse_result *result,
+                   struct dm_slice payload)
 {
+    const struct dm_method *method = end->method;
     union answer answer;
     struct dm_arena arena = {0};
     struct dormouse_result wrong =
         dm_result(DORMOUSE_INTERNAL, "the answer is not a valid message");
-    DM_ASSERT(call->method->answer->size <= sizeof answer);
+    DM_ASSERT(method->answer->size <= sizeof answer);
     if (result->code != DORMOUSE_OK) {
-        call->method->finish(call->typed_done, call->context, result, NULL);
-    } else if (dm_message_decode(payload, call->method->answer, &answer, &arena)) {
-        call->method->finish(call->typed_done, call->context, result, &answer);
+        method->give(end->done, end->context, result, NULL);
+    } else if (dm_message_decode(payload, method->answer, &answer, &arena)) {
+        method->give(end->done, end->context, result, &answer);
     } else {
-        call->method->finish(call->typed_done, call->context, &wrong, NULL);
+        method->give(end->done, end->context, &wrong, NULL);
     }
     dm_arena_finish(&arena);
 }
@@ -66,18 +77,17 @@ static int begin(struct dormouse_client *client, const struct dm_method *method,
     if (code != DORMOUSE_OK) {
         return code;
     }
-    return dm_client_begin(client, &(struct dm_begin){
-                                       .service = dm_slice_str(DM_CLIENT_SERVICE),
-                                       .method = dm_slice_str(method->name),
-                                       .payload = dm_buf_slice(&client->scratch),
-                                       .timeout_ms = timeout_ms,
-                                       .typed = method,
-                                       .typed_done = done,
-                                       .context = context,
-                                   });
+    return dm_client_begin(
+        client, &(struct dm_call_begin){
+                    .service = dm_slice_str(DM_CLIENT_SERVICE),
+                    .method = dm_slice_str(method->name),
+                    .payload = dm_buf_slice(&client->scratch),
+                    .timeout_ms = timeout_ms,
+                    .end = {.finish = finish, .done = done, .method = method, .context = context},
+                });
 }
 
-static int give(struct dormouse_result *result, int code, const char *message)
+static int refuse(struct dormouse_result *result, int code, const char *message)
 {
     if (result != NULL) {
         *result = dm_result(code, message);
@@ -88,9 +98,13 @@ static int give(struct dormouse_result *result, int code, const char *message)
 static int wait(struct dormouse_client *client, const struct dm_method *method, const void *request,
                 uint32_t timeout_ms, struct dormouse_result *result, void *answer)
 {
-    int code = encode(client, method, request);
+    int code = dm_client_may_wait(client, result);
     if (code != DORMOUSE_OK) {
-        return give(result, code, "the request cannot be encoded: two times, or no memory");
+        return code;
+    }
+    code = encode(client, method, request);
+    if (code != DORMOUSE_OK) {
+        return refuse(result, code, "the request cannot be encoded: two times, or no memory");
     }
     struct dormouse_text bytes;
     code =
@@ -101,14 +115,14 @@ static int wait(struct dormouse_client *client, const struct dm_method *method, 
     }
     dm_arena_finish(&client->held_arena);
     if (!dm_message_decode(dm_slice_of(bytes), method->answer, answer, &client->held_arena)) {
-        return give(result, DORMOUSE_INTERNAL, "the answer is not a valid message");
+        return refuse(result, DORMOUSE_INTERNAL, "the answer is not a valid message");
     }
     return DORMOUSE_OK;
 }
 
 #define METHOD_(name_, text, request_, answer_, change_)                                           \
-    static void finish_##name_(void (*done)(void), void *context,                                  \
-                               const struct dormouse_result *result, const void *answer)           \
+    static void give_##name_(void (*done)(void), void *context,                                    \
+                             const struct dormouse_result *result, const void *answer)             \
     {                                                                                              \
         ((dormouse_##name_##_done)done)(context, result, answer);                                  \
     }                                                                                              \
@@ -117,7 +131,7 @@ static int wait(struct dormouse_client *client, const struct dm_method *method, 
         .request = &dm_##request_##_message,                                                       \
         .answer = &dm_##answer_##_message,                                                         \
         .change = (change_),                                                                       \
-        .finish = finish_##name_,                                                                  \
+        .give = give_##name_,                                                                      \
     };                                                                                             \
     int dormouse_##name_(struct dormouse_client *client,                                           \
                          const struct dormouse_##request_ *request, uint32_t timeout_ms,           \

@@ -8,7 +8,8 @@
 
 #include <dormouse/client.h>
 
-/* What the files of the client share, and what nobody else sees. */
+/* The client itself, and what calls and streams both need of it: their deadlines, and that it
+ * outlives what the loop still holds. Nobody outside of this folder sees it. */
 
 enum {
     DM_CLIENT_BUCKETS = 4096, /* as many as calls at most: chains stay short */
@@ -18,28 +19,7 @@ enum {
     DM_CLIENT_UNSENT_MAX = 16 * 1024 * 1024, /* bytes of requests that wait, for either reason */
 };
 
-/* One method of the typed level. */
-struct dm_method {
-    const char *name;
-    const struct dm_message *request, *answer;
-    int change; /* offset of a struct dormouse_change in the request; -1: none */
-    /* Calls `done`, cast back to its own type, with the decoded answer or NULL. */
-    void (*finish)(void (*done)(void), void *context, const struct dormouse_result *result,
-                   const void *answer);
-};
-
-struct dm_call {
-    struct dm_deadline deadline;
-    struct dm_list link;   /* in flying or waiting */
-    struct dm_call *chain; /* of its bucket, while flying; of the free ones */
-    struct dormouse_client *client;
-    uint32_t stream;              /* 0: waiting */
-    struct dm_request_copy *copy; /* while waiting */
-    dormouse_call_done done;      /* raw level; NULL: typed */
-    const struct dm_method *method;
-    void (*typed_done)(void);
-    void *context;
-};
+struct dm_call;
 
 struct dormouse_client {
     uv_loop_t *loop;
@@ -58,46 +38,34 @@ struct dormouse_client {
     struct dm_buf scratch; /* a request being encoded */
     char why[160];         /* why it, or a stream, was disconnected last; "": it never was */
     uint32_t handles;      /* what the loop has not let go of yet */
+    void (*last_closed)(struct dormouse_client *client); /* frees it: none is left */
     bool closing;
     void (*closed)(void *context);
     void *closed_context;
 
     bool owns_loop; /* the blocking half */
+    bool running;   /* its loop: a callback is being called, which must not block */
     bool stopped;
     struct dm_deadline patience;
     struct dm_buf held; /* the last blocking answer, its message before it */
     struct dm_arena held_arena;
 };
 
-/* Of a call as it begins; `method` is set with the typed level's callback. */
-struct dm_begin {
-    struct dm_slice service, method, payload;
-    uint32_t timeout_ms;
-    dormouse_call_done done;
-    const struct dm_method *typed;
-    void (*typed_done)(void);
-    void *context;
-};
-int dm_client_begin(struct dormouse_client *client, const struct dm_begin *begin);
-
-/* The options, with the default where one is zero. */
-void dm_client_set_options(struct dormouse_client *client, const struct dormouse_options *options);
-
-/* Tells a typed call its result, with the answer decoded. */
-void dm_client_finish_typed(const struct dm_call *call, const struct dormouse_result *result,
-                            struct dm_slice payload);
-
 /* Arms the timer for a deadline `timeout_ms` from now. false: no memory. */
 bool dm_client_deadline(struct dormouse_client *client, struct dm_deadline *deadline,
                         uint32_t timeout_ms);
 
-/* Of a channel that the client counted in `handles`. */
-void dm_client_handle_closed(void *client);
+/* A channel for a call or a stream, or NULL. The client counts it in `handles`. */
+struct dm_channel *dm_client_channel(struct dormouse_client *client,
+                                     const struct dm_channel_ops *ops, void *owner);
+void dm_client_channel_close(struct dormouse_client *client, struct dm_channel *channel);
 
-/* For the client's close: first all streams lose their connections, then, when the loop is
- * done with those, they are told of their end. */
-void dm_streams_let_go(struct dormouse_client *client);
-void dm_streams_cancel(struct dormouse_client *client);
+/* Makes and ends what is above: its timer, and the list of its deadlines. */
+void dm_client_timer_init(struct dormouse_client *client);
+void dm_client_timer_close(struct dormouse_client *client);
+
+/* The options, with the default where one is zero. */
+void dm_client_set_options(struct dormouse_client *client, const struct dormouse_options *options);
 
 static inline struct dm_slice dm_slice_of(struct dormouse_text text)
 {

@@ -409,11 +409,11 @@ static int run_rows(struct dm_importing *importing)
             pump(importing, true);
         }
         if (importing->in_flight > 0) {
-            dormouse_client_run(importing->cli->client);
+            (void)dormouse_client_run(importing->cli->client);
         }
     }
     if (importing->in_flight > 0) {
-        dormouse_client_run(importing->cli->client);
+        (void)dormouse_client_run(importing->cli->client);
     }
     return interrupted ? DM_EXIT_INTERRUPTED : DM_EXIT_OK;
 }

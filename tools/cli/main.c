@@ -220,7 +220,7 @@ int main(int argc, char **argv)
     (void)signal(SIGPIPE, SIG_IGN);
     struct dm_cli cli = {.command = NULL};
     int code = run(&cli, argc, argv);
-    dormouse_client_free(cli.client);
+    (void)dormouse_client_free(cli.client);
     dm_args_finish(&cli.args);
     dm_out_finish(&cli.out);
     if (!cli.output_lost && fflush(stdout) != 0) {

@@ -204,7 +204,7 @@ static int bulk_run(struct dm_cli *cli, const struct dormouse_bulk_set_status *r
         return dm_cli_failed(dormouse_text(""), DORMOUSE_RESOURCE_EXHAUSTED,
                              dormouse_text("no memory"));
     }
-    dormouse_client_run(cli->client);
+    (void)dormouse_client_run(cli->client);
     if (cli->json) {
         dm_json_bulk(&cli->out, &state.last);
     } else {

@@ -65,7 +65,7 @@ static void finish(struct watching *watching, int code)
         dormouse_stream_close(watching->stream);
     }
     if (watching->client != NULL) {
-        dormouse_client_close(watching->client, NULL, NULL);
+        (void)dormouse_client_close(watching->client, NULL, NULL);
     }
     uv_close((uv_handle_t *)&watching->timer, NULL);
     uv_close((uv_handle_t *)&watching->interrupt, NULL);

@@ -36,11 +36,27 @@ static void clients_come_back_at_different_moments(void **state)
     assert_true(different > 250);
 }
 
+static void only_a_connection_that_lasted_makes_pauses_short_again(void **state)
+{
+    (void)state;
+    struct dm_backoff backoff;
+    dm_backoff_init(&backoff, 50, 1000, 7);
+    for (int i = 0; i < 10; i++) {
+        (void)dm_backoff_next(&backoff);
+        dm_backoff_lasted(&backoff, 999);
+    }
+    assert_in_range(dm_backoff_next(&backoff), 500, 1000);
+    dm_backoff_lasted(&backoff, 1000);
+    assert_in_range(dm_backoff_next(&backoff), 25, 50);
+    assert_in_range(dm_backoff_next(&backoff), 50, 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pauses_double_up_to_the_longest),
         cmocka_unit_test(clients_come_back_at_different_moments),
+        cmocka_unit_test(only_a_connection_that_lasted_makes_pauses_short_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

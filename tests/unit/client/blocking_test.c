@@ -90,7 +90,7 @@ static void a_blocking_call_brings_its_answer(void **state)
                      DORMOUSE_NOT_FOUND);
     assert_int_equal(result.message.size, 8);
     assert_memory_equal(result.message.data, "not here", 8);
-    dormouse_client_free(client);
+    (void)dormouse_client_free(client);
     server_stop(&server);
 }
 
@@ -103,7 +103,7 @@ static void opening_without_a_server_fails_in_time(void **state)
     assert_int_equal(result.code, DORMOUSE_UNAVAILABLE);
     assert_string_equal(result.message.data, "connecting: no such file or directory");
     assert_null(dormouse_client_open(&options, NULL));
-    dormouse_client_free(NULL);
+    (void)dormouse_client_free(NULL);
 }
 
 static void opening_says_why_it_failed(void **state)
@@ -134,6 +134,101 @@ static void opening_a_bad_address_says_what_is_wrong(void **state)
     assert_int_equal(result.code, DORMOUSE_INVALID_ARGUMENT);
 }
 
+struct refusals {
+    struct dormouse_client *client;
+    int called, code, wait, typed_wait, run, free;
+    char words[64];
+};
+
+static void on_done_wait(void *context, const struct dormouse_result *result,
+                         struct dormouse_text bytes)
+{
+    (void)bytes;
+    struct refusals *refusals = context;
+    struct dormouse_result inner;
+    struct dormouse_text text = dormouse_text("x"), nothing;
+    struct dormouse_list list = {.account_id = dormouse_text("a")};
+    struct dormouse_list_answer page;
+    refusals->called++;
+    refusals->code = result->code;
+    refusals->wait = dormouse_call_wait(refusals->client, text, text, text, 0, &inner, &nothing);
+    (void)snprintf(refusals->words, sizeof refusals->words, "%.*s", (int)inner.message.size,
+                   inner.message.data);
+    refusals->typed_wait = dormouse_list_contacts_wait(refusals->client, &list, 0, &inner, &page);
+    refusals->run = dormouse_client_run(refusals->client);
+    refusals->free = dormouse_client_free(refusals->client);
+}
+
+static void assert_refused(const struct refusals *refusals)
+{
+    assert_int_equal(refusals->called, 1);
+    assert_int_equal(refusals->wait, DORMOUSE_FAILED_PRECONDITION);
+    assert_int_equal(refusals->typed_wait, DORMOUSE_FAILED_PRECONDITION);
+    assert_int_equal(refusals->run, DORMOUSE_FAILED_PRECONDITION);
+    assert_int_equal(refusals->free, DORMOUSE_FAILED_PRECONDITION);
+}
+
+static void blocking_calls_in_a_callback_are_refused(void **state)
+{
+    (void)state;
+    struct server server;
+    server_start(&server);
+    struct dormouse_options options = {.address = server.peer.address};
+    struct refusals refusals = {.client = dormouse_client_open(&options, NULL)};
+    assert_non_null(refusals.client);
+    struct dormouse_text text = dormouse_text("x"), nothing;
+    assert_int_equal(dormouse_call(refusals.client, text, text, text, 0, on_done_wait, &refusals),
+                     DORMOUSE_OK);
+    assert_int_equal(dormouse_client_run(refusals.client), DORMOUSE_OK);
+    assert_refused(&refusals);
+    assert_int_equal(refusals.code, DORMOUSE_NOT_FOUND);
+    assert_string_equal(refusals.words, "a blocking function was called from within a callback");
+    /* Outside of it all is well. */
+    assert_int_equal(dormouse_call_wait(refusals.client, text, text, text, 0, NULL, &nothing),
+                     DORMOUSE_NOT_FOUND);
+    assert_int_equal(dormouse_client_close(refusals.client, NULL, NULL),
+                     DORMOUSE_FAILED_PRECONDITION);
+    assert_int_equal(dormouse_client_free(refusals.client), DORMOUSE_OK);
+    server_stop(&server);
+}
+
+static void a_client_on_the_callers_loop_does_not_wait(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    assert_int_equal(uv_loop_init(&loop), 0);
+    struct dormouse_options options = {.address = "unix:no-such-socket"};
+    struct dormouse_client *client = dormouse_client_create(&loop, &options, NULL);
+    struct dormouse_text text = dormouse_text("x"), nothing;
+    struct dormouse_result result;
+    assert_int_equal(dormouse_call_wait(client, text, text, text, 0, &result, &nothing),
+                     DORMOUSE_FAILED_PRECONDITION);
+    assert_non_null(strstr(result.message.data, "dormouse_client_open"));
+    assert_int_equal(dormouse_client_run(client), DORMOUSE_FAILED_PRECONDITION);
+    assert_int_equal(dormouse_client_free(client), DORMOUSE_FAILED_PRECONDITION);
+    assert_int_equal(dormouse_client_close(client, NULL, NULL), DORMOUSE_OK);
+    assert_int_equal(dormouse_client_close(client, NULL, NULL), DORMOUSE_CANCELLED);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
+/* The last callbacks come while the client is freed. */
+static void freeing_a_client_cancels_its_calls(void **state)
+{
+    (void)state;
+    struct server server;
+    server_start(&server);
+    struct dormouse_options options = {.address = server.peer.address};
+    struct refusals refusals = {.client = dormouse_client_open(&options, NULL)};
+    struct dormouse_text text = dormouse_text("x");
+    assert_int_equal(dormouse_call(refusals.client, text, text, text, 0, on_done_wait, &refusals),
+                     DORMOUSE_OK);
+    assert_int_equal(dormouse_client_free(refusals.client), DORMOUSE_OK);
+    assert_refused(&refusals);
+    assert_int_equal(refusals.code, DORMOUSE_CANCELLED);
+    server_stop(&server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +236,9 @@ int main(void)
         cmocka_unit_test(opening_without_a_server_fails_in_time),
         cmocka_unit_test(opening_says_why_it_failed),
         cmocka_unit_test(opening_a_bad_address_says_what_is_wrong),
+        cmocka_unit_test(blocking_calls_in_a_callback_are_refused),
+        cmocka_unit_test(a_client_on_the_callers_loop_does_not_wait),
+        cmocka_unit_test(freeing_a_client_cancels_its_calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

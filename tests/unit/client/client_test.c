@@ -29,6 +29,7 @@ struct scene {
     uint32_t streams[CALLS_MAX]; /* what the server was asked, in order */
     char asked[CALLS_MAX][TEXT_MAX];
     int64_t timeout_ns;
+    uint32_t pause_ms; /* the next pause before connecting, as the last request came */
     bool closed;
 };
 
@@ -122,7 +123,7 @@ static void on_closed(void *context)
 static void scene_free(struct scene *scene)
 {
     if (scene->client != NULL) {
-        dormouse_client_close(scene->client, on_closed, scene);
+        (void)dormouse_client_close(scene->client, on_closed, scene);
     }
     peer_stop(&scene->peer);
     (void)uv_run(&scene->loop, UV_RUN_DEFAULT);
@@ -332,7 +333,7 @@ static void without_a_server_a_call_waits_until_its_deadline(void **state)
     run_until(scene, &scene->ended, 1);
     assert_int_equal(scene->endings[0].code, DORMOUSE_DEADLINE_EXCEEDED);
     assert_non_null(strstr(scene->endings[0].message, "not connected"));
-    dormouse_client_close(scene->client, on_closed, scene);
+    (void)dormouse_client_close(scene->client, on_closed, scene);
     (void)uv_run(&scene->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&scene->loop), 0);
     free(scene);
@@ -474,13 +475,48 @@ static void used_up_stream_ids_bring_a_new_connection(void **state)
     scene_free(scene);
 }
 
+static void on_shut_down(uv_shutdown_t *shutdown, int error)
+{
+    (void)error;
+    free(shutdown);
+}
+
+static void answer_and_drop(struct peer_connection *connection, uint32_t stream,
+                            const struct dm_ttrpc_request *request)
+{
+    (void)request;
+    struct scene *scene = connection->peer->test;
+    uint32_t pause_ms = scene->client->channel->backoff.now_ms;
+    assert_true(pause_ms >= scene->pause_ms);
+    scene->pause_ms = pause_ms;
+    peer_fail(connection, stream, DORMOUSE_UNAVAILABLE, "draining");
+    uv_shutdown_t *shutdown = calloc(1, sizeof *shutdown);
+    assert_non_null(shutdown);
+    (void)uv_shutdown(shutdown, (uv_stream_t *)&connection->tcp, on_shut_down);
+}
+
+/* Each connection is accepted, answers one call, and is closed. */
+static void a_server_that_only_answers_and_closes_is_asked_less_and_less_often(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(answer_and_drop);
+    scene->client->channel->backoff.max_ms = 64; /* no connection of the test lasts so long */
+    for (int i = 1; i <= 5; i++) {
+        (void)begin(scene, "x", 0);
+        run_until(scene, &scene->ended, i);
+        run_until(scene, &scene->peer.closed, i);
+    }
+    assert_int_equal(scene->pause_ms, 32);
+    scene_free(scene);
+}
+
 /* ---- bounds and life --------------------------------------------------------- */
 
 static void open_calls_and_sizes_are_bounded(void **state)
 {
     (void)state;
     struct scene *scene = scene_new(echo);
-    dormouse_client_close(scene->client, NULL, NULL);
+    (void)dormouse_client_close(scene->client, NULL, NULL);
     create_client(scene, 3);
     begin_many(scene, 3);
     assert_int_equal(begin(scene, "4", 0), DORMOUSE_RESOURCE_EXHAUSTED);
@@ -510,7 +546,7 @@ static void closing_cancels_what_is_open(void **state)
     (void)begin(scene, "under way", 0);
     run_until(scene, &scene->peer.requests, 1);
     (void)begin(scene, "not yet sent", 0);
-    dormouse_client_close(scene->client, on_closed, scene);
+    (void)dormouse_client_close(scene->client, on_closed, scene);
     assert_int_equal(scene->ended, 0); /* always later */
     assert_int_equal(begin(scene, "too late", 0), DORMOUSE_CANCELLED);
     scene->client = NULL;
@@ -525,7 +561,7 @@ static void on_done_close(void *context, const struct dormouse_result *result,
 {
     struct ending *ending = context;
     on_done(context, result, answer);
-    dormouse_client_close(ending->scene->client, on_closed, ending->scene);
+    (void)dormouse_client_close(ending->scene->client, on_closed, ending->scene);
     ending->scene->client = NULL;
 }
 
@@ -657,6 +693,7 @@ int main(void)
         cmocka_unit_test(a_peer_that_is_no_ttrpc_server_is_left),
         cmocka_unit_test(a_bad_envelope_fails_its_call_alone),
         cmocka_unit_test(used_up_stream_ids_bring_a_new_connection),
+        cmocka_unit_test(a_server_that_only_answers_and_closes_is_asked_less_and_less_often),
         cmocka_unit_test(open_calls_and_sizes_are_bounded),
         cmocka_unit_test(closing_cancels_what_is_open),
         cmocka_unit_test(a_callback_may_close_the_client),

@@ -34,7 +34,7 @@ static void scene_start(struct scene *scene, peer_handler handler)
 
 static void scene_finish(struct scene *scene)
 {
-    dormouse_client_close(scene->client, NULL, NULL);
+    (void)dormouse_client_close(scene->client, NULL, NULL);
     peer_stop(&scene->peer);
     (void)uv_run(&scene->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&scene->loop), 0);

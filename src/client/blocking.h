@@ -1,0 +1,9 @@
+#ifndef DM_CLIENT_BLOCKING_H
+#define DM_CLIENT_BLOCKING_H
+
+#include "client/state.h"
+
+/* OK where a call may wait; else FAILED_PRECONDITION, and *result (may be NULL) says why. */
+int dm_client_may_wait(const struct dormouse_client *client, struct dormouse_result *result);
+
+#endif
