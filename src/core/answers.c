@@ -1,3 +1,5 @@
+#include "core/answers.h"
+
 #include "base/assert.h"
 #include "base/varint.h"
 #include "core/codec.h"
@@ -18,6 +20,21 @@ enum {
     GRANTED = 1 << 7,
     CHANGED = 1 << 7,
 };
+
+_Static_assert(DM_ANSWER_SIZE_MAX - 1 <= UINT8_MAX, "an answer's size is one byte");
+_Static_assert(DM_ANSWERS_SIZE_MAX <= UINT16_MAX, "the size of all of them is two");
+_Static_assert(DM_STATUS_COUNT <= 4 && DM_MODE_AUTO_PILOT < 4 && DM_DECISION_SILENT < 4,
+               "status, mode and decision have two bits each");
+_Static_assert(DM_REASON_COUNT <= CHANGED, "a reason leaves its highest bit to `changed`");
+
+/* Does it make sense, whether we made it or read it? */
+static bool makes_sense(const struct dm_answer *answer)
+{
+    return answer->request != 0 && answer->mode >= DM_MODE_OFF &&
+           answer->mode <= DM_MODE_AUTO_PILOT && answer->decision >= DM_DECISION_REPLY &&
+           answer->decision <= DM_DECISION_SILENT &&
+           dm_state_valid(answer->status, answer->reason, answer->locked, answer->until_ms);
+}
 
 /* Returns what it takes, its size byte included. */
 static size_t encode(const struct dm_answer *answer, uint8_t *out)
@@ -66,14 +83,6 @@ static bool get_time(const uint8_t **at, const uint8_t *end, int64_t *time_ms)
     return ok;
 }
 
-static bool makes_sense(const struct dm_answer *answer)
-{
-    return answer->request != 0 && answer->mode >= DM_MODE_OFF &&
-           answer->mode <= DM_MODE_AUTO_PILOT && answer->decision >= DM_DECISION_REPLY &&
-           answer->decision <= DM_DECISION_SILENT &&
-           dm_state_valid(answer->status, answer->reason, answer->locked, answer->until_ms);
-}
-
 /* One whose size was found to be right. */
 static bool decode(const uint8_t *in, struct dm_answer *answer)
 {
@@ -99,14 +108,18 @@ static bool decode(const uint8_t *in, struct dm_answer *answer)
 
 void dm_answers_add(struct dm_answers *answers, const struct dm_answer *answer)
 {
+    DM_ASSERT(makes_sense(answer));
+    DM_ASSERT(answers->count <= DM_ANSWERS_MAX && answers->size <= DM_ANSWERS_SIZE_MAX);
     if (answers->count == DM_ANSWERS_MAX) {
         size_t oldest = 1 + (size_t)answers->bytes[0];
+        DM_ASSERT(oldest <= answers->size);
         answers->count--;
         answers->size = (uint16_t)(answers->size - oldest);
         memmove(answers->bytes, answers->bytes + oldest, answers->size);
     }
+    DM_ASSERT(answers->size + DM_ANSWER_SIZE_MAX <= DM_ANSWERS_SIZE_MAX);
     size_t size = encode(answer, answers->bytes + answers->size);
-    DM_ASSERT(size <= DM_ANSWER_SIZE_MAX);
+    DM_ASSERT(size > SIZE_MIN && size <= DM_ANSWER_SIZE_MAX);
     answers->size = (uint16_t)(answers->size + size);
     answers->count++;
 }
@@ -114,6 +127,7 @@ void dm_answers_add(struct dm_answers *answers, const struct dm_answer *answer)
 bool dm_answers_find(const struct dm_answers *answers, uint64_t request, struct dm_answer *answer)
 {
     const uint8_t *at = answers->bytes;
+    DM_ASSERT(request != 0);
     for (int i = 0; i < answers->count; i++, at += 1 + at[0]) {
         if (dm_load_le64(at + 1) == request) {
             bool readable = decode(at, answer);
@@ -147,6 +161,7 @@ bool dm_answers_decode(struct dm_answers *answers, uint8_t count, struct dm_slic
     if (at != end) {
         return false;
     }
+    DM_ASSERT(count <= DM_ANSWERS_MAX && bytes.size <= DM_ANSWERS_SIZE_MAX);
     answers->count = count;
     answers->size = (uint16_t)bytes.size;
     memcpy(answers->bytes, bytes.data, bytes.size);

@@ -2,7 +2,9 @@
 #define DM_CORE_CODEC_H
 
 #include "base/bytes.h"
-#include "core/record.h"
+#include "core/text.h"
+
+#include <stdbool.h>
 
 /* Inside core only: fixed-layout little-endian fields, one after the other. Each
  * moves *at past its field; the caller has made sure of the room. */
@@ -68,15 +70,5 @@ static inline bool dm_get_text(const uint8_t **at, const uint8_t *end, size_t si
     *at += size;
     return true;
 }
-
-/* What every contact obeys: only a snooze has an end, only INACTIVE is locked, and
- * MODE_OFF is nobody's reason. */
-bool dm_state_valid(uint8_t status, uint8_t reason, bool locked, int64_t until_ms);
-
-/* The answers of a record, which take up all of `bytes`: of this version, of which only
- * the sizes are checked, and of version 1. */
-enum { DM_RECORD_VERSION_1 = 1 };
-bool dm_answers_decode(struct dm_answers *answers, uint8_t count, struct dm_slice bytes);
-bool dm_answers_decode_1(struct dm_answers *answers, uint8_t count, struct dm_slice bytes);
 
 #endif

@@ -2,15 +2,6 @@
 
 #include "base/assert.h"
 
-void dm_text64_set(struct dm_text64 *text, struct dm_slice from)
-{
-    DM_ASSERT(from.size <= sizeof text->bytes);
-    text->size = (uint8_t)from.size;
-    if (from.size > 0) {
-        memcpy(text->bytes, from.data, from.size);
-    }
-}
-
 /* Nothing is ever written as NONE but a delete: what did not exist comes into
  * existence as everyone saw it before, ACTIVE and never set. */
 static void record_new(struct dm_record *record, uint64_t fence_floor)
@@ -24,6 +15,7 @@ static void record_new(struct dm_record *record, uint64_t fence_floor)
 struct dm_draft dm_draft_open(struct dm_step *out, const struct dm_record *before,
                               const struct dm_policy *policy, const struct dm_op *op)
 {
+    DM_ASSERT(out->transition_count < (int)(sizeof out->transitions / sizeof *out->transitions));
     struct dm_transition *next = &out->transitions[out->transition_count];
     if (dm_record_exists(before)) {
         next->from = before->status;
@@ -45,8 +37,7 @@ void dm_draft_become(struct dm_draft *draft, uint8_t status, int64_t until_ms, i
     struct dm_record *record = &draft->next->record;
     DM_ASSERT(!draft->next->event);
     DM_ASSERT(status != record->status || until_ms != record->until_ms);
-    DM_ASSERT(status == DM_STATUS_SNOOZED || until_ms == 0);
-    DM_ASSERT(status == DM_STATUS_INACTIVE || !record->locked);
+    DM_ASSERT(dm_state_valid(status, cause.reason, record->locked, until_ms));
     if (status == DM_STATUS_ACTIVE) {
         record->bot_messages = 0;
     }
@@ -68,6 +59,7 @@ void dm_draft_close(struct dm_draft *draft, struct dm_step *out, const struct dm
     if (!draft->next->event && !draft->write) {
         return;
     }
+    DM_ASSERT(draft->next == &out->transitions[out->transition_count]);
     record->revision++;
     if (draft->next->event) {
         record->fence++;

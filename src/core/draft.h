@@ -35,8 +35,6 @@ struct dm_draft dm_draft_open(struct dm_step *out, const struct dm_record *befor
                               const struct dm_policy *policy, const struct dm_op *op);
 void dm_draft_close(struct dm_draft *draft, struct dm_step *out, const struct dm_op *op);
 
-void dm_text64_set(struct dm_text64 *text, struct dm_slice from);
-
 /* The only place where a status or the end of a snooze changes, at most once in a
  * draft. What follows from the change follows here: counters, the event. `until_ms`
  * is 0 unless SNOOZED. */

@@ -1,5 +1,7 @@
 #include "core/effective.h"
 
+#include "base/assert.h"
+
 /* The contact as it is, before the policy is asked: what was never written to is
  * ACTIVE, and an expired snooze already reads as its wake (see step.c, wake). */
 static void state_at(struct dm_effective *out, const struct dm_record_head *head,
@@ -67,6 +69,8 @@ void dm_effective_at(struct dm_effective *out, const struct dm_record_head *head
                      uint64_t fence_floor, const struct dm_policy *policy, int64_t now_ms)
 {
     state_at(out, head, fence_floor, now_ms);
+    DM_ASSERT(dm_state_valid(out->status, out->reason, out->locked, out->until_ms));
+    DM_ASSERT(policy->mode >= DM_MODE_OFF && policy->mode <= DM_MODE_AUTO_PILOT);
     out->mode = policy->mode;
     out->decision = (uint8_t)dm_decide(policy, out->status, out->bot_messages);
     out->decision_reason = decision_reason(policy, out);

@@ -6,6 +6,9 @@
 
 #include <stdbool.h>
 
+_Static_assert(DM_KEY_SIZE_MAX + 8 <= 511, "with a time in front, a key has room in LMDB");
+_Static_assert(DM_KEY_SIZE_MAX <= UINT8_MAX, "a key's size is one byte");
+
 /* A high bit is set for a byte that is not printable ASCII: one that has it itself; one
  * below 0x20, by the borrow; 0x7F, by the carry. */
 static uint64_t not_plain(const uint8_t *at)

@@ -134,6 +134,11 @@ enum dm_code dm_policy_check(const struct dm_policy *policy, const int8_t names[
  * message_limit, i64 max_snooze_ms, u64 revision; then the rules by activity from 1
  * on, then on_limit, each u8 action, u8 repeat, u8 lock, u8 reserved (0), i64
  * snooze_ms. */
+enum { RULE_SIZE = 12, POLICY_HEAD_SIZE = 24 };
+_Static_assert(DM_POLICY_SIZE == POLICY_HEAD_SIZE + DM_ACTIVITY_COUNT * RULE_SIZE,
+               "a rule for each activity, and on_limit");
+_Static_assert(DM_ACTIVITY_COUNT <= 16, "a bit for each activity");
+_Static_assert(DM_RULES_MAX >= DM_ACTIVITY_COUNT - 1, "a rule for each activity can be sent");
 enum { VERSION = 1, EXPLICIT_ON_LIMIT = 1, EXPLICIT_ALL = (1 << DM_ACTIVITY_COUNT) - 1 };
 
 static void put_rule(uint8_t **at, const struct dm_rule *rule)

@@ -16,8 +16,19 @@
  *
  * Decoding fails on an unknown version, on a size that does not come out even,
  * and on any number that no record of ours can hold. */
-enum { VERSION = 3, VERSION_2 = 2 };
+enum { VERSION = 3, VERSION_2 = 2, VERSION_1 = 1 };
 enum { FLAG_LOCKED = 1 };
+
+_Static_assert(DM_RECORD_HEAD_SIZE == 4 + 4 + 5 * 8 + 2 * 4 + 1 + 1 + 2, "the head's fields");
+_Static_assert(DM_RECORD_SIZE_MAX <= 2000, "a value stays clear of LMDB's overflow pages");
+
+/* Is it what a step may leave behind: a contact, or what is left of a deleted one? */
+static bool is_whole(const struct dm_record *record)
+{
+    return record->status == DM_STATUS_NONE
+               ? record->reason == DM_REASON_UNSPECIFIED && !record->locked && record->until_ms == 0
+               : dm_state_valid(record->status, record->reason, record->locked, record->until_ms);
+}
 
 void dm_record_clear(struct dm_record *record)
 {
@@ -40,6 +51,9 @@ size_t dm_record_encode(const struct dm_record *record, uint8_t *out)
 {
     const struct dm_answers *answers = &record->answers;
     uint8_t *at = out;
+    DM_ASSERT(is_whole(record));
+    DM_ASSERT(record->actor.size <= sizeof record->actor.bytes);
+    DM_ASSERT(answers->count <= DM_ANSWERS_MAX && answers->size <= DM_ANSWERS_SIZE_MAX);
     dm_put8(&at, VERSION);
     dm_put8(&at, record->status);
     dm_put8(&at, record->reason);
@@ -56,18 +70,11 @@ size_t dm_record_encode(const struct dm_record *record, uint8_t *out)
     dm_put8(&at, answers->count);
     dm_put16(&at, 0);
     put_text(&at, &record->actor);
+    DM_ASSERT(at - out == DM_RECORD_HEAD_SIZE + record->actor.size);
     memcpy(at, answers->bytes, answers->size);
     at += answers->size;
     dm_put32(&at, dm_crc32c(0, out, (size_t)(at - out)));
     return (size_t)(at - out);
-}
-
-bool dm_state_valid(uint8_t status, uint8_t reason, bool locked, int64_t until_ms)
-{
-    return status >= DM_STATUS_ACTIVE && status < DM_STATUS_COUNT &&
-           reason >= DM_REASON_NEVER_SET && reason < DM_REASON_MODE_OFF &&
-           (status == DM_STATUS_SNOOZED || until_ms == 0) &&
-           (status == DM_STATUS_INACTIVE || !locked);
 }
 
 static uint8_t version_of(struct dm_slice bytes)
@@ -101,7 +108,7 @@ bool dm_record_head(struct dm_record_head *head, struct dm_slice bytes)
     }
     uint8_t version = version_of(bytes);
     uint8_t flags = get_head(head, bytes);
-    if (version < DM_RECORD_VERSION_1 || version > VERSION || (flags & ~FLAG_LOCKED) != 0) {
+    if (version < VERSION_1 || version > VERSION || (flags & ~FLAG_LOCKED) != 0) {
         return false;
     }
     if (head->status == DM_STATUS_NONE) { /* what a delete leaves behind: its fence */
@@ -145,9 +152,8 @@ bool dm_record_decode(struct dm_record *record, struct dm_slice bytes)
         return false;
     }
     struct dm_slice answers = dm_slice(at, (size_t)(end - at));
-    return version_of(bytes) == DM_RECORD_VERSION_1
-               ? dm_answers_decode_1(&record->answers, count, answers)
-               : dm_answers_decode(&record->answers, count, answers);
+    return version_of(bytes) == VERSION_1 ? dm_answers_decode_1(&record->answers, count, answers)
+                                          : dm_answers_decode(&record->answers, count, answers);
 }
 
 struct dm_record_head dm_record_left(struct dm_slice bytes)

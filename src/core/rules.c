@@ -23,6 +23,7 @@
 static int64_t snooze_end(const struct dm_draft *draft, const struct dm_rule *rule,
                           int64_t since_ms)
 {
+    DM_ASSERT(rule->snooze_ms >= DM_SNOOZE_MS_MIN && rule->snooze_ms <= DM_SNOOZE_MS_MAX);
     int64_t end = draft->now_ms + rule->snooze_ms;
     int64_t cap = since_ms + draft->policy->max_snooze_ms;
     return draft->policy->max_snooze_ms > 0 && cap < end ? cap : end;
@@ -33,6 +34,7 @@ static void prolong(struct dm_draft *draft, const struct dm_rule *rule, struct d
 {
     const struct dm_record *record = &draft->next->record;
     int64_t end = snooze_end(draft, rule, record->since_ms);
+    DM_ASSERT(record->until_ms > draft->now_ms); /* what had expired was woken before */
     bool later = end > record->until_ms;
     bool replaces = rule->repeat == DM_REPEAT_REPLACE && end > draft->now_ms;
     if ((rule->repeat == DM_REPEAT_EXTEND && later) || (replaces && end != record->until_ms)) {
@@ -84,6 +86,7 @@ void dm_rule_apply(struct dm_draft *draft, const struct dm_rule *rule, struct dm
     if (draft->next->record.locked) {
         return;
     }
+    DM_ASSERT(cause.reason > DM_REASON_SET && cause.reason < DM_REASON_MODE_OFF);
     switch (rule->action) {
     case DM_ACTION_SNOOZE:
         snooze(draft, rule, cause);

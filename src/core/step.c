@@ -26,6 +26,7 @@ static void count_up(uint32_t *counter)
 static void wake(struct dm_step *out, const struct dm_record *record,
                  const struct dm_policy *policy, const struct dm_op *op)
 {
+    DM_ASSERT(out->transition_count == 0);
     struct dm_draft draft = dm_draft_open(out, record, policy, op);
     draft.next->due_ms = record->until_ms;
     draft.next->missed_inbound = record->missed_inbound;
@@ -33,6 +34,7 @@ static void wake(struct dm_step *out, const struct dm_record *record,
                     (struct dm_cause){.reason = DM_REASON_SNOOZE_EXPIRED,
                                       .actor = dm_slice_str(DM_ACTOR_SELF)});
     dm_draft_close(&draft, out, op);
+    DM_ASSERT(out->transition_count == 1);
 }
 
 static enum dm_code set_refused(const struct dm_draft *draft, const struct dm_op *op,
@@ -67,6 +69,7 @@ static void set_status(struct dm_draft *draft, const struct dm_op *op)
     int64_t until_ms = change->has_until ? change->until_ms
                        : change->has_for ? draft->now_ms + change->for_ms
                                          : 0;
+    DM_ASSERT((change->status == DM_STATUS_SNOOZED) == (until_ms != 0));
     struct dm_cause cause = {
         .reason = change->reason != DM_REASON_UNSPECIFIED ? change->reason : (uint8_t)DM_REASON_SET,
         .actor = change->actor,
@@ -198,6 +201,7 @@ static bool replay(struct dm_step *out, const struct dm_record *record, const st
 static void answer_fill(struct dm_step *out, const struct dm_draft *draft, bool granted,
                         enum dm_decision decision, uint64_t request)
 {
+    DM_ASSERT(!granted || decision != DM_DECISION_SILENT);
     const struct dm_record *record = &draft->next->record;
     out->answer = (struct dm_answer){
         .request = request,
@@ -261,6 +265,7 @@ static void step_mutation(struct dm_step *out, const struct dm_record *record,
     dm_draft_close(&draft, out, op);
     answer_fill(out, &draft, granted, decision, op->request);
     if (op->request != 0) {
+        DM_ASSERT(draft.next < &out->transitions[out->transition_count]);
         dm_answers_add(&draft.next->record.answers, &out->answer);
     }
 }
@@ -297,6 +302,9 @@ void dm_step(struct dm_step *out, const struct dm_record *record, const struct d
     out->replayed = false;
     out->existed = false;
     out->transition_count = 0;
+    DM_ASSERT(!dm_record_exists(record) ||
+              dm_state_valid(record->status, record->reason, record->locked, record->until_ms));
+    DM_ASSERT(record != &out->transitions[0].record && record != &out->transitions[1].record);
     switch (op->kind) {
     case DM_OP_SET_STATUS:
     case DM_OP_COMMIT_REPLY:

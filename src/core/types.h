@@ -1,6 +1,9 @@
 #ifndef DM_CORE_TYPES_H
 #define DM_CORE_TYPES_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 /* The contract's enumerations, with the contract's numbers (dormouse.proto), so
  * that nothing is translated between wire, core and disk. */
 
@@ -71,5 +74,15 @@ enum dm_repeat {
     DM_REPEAT_KEEP = 2,
     DM_REPEAT_REPLACE = 3,
 };
+
+/* What every contact obeys, as it is kept and as it was answered: only a snooze has an end,
+ * only INACTIVE is locked, and MODE_OFF is nobody's reason. */
+static inline bool dm_state_valid(uint8_t status, uint8_t reason, bool locked, int64_t until_ms)
+{
+    return status >= DM_STATUS_ACTIVE && status < DM_STATUS_COUNT &&
+           reason >= DM_REASON_NEVER_SET && reason < DM_REASON_MODE_OFF &&
+           (status == DM_STATUS_SNOOZED || until_ms == 0) &&
+           (status == DM_STATUS_INACTIVE || !locked);
+}
 
 #endif
