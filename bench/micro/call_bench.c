@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "engine/engine.h"
+#include "rpc/prefetch.h"
 #include "rpc/rpc.h"
 #include "wire/session.h"
 #include "wire/ttrpc_frame.h"

@@ -71,7 +71,7 @@ static void check_encode_hot(struct bench *bench, uint64_t i)
         .fence = 1 + (i & 63),
         .until_ms = 1700000000123LL,
     };
-    const dormouse_v1_CheckResponse message = dm_check_message(&state);
+    const dormouse_v1_CheckResponse message = dm_check_to_proto(&state);
     struct dm_slice bytes = dm_check_response_encode(bench->out, &message);
     keep(bytes.data);
 }
@@ -136,7 +136,7 @@ static void set_encode_hot(struct bench *bench, uint64_t i)
     };
     const dormouse_v1_SetStatusResponse message = {
         .has_contact = true,
-        .contact = dm_contact_message(&outcome.contact),
+        .contact = dm_contact_to_proto(&outcome.contact),
         .changed = outcome.changed,
     };
     struct dm_slice bytes = dm_set_status_response_encode(bench->out, &message);

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/limits.h"
 #include "loop/guard.h"
+#include "rpc/prefetch.h"
 
 #include <stdlib.h>
 

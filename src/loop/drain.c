@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "rpc/ready.h"
 
 #include <signal.h>
 #include <unistd.h>

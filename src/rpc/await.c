@@ -1,6 +1,7 @@
-#include "rpc/call.h"
+#include "rpc/await.h"
 
-#include "base/assert.h"
+#include "rpc/call.h"
+#include "rpc/pool.h"
 #include "wheel/wheel.h"
 
 /* Calls that begin without a message, as ttrpc lets them: the first one comes later, as

@@ -1,7 +1,10 @@
-#include "rpc/convert.h"
+#include "rpc/handlers.h"
 
+#include "base/assert.h"
 #include "base/limits.h"
 #include "core/ident.h"
+#include "rpc/call.h"
+#include "rpc/convert.h"
 #include "rpc/task.h"
 
 #include <stdio.h>
@@ -80,6 +83,7 @@ static enum dm_task_result steps(struct dm_rpc *rpc, struct dm_call *call, size_
                                  bool (*one)(struct dm_rpc *, struct batch *, uint32_t))
 {
     struct batch *batch = call->task;
+    DM_ASSERT(batch->ids.count <= DM_BATCH_MAX && batch->next <= batch->ids.count);
     while (batch->next < batch->ids.count) {
         if (*budget < DM_COST_MUTATE) {
             return DM_TASK_MORE;
@@ -104,7 +108,7 @@ static bool get_one(struct dm_rpc *rpc, struct batch *batch, uint32_t i)
         contact =
             (struct dm_contact){.account_id = batch->account_id, .contact_id = batch->ids.items[i]};
     }
-    const dormouse_v1_Contact message = dm_contact_message(&contact);
+    const dormouse_v1_Contact message = dm_contact_to_proto(&contact);
     return dm_append_message(&batch->out, dormouse_v1_BatchGetContactsResponse_contacts_tag,
                              dormouse_v1_Contact_fields, &message);
 }
@@ -155,7 +159,7 @@ static bool set_one(struct dm_rpc *rpc, struct batch *batch, uint32_t i)
     result.code = (int32_t)code;
     result.has_contact = code == DM_OK;
     if (code == DM_OK) {
-        result.contact = dm_contact_message(&outcome.contact);
+        result.contact = dm_contact_to_proto(&outcome.contact);
     } else {
         result.message = dm_slice_str(error.message);
     }

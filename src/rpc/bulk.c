@@ -1,7 +1,9 @@
-#include "rpc/convert.h"
+#include "rpc/handlers.h"
 
 #include "base/assert.h"
 #include "core/ident.h"
+#include "rpc/call.h"
+#include "rpc/convert.h"
 #include "rpc/task.h"
 
 #include <stdlib.h>

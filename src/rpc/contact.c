@@ -1,3 +1,6 @@
+#include "rpc/handlers.h"
+
+#include "rpc/call.h"
 #include "rpc/convert.h"
 
 /* GetContact and DeleteContact. */
@@ -18,7 +21,7 @@ void dm_handle_bot_status_get_contact(struct dm_rpc *rpc, const struct dm_inboun
         dm_refuse(rpc, in, &error);
         return;
     }
-    const dormouse_v1_Contact response = dm_contact_message(&contact);
+    const dormouse_v1_Contact response = dm_contact_to_proto(&contact);
     uint8_t scratch[DM_SMALL_MESSAGE];
     dm_answer(rpc, in, dm_encode(scratch, dormouse_v1_Contact_fields, &response));
 }

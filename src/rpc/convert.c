@@ -10,6 +10,10 @@
 #define NANOS_MAX 999999999
 #define NANOS_PER_MS 1000000
 
+_Static_assert(0 < DM_PAGE_SIZE_DEFAULT && DM_PAGE_SIZE_DEFAULT <= DM_PAGE_SIZE_MAX,
+               "a page that nobody sized");
+_Static_assert(DM_SNOOZE_MS_MAX / 1000 < DURATION_S_MAX, "every snooze is a Duration");
+
 google_protobuf_Duration dm_duration(int64_t ms)
 {
     return (google_protobuf_Duration){.seconds = ms / 1000,
@@ -58,7 +62,7 @@ enum dm_code dm_duration_ms(const google_protobuf_Duration *from, const char *fi
     return DM_OK;
 }
 
-void dm_event_message(dormouse_v1_StatusEvent *to, const struct dm_event *from)
+void dm_event_to_proto(dormouse_v1_StatusEvent *to, const struct dm_event *from)
 {
     *to = (dormouse_v1_StatusEvent){
         .seq = from->seq,

@@ -26,7 +26,7 @@ enum dm_code dm_duration_ms(const google_protobuf_Duration *from, const char *fi
                             struct dm_error *error);
 
 /* Texts are referred to, not copied: `from` outlives `to`. */
-static inline dormouse_v1_CheckResponse dm_check_message(const struct dm_effective *from)
+static inline dormouse_v1_CheckResponse dm_check_to_proto(const struct dm_effective *from)
 {
     return (dormouse_v1_CheckResponse){
         .decision = (dormouse_v1_Decision)from->decision,
@@ -40,7 +40,7 @@ static inline dormouse_v1_CheckResponse dm_check_message(const struct dm_effecti
     };
 }
 
-static inline dormouse_v1_Contact dm_contact_message(const struct dm_contact *from)
+static inline dormouse_v1_Contact dm_contact_to_proto(const struct dm_contact *from)
 {
     return (dormouse_v1_Contact){
         .account_id = from->account_id,
@@ -63,7 +63,7 @@ static inline dormouse_v1_Contact dm_contact_message(const struct dm_contact *fr
     };
 }
 
-void dm_event_message(dormouse_v1_StatusEvent *to, const struct dm_event *from);
+void dm_event_to_proto(dormouse_v1_StatusEvent *to, const struct dm_event *from);
 
 /* A StatusChange on its way in. Checks all of it but what depends on the contact; `present`:
  * the field was set. */

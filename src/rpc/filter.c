@@ -12,6 +12,7 @@ struct dm_filter {
 static uint32_t slot_count(const struct dm_texts *ids)
 {
     uint32_t slots = 4;
+    DM_ASSERT(ids->count <= DM_BATCH_MAX);
     while (slots < ids->count * 2) {
         slots *= 2;
     }
@@ -58,6 +59,7 @@ struct dm_filter *dm_filter_create(const struct dm_texts *ids)
         uint32_t slot = find(filter, id);
         if (filter->slots[slot] == 0) {
             uint8_t *entry = (uint8_t *)filter + at;
+            DM_ASSERT(id.size <= UINT8_MAX);
             entry[0] = (uint8_t)id.size;
             memcpy(entry + 1, id.data, id.size);
             filter->slots[slot] = (uint32_t)at;

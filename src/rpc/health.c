@@ -1,7 +1,10 @@
-#include "rpc/message.h"
+#include "rpc/handlers.h"
 
 #include "base/assert.h"
 #include "grpc/health/v1/health.pb.h"
+#include "rpc/call.h"
+#include "rpc/message.h"
+#include "rpc/ready.h"
 
 #include <stdlib.h>
 
@@ -9,9 +12,9 @@
 
 typedef grpc_health_v1_HealthCheckResponse_ServingStatus serving_status;
 
-static bool known(struct dm_slice service)
+static bool known(const struct dm_rpc *rpc, struct dm_slice service)
 {
-    return service.size == 0 || dm_method_service_known(service);
+    return service.size == 0 || dm_method_service_known(rpc->methods.all, service);
 }
 
 static serving_status status_now(const struct dm_rpc *rpc)
@@ -45,7 +48,7 @@ void dm_handle_health_check(struct dm_rpc *rpc, const struct dm_inbound *in)
         dm_refuse(rpc, in, &error);
         return;
     }
-    if (!known(service)) {
+    if (!known(rpc, service)) {
         (void)dm_fail(&error, DM_NOT_FOUND, "service: there is no service of this name here");
         dm_refuse(rpc, in, &error);
         return;
@@ -102,6 +105,6 @@ void dm_handle_health_watch(struct dm_rpc *rpc, const struct dm_inbound *in)
         return;
     }
     struct health_watch *watch = dm_xcalloc(1, sizeof *watch);
-    watch->known = known(service);
+    watch->known = known(rpc, service);
     (void)dm_call_begin(rpc, in, &watch_ops, watch);
 }

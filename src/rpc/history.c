@@ -1,8 +1,10 @@
-#include "rpc/convert.h"
+#include "rpc/handlers.h"
 
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "rpc/call.h"
+#include "rpc/convert.h"
 #include "rpc/task.h"
 #include "rpc/token.h"
 
@@ -36,7 +38,7 @@ static bool add(struct history *history, const struct dm_event *event)
     history->previous_seq = event->previous_seq;
     history->count++;
     dormouse_v1_StatusEvent message;
-    dm_event_message(&message, event);
+    dm_event_to_proto(&message, event);
     return dm_append_message(&history->out, dormouse_v1_GetHistoryResponse_events_tag,
                              dormouse_v1_StatusEvent_fields, &message);
 }

@@ -1,3 +1,6 @@
+#include "rpc/handlers.h"
+
+#include "rpc/call.h"
 #include "rpc/convert.h"
 #include "rpc/hot_codec.h"
 
@@ -28,7 +31,7 @@ void dm_handle_bot_status_check(struct dm_rpc *rpc, const struct dm_inbound *in)
         dm_refuse(rpc, in, &error);
         return;
     }
-    const dormouse_v1_CheckResponse response = dm_check_message(&state);
+    const dormouse_v1_CheckResponse response = dm_check_to_proto(&state);
     uint8_t scratch[DM_SMALL_MESSAGE];
     dm_answer(rpc, in, dm_check_response_encode(scratch, &response));
 }
@@ -71,7 +74,7 @@ void dm_handle_bot_status_commit_reply(struct dm_rpc *rpc, const struct dm_inbou
         .granted = outcome.granted,
         .decision = (dormouse_v1_Decision)outcome.decision,
         .has_contact = true,
-        .contact = dm_contact_message(&outcome.contact),
+        .contact = dm_contact_to_proto(&outcome.contact),
     };
     uint8_t scratch[DM_SMALL_MESSAGE];
     dm_answer(rpc, in, dm_commit_reply_response_encode(scratch, &response));
@@ -99,7 +102,7 @@ void dm_handle_bot_status_record_activity(struct dm_rpc *rpc, const struct dm_in
     }
     const dormouse_v1_RecordActivityResponse response = {
         .has_contact = true,
-        .contact = dm_contact_message(&outcome.contact),
+        .contact = dm_contact_to_proto(&outcome.contact),
         .decision = (dormouse_v1_Decision)outcome.decision,
         .changed = outcome.changed,
     };
@@ -130,7 +133,7 @@ void dm_handle_bot_status_set_status(struct dm_rpc *rpc, const struct dm_inbound
     }
     const dormouse_v1_SetStatusResponse response = {
         .has_contact = true,
-        .contact = dm_contact_message(&outcome.contact),
+        .contact = dm_contact_to_proto(&outcome.contact),
         .changed = outcome.changed,
     };
     uint8_t scratch[DM_SMALL_MESSAGE];

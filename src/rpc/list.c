@@ -1,9 +1,11 @@
-#include "rpc/convert.h"
+#include "rpc/handlers.h"
 
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "core/ident.h"
+#include "rpc/call.h"
+#include "rpc/convert.h"
 #include "rpc/task.h"
 #include "rpc/token.h"
 
@@ -32,7 +34,7 @@ static void destroy(struct dm_rpc *rpc, void *task)
 
 static bool add(struct list *list, const struct dm_contact *contact)
 {
-    const dormouse_v1_Contact message = dm_contact_message(contact);
+    const dormouse_v1_Contact message = dm_contact_to_proto(contact);
     return dm_append_message(&list->out, dormouse_v1_ListContactsResponse_contacts_tag,
                              dormouse_v1_Contact_fields, &message);
 }

@@ -76,6 +76,7 @@ bool dm_append_message(struct dm_buf *buf, uint32_t tag, const pb_msgdesc_t *fie
     struct dm_slice bytes = dm_encode(scratch, fields, message);
     if (bytes.size == 0) {
         /* an element with no field set still counts */
+        DM_ASSERT(tag < 16); /* one byte */
         uint8_t empty[] = {(uint8_t)(tag << 3 | PB_WT_STRING), 0};
         return dm_buf_append(buf, empty, sizeof empty);
     }

@@ -5,7 +5,7 @@
 #include "base/code.h"
 #include "base/limits.h"
 #include "base/slice.h"
-#include "rpc/call.h"
+#include "rpc/state.h"
 
 #include <dm_fields.h>
 #include <pb_decode.h>

@@ -2,30 +2,7 @@
 
 #include "base/assert.h"
 
-#define TEXT(text)                               \
-    {                                            \
-        .data = (text), .size = sizeof(text) - 1 \
-    }
-
-const struct dm_method dm_methods[] = {
-#define DM_METHOD(service_, name_, client_stream_, server_stream_, no_side_effects_, handler_, \
-                  request_, response_)                                                         \
-    {.service = TEXT(service_),                                                                \
-     .name = TEXT(name_),                                                                      \
-     .client_stream = (client_stream_),                                                        \
-     .server_stream = (server_stream_),                                                        \
-     .no_side_effects = (no_side_effects_),                                                    \
-     .handler = (handler_),                                                                    \
-     .request = (request_),                                                                    \
-     .response = (response_)},
-#include "dm_methods.inc"
-#undef DM_METHOD
-};
-
-const uint32_t dm_method_count = sizeof dm_methods / sizeof dm_methods[0];
-
-_Static_assert(sizeof dm_methods / sizeof dm_methods[0] <= DM_METHOD_SLOTS / 2,
-               "the table of methods is sparse, so that a search is short");
+_Static_assert(DM_METHOD_SLOTS / 2 <= UINT8_MAX, "a slot holds any method's number");
 
 /* Lengths and the first and last letters tell our methods apart nearly always. */
 static uint32_t slot_of(struct dm_slice service, struct dm_slice name)
@@ -38,11 +15,12 @@ static uint32_t slot_of(struct dm_slice service, struct dm_slice name)
     return (uint32_t)((service.size * 31 + name.size * 7 + first * 3 + last * 5) % DM_METHOD_SLOTS);
 }
 
-void dm_method_table_init(struct dm_method_table *table)
+void dm_method_table_init(struct dm_method_table *table, const struct dm_method_list *all)
 {
-    memset(table, 0, sizeof *table);
-    for (uint32_t i = 0; i < dm_method_count; i++) {
-        uint32_t slot = slot_of(dm_methods[i].service, dm_methods[i].name);
+    DM_ASSERT(all->count <= DM_METHOD_SLOTS / 2); /* sparse, so that a search is short */
+    *table = (struct dm_method_table){.all = all};
+    for (uint32_t i = 0; i < all->count; i++) {
+        uint32_t slot = slot_of(all->items[i].service, all->items[i].name);
         while (table->slots[slot] != 0) {
             slot = (slot + 1) % DM_METHOD_SLOTS;
         }
@@ -55,7 +33,7 @@ const struct dm_method *dm_method_find(const struct dm_method_table *table, stru
 {
     uint32_t slot = slot_of(service, name);
     for (; table->slots[slot] != 0; slot = (slot + 1) % DM_METHOD_SLOTS) {
-        const struct dm_method *method = &dm_methods[table->slots[slot] - 1];
+        const struct dm_method *method = &table->all->items[table->slots[slot] - 1];
         if (dm_slice_equal(method->name, name) && dm_slice_equal(method->service, service)) {
             return method;
         }
@@ -63,20 +41,21 @@ const struct dm_method *dm_method_find(const struct dm_method_table *table, stru
     return NULL;
 }
 
-bool dm_method_service_known(struct dm_slice service)
+bool dm_method_service_known(const struct dm_method_list *all, struct dm_slice service)
 {
-    for (uint32_t i = 0; i < dm_method_count; i++) {
-        if (dm_slice_equal(dm_methods[i].service, service)) {
+    for (uint32_t i = 0; i < all->count; i++) {
+        if (dm_slice_equal(all->items[i].service, service)) {
             return true;
         }
     }
     return false;
 }
 
-bool dm_method_client_streaming(struct dm_slice service, struct dm_slice name)
+bool dm_method_client_streaming(const struct dm_method_list *all, struct dm_slice service,
+                                struct dm_slice name)
 {
-    for (uint32_t i = 0; i < dm_method_count; i++) {
-        const struct dm_method *method = &dm_methods[i];
+    for (uint32_t i = 0; i < all->count; i++) {
+        const struct dm_method *method = &all->items[i];
         if (method->client_stream && dm_slice_equal(method->name, name) &&
             dm_slice_equal(method->service, service)) {
             return true;

@@ -6,8 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What can be called: one entry for each method of the proto files, generated from
- * them. A new method is a line in the proto and a handler of the generated name. */
+/* A method, and how one is found among many. Which there are: methods.h. */
 
 struct dm_rpc;
 struct dm_inbound;
@@ -22,36 +21,35 @@ struct dm_method {
     const char *request, *response; /* full names of the messages */
 };
 
-extern const struct dm_method dm_methods[];
-extern const uint32_t dm_method_count;
-
-static inline uint32_t dm_method_index(const struct dm_method *method)
-{
-    return (uint32_t)(method - dm_methods);
-}
+/* All that there are; those of a service stand together. */
+struct dm_method_list {
+    const struct dm_method *items;
+    uint32_t count;
+};
 
 /* Finds methods without asking them one by one. */
 enum { DM_METHOD_SLOTS = 128 };
 struct dm_method_table {
-    uint8_t slots[DM_METHOD_SLOTS]; /* method index + 1 */
+    const struct dm_method_list *all;
+    uint8_t slots[DM_METHOD_SLOTS]; /* position in the list + 1 */
 };
-void dm_method_table_init(struct dm_method_table *table);
+/* `all` is borrowed, and fills at most half of the slots. */
+void dm_method_table_init(struct dm_method_table *table, const struct dm_method_list *all);
 /* NULL: unknown. */
 const struct dm_method *dm_method_find(const struct dm_method_table *table, struct dm_slice service,
                                        struct dm_slice name);
+static inline uint32_t dm_method_index(const struct dm_method_table *table,
+                                       const struct dm_method *method)
+{
+    return (uint32_t)(method - table->all->items);
+}
 
 /* Is there a service of this full name? */
-bool dm_method_service_known(struct dm_slice service);
+bool dm_method_service_known(const struct dm_method_list *all, struct dm_slice service);
 
 /* Is there a method of these names that takes a stream of requests? Asked of every HTTP
  * request, so names are compared only with the few that do. */
-bool dm_method_client_streaming(struct dm_slice service, struct dm_slice name);
-
-/* Every handler, declared. */
-#define DM_METHOD(service, name, client_stream, server_stream, no_side_effects, handler, request, \
-                  response)                                                                       \
-    void handler(struct dm_rpc *rpc, const struct dm_inbound *in);
-#include "dm_methods.inc"
-#undef DM_METHOD
+bool dm_method_client_streaming(const struct dm_method_list *all, struct dm_slice service,
+                                struct dm_slice name);
 
 #endif

@@ -1,4 +1,7 @@
-#include "rpc/call.h"
+#include "rpc/metrics.h"
+
+#include "base/assert.h"
+#include "rpc/state.h"
 
 #include <string.h>
 
@@ -21,7 +24,10 @@ uint8_t dm_metrics_protocol(struct dm_rpc *rpc, const char *protocol)
 void dm_metrics_count(struct dm_rpc *rpc, const struct dm_method *method, uint8_t protocol,
                       enum dm_code code, uint64_t start_ns)
 {
-    uint32_t row = method != NULL ? dm_method_index(method) : dm_method_count;
+    uint32_t row =
+        method != NULL ? dm_method_index(&rpc->methods, method) : rpc->methods.all->count;
+    DM_ASSERT(protocol < rpc->protocol_count && (unsigned)code < DM_CODE_COUNT);
+    DM_ASSERT(rpc->now_ns >= start_ns);
     rpc->counters[row][protocol][code]++;
     /* how long a stream was open says nothing of how fast we are */
     if (method != NULL && !method->server_stream) {
@@ -32,17 +38,18 @@ void dm_metrics_count(struct dm_rpc *rpc, const struct dm_method *method, uint8_
 void dm_rpc_metrics(const struct dm_rpc *rpc,
                     void (*each)(void *context, const struct dm_rpc_cell *cell), void *context)
 {
-    for (uint32_t i = 0; i < (dm_method_count + 1) * DM_PROTOCOLS_MAX * DM_CODE_COUNT; i++) {
+    const struct dm_method_list *methods = rpc->methods.all;
+    for (uint32_t i = 0; i < (methods->count + 1) * DM_PROTOCOLS_MAX * DM_CODE_COUNT; i++) {
         uint32_t row = i / (DM_PROTOCOLS_MAX * DM_CODE_COUNT);
         uint32_t protocol = i / DM_CODE_COUNT % DM_PROTOCOLS_MAX, code = i % DM_CODE_COUNT;
         uint64_t calls = rpc->counters[row][protocol][code];
         if (calls == 0) {
             continue;
         }
-        bool known = row < dm_method_count;
+        bool known = row < methods->count;
         struct dm_rpc_cell cell = {
-            .service = known ? dm_methods[row].service.data : "unknown",
-            .method = known ? dm_methods[row].name.data : "unknown",
+            .service = known ? methods->items[row].service.data : "unknown",
+            .method = known ? methods->items[row].name.data : "unknown",
             .protocol = rpc->protocols[protocol],
             .code = (enum dm_code)code,
             .calls = calls,
@@ -53,12 +60,13 @@ void dm_rpc_metrics(const struct dm_rpc *rpc,
 
 struct dm_rpc_latency dm_rpc_latency(const struct dm_rpc *rpc, uint32_t method)
 {
-    if (method >= dm_method_count) {
+    const struct dm_method_list *methods = rpc->methods.all;
+    if (method >= methods->count) {
         return (struct dm_rpc_latency){.values = NULL};
     }
     return (struct dm_rpc_latency){
-        .service = dm_methods[method].service.data,
-        .method = dm_methods[method].name.data,
+        .service = methods->items[method].service.data,
+        .method = methods->items[method].name.data,
         .values = &rpc->latency_us[method],
     };
 }

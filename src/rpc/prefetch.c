@@ -1,6 +1,7 @@
-#include "rpc/call.h"
+#include "rpc/prefetch.h"
 
 #include "engine/engine.h"
+#include "rpc/state.h"
 
 /* All messages about one contact begin alike: account_id is field 1, contact_id field 2,
  * and every encoder writes them in this order. What does not look so is left alone. */

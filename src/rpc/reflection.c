@@ -1,8 +1,11 @@
-#include "rpc/message.h"
+#include "rpc/handlers.h"
 
 #include "base/assert.h"
 #include "dm_descriptors.h"
 #include "grpc/reflection/v1/reflection.pb.h"
+#include "rpc/call.h"
+#include "rpc/message.h"
+#include "rpc/task.h"
 
 #include <stdlib.h>
 
@@ -80,11 +83,11 @@ static int file_by_symbol(struct dm_slice symbol)
     return -1;
 }
 
-static bool is_message(struct dm_slice symbol)
+static bool is_message(const struct dm_method_list *methods, struct dm_slice symbol)
 {
-    for (uint32_t i = 0; i < dm_method_count; i++) {
-        if (dm_slice_equal(dm_slice_str(dm_methods[i].request), symbol) ||
-            dm_slice_equal(dm_slice_str(dm_methods[i].response), symbol)) {
+    for (uint32_t i = 0; i < methods->count; i++) {
+        if (dm_slice_equal(dm_slice_str(methods->items[i].request), symbol) ||
+            dm_slice_equal(dm_slice_str(methods->items[i].response), symbol)) {
             return true;
         }
     }
@@ -115,13 +118,13 @@ static bool put_files(struct dm_buf *out, int file)
     return true;
 }
 
-static bool put_services(struct dm_buf *out)
+static bool put_services(struct dm_buf *out, const struct dm_method_list *methods)
 {
-    for (uint32_t i = 0; i < dm_method_count; i++) {
-        if (i > 0 && dm_slice_equal(dm_methods[i].service, dm_methods[i - 1].service)) {
+    for (uint32_t i = 0; i < methods->count; i++) {
+        if (i > 0 && dm_slice_equal(methods->items[i].service, methods->items[i - 1].service)) {
             continue;
         }
-        grpc_reflection_v1_ServiceResponse service = {.name = dm_methods[i].service};
+        grpc_reflection_v1_ServiceResponse service = {.name = methods->items[i].service};
         if (!dm_append_message(out, grpc_reflection_v1_ListServiceResponse_service_tag,
                                grpc_reflection_v1_ServiceResponse_fields, &service)) {
             return false;
@@ -141,7 +144,8 @@ static bool put_error(struct dm_buf *out, enum dm_code code, const char *sentenc
 
 /* The answer's inner message into `out`; returns the field of the response that it is,
  * 0 when there is no memory. */
-static uint32_t put_answer(struct dm_buf *out, const struct question *question)
+static uint32_t put_answer(struct dm_buf *out, const struct dm_method_list *methods,
+                           const struct question *question)
 {
     enum {
         FILES = grpc_reflection_v1_ServerReflectionResponse_file_descriptor_response_tag,
@@ -152,7 +156,7 @@ static uint32_t put_answer(struct dm_buf *out, const struct question *question)
     int file = -1;
     switch (question->tag) {
     case grpc_reflection_v1_ServerReflectionRequest_list_services_tag:
-        return put_services(out) ? SERVICES : 0;
+        return put_services(out, methods) ? SERVICES : 0;
     case grpc_reflection_v1_ServerReflectionRequest_file_by_filename_tag:
         file = file_by_name(question->text);
         break;
@@ -160,7 +164,7 @@ static uint32_t put_answer(struct dm_buf *out, const struct question *question)
         file = file_by_symbol(question->text);
         break;
     case grpc_reflection_v1_ServerReflectionRequest_all_extension_numbers_of_type_tag:
-        if (is_message(question->text)) {
+        if (is_message(methods, question->text)) {
             /* ours have none */
             return dm_append_text(out,
                                   grpc_reflection_v1_ExtensionNumberResponse_base_type_name_tag,
@@ -183,11 +187,11 @@ static uint32_t put_answer(struct dm_buf *out, const struct question *question)
 }
 
 /* valid_host is the request's, and the request is given back as it came. */
-static bool put_response(struct dm_buf *out, struct dm_slice request,
-                         const struct question *question)
+static bool put_response(struct dm_buf *out, const struct dm_method_list *methods,
+                         struct dm_slice request, const struct question *question)
 {
     struct dm_buf inner = {0};
-    uint32_t tag = put_answer(&inner, question);
+    uint32_t tag = put_answer(&inner, methods, question);
     bool good =
         tag != 0 &&
         dm_append_text(out, grpc_reflection_v1_ServerReflectionResponse_original_request_tag,
@@ -220,7 +224,7 @@ static bool answer(struct dm_rpc *rpc, struct dm_call *call, struct dm_slice pay
         (void)dm_fail(&error, DM_INVALID_ARGUMENT, "the request is not a valid %s message",
                       call->method->request);
         dm_call_fail(rpc, call, &error);
-    } else if (!put_response(&response, payload, &question)) {
+    } else if (!put_response(&response, rpc->methods.all, payload, &question)) {
         (void)dm_fail(&error, DM_RESOURCE_EXHAUSTED, "no memory for the answer");
         dm_call_fail(rpc, call, &error);
     } else {

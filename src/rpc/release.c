@@ -1,7 +1,9 @@
-#include "rpc/call.h"
+#include "rpc/release.h"
 
 #include "base/assert.h"
 #include "base/limits.h"
+#include "rpc/metrics.h"
+#include "rpc/pool.h"
 
 /* Answers that wait until what they tell is on disk. One run of bytes: an entry's head,
  * then its text. They leave in the order they came in, so a barrier below an earlier
@@ -17,9 +19,16 @@ struct entry {
     uint8_t code;
 };
 
+_Static_assert(sizeof(struct entry) == 24, "what an answer costs beside its text");
+_Static_assert(DM_CODE_COUNT <= UINT8_MAX, "a code has a byte");
+_Static_assert(DM_MESSAGE_SIZE_MAX <= UINT32_MAX, "a text's size has 32 bits");
+_Static_assert(DM_ANSWERS_PENDING_MAX >= 2 * DM_TASKS_PER_CONNECTION_MAX,
+               "one connection never has all of it");
+
 bool dm_release_push(struct dm_rpc *rpc, struct dm_call *call, enum dm_release_kind kind,
                      enum dm_code code, struct dm_slice bytes, uint64_t barrier)
 {
+    DM_ASSERT(call->sink != NULL && bytes.size <= DM_MESSAGE_SIZE_MAX);
     struct entry entry = {
         .barrier = barrier > rpc->queue_barrier ? barrier : rpc->queue_barrier,
         .slot = dm_call_slot(rpc, call),
@@ -57,6 +66,7 @@ static bool front(const struct dm_rpc *rpc, struct entry *entry)
 
 static void pop(struct dm_rpc *rpc, const struct entry *entry)
 {
+    DM_ASSERT(dm_buf_size(&rpc->queue) >= sizeof *entry + entry->size);
     dm_buf_consume(&rpc->queue, sizeof *entry + entry->size);
     if (dm_buf_size(&rpc->queue) == 0) {
         dm_buf_reset(&rpc->queue, KEEP);
@@ -73,6 +83,7 @@ static void say(struct dm_rpc *rpc, struct dm_call *call, const struct entry *en
 {
     const uint8_t *text = dm_buf_head(&rpc->queue) + sizeof *entry;
     struct dm_sink *sink = call->sink;
+    DM_ASSERT(sink != NULL && call->queued > 0);
     call->queued--;
     switch ((enum dm_release_kind)entry->kind) {
     case DM_RELEASE_MESSAGE:
@@ -95,8 +106,10 @@ static void say(struct dm_rpc *rpc, struct dm_call *call, const struct entry *en
 void dm_release_turn(struct dm_rpc *rpc)
 {
     struct entry entry;
-    uint64_t upto = dm_engine_durable(rpc->engine);
+    uint64_t upto = dm_engine_durable(rpc->engine), before = 0;
     while (front(rpc, &entry) && entry.barrier <= upto) {
+        DM_ASSERT(entry.barrier >= before); /* they leave in the order they came in */
+        before = entry.barrier;
         struct dm_call *call = call_of(rpc, &entry);
         if (call != NULL) {
             say(rpc, call, &entry);

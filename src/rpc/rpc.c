@@ -1,8 +1,16 @@
 #include "rpc/rpc.h"
 
 #include "base/assert.h"
-#include "base/limits.h"
+#include "rpc/admit.h"
+#include "rpc/await.h"
 #include "rpc/call.h"
+#include "rpc/methods.h"
+#include "rpc/metrics.h"
+#include "rpc/pool.h"
+#include "rpc/ready.h"
+#include "rpc/release.h"
+#include "rpc/task.h"
+#include "rpc/watch.h"
 #include "json/json.h"
 
 #include <stdlib.h>
@@ -12,11 +20,6 @@
 
 enum { NS_PER_MS = 1000000, KEEP = 64 * 1024 };
 
-void dm_sink_init(struct dm_sink *sink, const struct dm_sink_ops *ops, const char *protocol)
-{
-    *sink = (struct dm_sink){.ops = ops, .protocol = protocol};
-}
-
 struct dm_rpc *dm_rpc_create(struct dm_engine *engine, struct dm_clock clock)
 {
     struct dm_rpc *rpc = dm_xcalloc(1, sizeof *rpc);
@@ -24,9 +27,9 @@ struct dm_rpc *dm_rpc_create(struct dm_engine *engine, struct dm_clock clock)
     rpc->clock = clock;
     rpc->serving = true;
     rpc->now_ns = dm_clock_monotonic_ns(&clock);
-    rpc->counters = dm_xcalloc(dm_method_count + 1, sizeof *rpc->counters);
-    rpc->latency_us = dm_xcalloc(dm_method_count, sizeof *rpc->latency_us);
-    dm_method_table_init(&rpc->methods);
+    rpc->counters = dm_xcalloc(dm_methods.count + 1, sizeof *rpc->counters);
+    rpc->latency_us = dm_xcalloc(dm_methods.count, sizeof *rpc->latency_us);
+    dm_method_table_init(&rpc->methods, &dm_methods);
     dm_list_init(&rpc->runnable);
     dm_list_init(&rpc->blocked);
     dm_list_init(&rpc->idle);
@@ -53,62 +56,7 @@ void dm_rpc_destroy(struct dm_rpc *rpc)
     free(rpc);
 }
 
-uint64_t dm_rpc_read_clock(struct dm_rpc *rpc)
-{
-    rpc->now_stale = false;
-    rpc->now_ns = dm_clock_monotonic_ns(&rpc->clock);
-    return rpc->now_ns;
-}
-
 /* ---- a request comes in --------------------------------------------------------- */
-
-static enum dm_code unknown_method(const struct dm_rpc_request *request, struct dm_error *error)
-{
-    if (dm_method_service_known(request->service)) {
-        return dm_fail(error, DM_UNIMPLEMENTED,
-                       "this service has no such method; ask reflection for the list");
-    }
-    return dm_fail(error, DM_UNIMPLEMENTED,
-                   "there is no such service here; dormouse.v1.BotStatus is");
-}
-
-/* May it be called in this way, at this time? */
-static enum dm_code admit(const struct dm_rpc *rpc, const struct dm_inbound *in,
-                          const struct dm_rpc_request *request, struct dm_error *error)
-{
-    const struct dm_method *method = in->method;
-    if (method == NULL) {
-        return unknown_method(request, error);
-    }
-    if (request->unary_only && method->server_stream) {
-        return dm_fail(error, DM_UNIMPLEMENTED,
-                       "%s answers with a stream: call it by gRPC, gRPC-Web, ttrpc, or as a "
-                       "Connect stream (application/connect+json)",
-                       (const char *)method->name.data);
-    }
-    if (request->stream_only && !method->server_stream) {
-        return dm_fail(error, DM_UNIMPLEMENTED, "%s is a unary method; call it as one",
-                       (const char *)method->name.data);
-    }
-    if (request->get && !method->no_side_effects) {
-        return dm_fail(error, DM_UNIMPLEMENTED, "%s changes things; call it by POST",
-                       (const char *)method->name.data);
-    }
-    bool health = method->handler == dm_handle_health_check;
-    if (rpc->draining && !health) {
-        return dm_fail(error, DM_UNAVAILABLE, "the server is stopping; ask another one");
-    }
-    if (request->payload.size > DM_MESSAGE_SIZE_MAX) {
-        return dm_fail(error, DM_RESOURCE_EXHAUSTED,
-                       "the request has %zu bytes; at most %u are allowed", request->payload.size,
-                       DM_MESSAGE_SIZE_MAX);
-    }
-    if (request->timeout_ns < 0) {
-        return dm_fail(error, DM_DEADLINE_EXCEEDED,
-                       "the deadline had passed before the call began; nothing was done");
-    }
-    return dm_calls_admit(rpc, in, error);
-}
 
 static enum dm_code from_json(struct dm_rpc *rpc, const struct dm_method *method,
                               struct dm_slice *payload, struct dm_error *error)
@@ -146,7 +94,7 @@ void dm_rpc_call(struct dm_rpc *rpc, struct dm_sink *sink, const struct dm_rpc_r
         .awaiting = request->awaiting,
     };
     struct dm_error error;
-    if (admit(rpc, &in, request, &error) != DM_OK ||
+    if (dm_admit(rpc, &in, request, &error) != DM_OK ||
         (in.json && !in.awaiting && from_json(rpc, in.method, &in.payload, &error) != DM_OK)) {
         dm_refuse(rpc, &in, &error);
         return;
@@ -208,6 +156,8 @@ void dm_rpc_sink_gone(struct dm_rpc *rpc, struct dm_sink *sink)
     while (sink->private_calls != NULL) {
         drop(rpc, sink->private_calls);
     }
+    DM_ASSERT(sink->private_count == 0 && sink->private_streams == 0);
+    DM_ASSERT(sink->private_bytes == 0 && sink->waiting == 0);
 }
 
 /* ---- a turn -------------------------------------------------------------------------- */
@@ -253,6 +203,7 @@ int dm_rpc_turn(struct dm_rpc *rpc)
     dm_release_turn(rpc);
     check_state(rpc);
     bool more_late = dm_calls_expire(rpc);
+    dm_watches_turn(rpc);
     if (dm_tasks_turn(rpc)) {
         dm_engine_flush(rpc->engine);
     }
@@ -263,27 +214,6 @@ int dm_rpc_turn(struct dm_rpc *rpc)
     return sooner(sooner(dm_tasks_next_ms(rpc), dm_watches_next_ms(rpc)), deadline_ms(rpc));
 }
 
-enum dm_code dm_rpc_ready(const struct dm_rpc *rpc, struct dm_error *error)
-{
-    if (rpc->leaving || rpc->draining) {
-        return dm_fail(error, DM_UNAVAILABLE, "draining");
-    }
-    return dm_engine_writable(rpc->engine, error);
-}
-
-void dm_rpc_leave(struct dm_rpc *rpc)
-{
-    rpc->leaving = true;
-    rpc->serving = false;
-    dm_tasks_wake_all(rpc);
-}
-
-void dm_rpc_drain(struct dm_rpc *rpc)
-{
-    rpc->draining = true;
-    dm_rpc_leave(rpc);
-}
-
 uint32_t dm_rpc_open_calls(const struct dm_rpc *rpc)
 {
     return rpc->open_calls;
@@ -291,10 +221,10 @@ uint32_t dm_rpc_open_calls(const struct dm_rpc *rpc)
 
 bool dm_rpc_known_service(struct dm_slice service)
 {
-    return dm_method_service_known(service);
+    return dm_method_service_known(&dm_methods, service);
 }
 
 bool dm_rpc_client_streaming(struct dm_slice service, struct dm_slice method)
 {
-    return dm_method_client_streaming(service, method);
+    return dm_method_client_streaming(&dm_methods, service, method);
 }

@@ -1,6 +1,8 @@
-#include "rpc/convert.h"
+#include "rpc/handlers.h"
 
 #include "core/ident.h"
+#include "rpc/call.h"
+#include "rpc/convert.h"
 
 /* GetStats: numbers for people. */
 

@@ -11,6 +11,9 @@
 
 enum { BLOCKED_PER_TURN = 1024, STALLED_MS = 10 };
 
+_Static_assert(DM_STEP_BUDGET <= DM_TURN_BUDGET / 2, "many take turns in one turn of the loop");
+_Static_assert(DM_COST_MUTATE <= DM_STEP_BUDGET, "a step gets somewhere");
+
 static void place(struct dm_rpc *rpc, struct dm_call *call, enum dm_task_result result)
 {
     switch (result) {
@@ -48,14 +51,18 @@ static enum dm_task_result take_step(struct dm_rpc *rpc, struct dm_call *call, s
 static void step(struct dm_rpc *rpc, struct dm_list *link, size_t *budget)
 {
     struct dm_call *call = DM_CONTAINER_OF(link, struct dm_call, run);
+    DM_ASSERT(call->sink != NULL && call->ops != NULL);
     size_t share = *budget < DM_STEP_BUDGET ? *budget : DM_STEP_BUDGET, left = share;
     dm_list_remove(link);
     dm_engine_call_begin(rpc->engine, call->barrier);
     enum dm_task_result result = take_step(rpc, call, &left);
     if (result != DM_TASK_DONE) {
-        call->barrier = dm_engine_barrier(rpc->engine);
+        uint64_t barrier = dm_engine_barrier(rpc->engine);
+        DM_ASSERT(barrier >= call->barrier || barrier == 0); /* 0: all of it is durable */
+        call->barrier = barrier;
         place(rpc, call, result);
     }
+    DM_ASSERT(left <= share);
     size_t cost = share - left + DM_COST_STEP;
     *budget -= cost < *budget ? cost : *budget;
 }
@@ -79,7 +86,6 @@ bool dm_tasks_turn(struct dm_rpc *rpc)
         rpc->seen_seq = newest;
         dm_list_splice(&rpc->runnable, &rpc->idle);
     }
-    dm_watches_turn(rpc);
     unblock(rpc);
     struct dm_list round;
     dm_list_init(&round);

@@ -7,6 +7,9 @@
 
 enum { VERSION = 1, HEAD = 5, RAW_MAX = HEAD + DM_POSITION_MAX };
 
+_Static_assert(DM_TOKEN_MAX <= UINT8_MAX, "a token's size has a byte");
+_Static_assert(DM_POSITION_MAX >= sizeof(uint64_t) + DM_ID_SIZE_MAX, "a wake time and an id");
+
 static uint32_t check_sum(uint64_t query, const uint8_t *position, size_t size)
 {
     uint8_t bytes[8];

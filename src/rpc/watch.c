@@ -1,8 +1,11 @@
-#include "rpc/convert.h"
+#include "rpc/watch.h"
 
 #include "base/assert.h"
 #include "core/ident.h"
+#include "rpc/call.h"
+#include "rpc/convert.h"
 #include "rpc/filter.h"
+#include "rpc/handlers.h"
 #include "rpc/task.h"
 
 #include <stdio.h>
@@ -44,6 +47,7 @@ static void destroy(struct dm_rpc *rpc, void *task)
 {
     struct watch *watch = task;
     dm_list_remove(&watch->link);
+    DM_ASSERT(rpc->watch_count > 0);
     rpc->watch_count--;
     dm_task_release(rpc, watch->sink, watch->memory);
     dm_feed_close(watch->feed);
@@ -72,7 +76,7 @@ static bool send_event(struct dm_rpc *rpc, struct watch *watch, const struct dm_
                        size_t *budget)
 {
     dormouse_v1_WatchResponse response = {.which_kind = dormouse_v1_WatchResponse_event_tag};
-    dm_event_message(&response.kind.event, event);
+    dm_event_to_proto(&response.kind.event, event);
     return send(rpc, watch, &response, budget);
 }
 

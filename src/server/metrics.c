@@ -1,6 +1,8 @@
 #include "server/metrics.h"
 
 #include "base/log.h"
+#include "rpc/metrics.h"
+#include "rpc/watch.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include "journal/journal.h"
 #include "loop/loop.h"
+#include "rpc/ready.h"
 #include "rpc/rpc.h"
 #include "server/folder.h"
 #include "server/metrics.h"

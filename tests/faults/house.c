@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "rpc/prefetch.h"
 
 #define START_MS INT64_C(1800000000000)
 

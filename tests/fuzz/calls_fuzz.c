@@ -7,7 +7,8 @@
 #include "base/list.h"
 #include "faults/house.h"
 #include "fuzz/session.h"
-#include "rpc/method.h"
+#include "rpc/methods.h"
+#include "rpc/prefetch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +88,7 @@ static void script(struct house *house, struct reader *reader, const uint8_t *da
 {
     uint64_t id = 0;
     while (size >= CALL_HEAD) {
-        const struct dm_method *method = &dm_methods[data[0] % dm_method_count];
+        const struct dm_method *method = &dm_methods.items[data[0] % dm_methods.count];
         unsigned flags = data[1];
         size_t length = dm_load_le16(data + 2);
         data += CALL_HEAD;

@@ -2,12 +2,12 @@
  * one and in which direction. What was read can be written, and read again the same. */
 #include "base/assert.h"
 #include "fuzz/session.h"
-#include "rpc/method.h"
+#include "rpc/methods.h"
 #include "json/json.h"
 
 static const char *message_type(uint8_t choice)
 {
-    const struct dm_method *method = &dm_methods[choice / 2 % dm_method_count];
+    const struct dm_method *method = &dm_methods.items[choice / 2 % dm_methods.count];
     return choice % 2 == 0 ? method->request : method->response;
 }
 

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "faults/house.h"
 #include "lib/sim_disk.h"
+#include "rpc/ready.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,6 +2,8 @@
 #include "base/log.h"
 #include "lib/peer.h"
 #include "loop/loop.h"
+#include "rpc/prefetch.h"
+#include "rpc/ready.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -73,11 +75,6 @@ bool dm_engine_failed(struct dm_engine *engine, struct dm_error *error)
 {
     (void)engine, (void)error;
     return false;
-}
-
-void dm_sink_init(struct dm_sink *sink, const struct dm_sink_ops *ops, const char *protocol)
-{
-    *sink = (struct dm_sink){.ops = ops, .protocol = protocol};
 }
 
 bool dm_rpc_known_service(struct dm_slice service)

@@ -178,10 +178,11 @@ static void every_method_of_the_contract_is_found(void **state)
 {
     (void)state;
     struct dm_method_table table;
-    dm_method_table_init(&table);
-    for (uint32_t i = 0; i < dm_method_count; i++) {
-        assert_ptr_equal(dm_method_find(&table, dm_methods[i].service, dm_methods[i].name),
-                         &dm_methods[i]);
+    dm_method_table_init(&table, &dm_methods);
+    for (uint32_t i = 0; i < dm_methods.count; i++) {
+        assert_ptr_equal(
+            dm_method_find(&table, dm_methods.items[i].service, dm_methods.items[i].name),
+            &dm_methods.items[i]);
     }
     assert_true(dm_rpc_known_service(dm_slice_str("grpc.health.v1.Health")));
     assert_false(dm_rpc_known_service(dm_slice_str("grpc.health.v1.Healt")));

@@ -114,14 +114,14 @@ static bool tells_only_events(const struct dm_method *method)
 static void every_method_is_asked(void **state)
 {
     (void)state;
-    for (uint32_t m = 0; m < dm_method_count; m++) {
-        bool asked = !dm_slice_equal(dm_methods[m].service, dm_slice_str(BOT_STATUS)) ||
-                     tells_only_events(&dm_methods[m]);
+    for (uint32_t m = 0; m < dm_methods.count; m++) {
+        bool asked = !dm_slice_equal(dm_methods.items[m].service, dm_slice_str(BOT_STATUS)) ||
+                     tells_only_events(&dm_methods.items[m]);
         for (size_t i = 0; i < QUESTIONS; i++) {
-            asked |= dm_slice_equal(dm_methods[m].name, dm_slice_str(questions[i].method));
+            asked |= dm_slice_equal(dm_methods.items[m].name, dm_slice_str(questions[i].method));
         }
         if (!asked) {
-            fail_msg("%s is not among the questions", (const char *)dm_methods[m].name.data);
+            fail_msg("%s is not among the questions", (const char *)dm_methods.items[m].name.data);
         }
     }
 }

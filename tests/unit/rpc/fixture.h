@@ -16,7 +16,11 @@
 #include "lib/virtual_clock.h"
 #include "rpc/convert.h"
 #include "rpc/message.h"
+#include "rpc/methods.h"
+#include "rpc/metrics.h"
+#include "rpc/ready.h"
 #include "rpc/rpc.h"
+#include "rpc/watch.h"
 
 /* The real engine over memory, a virtual clock, and a sink that writes down what it is
  * told. Calls are made with encoded messages, as a protocol would. */

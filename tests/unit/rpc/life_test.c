@@ -134,7 +134,7 @@ static void make_call(struct fixture *f, struct tracker *tracker)
     if (calls == CALLS_MAX) {
         return;
     }
-    const struct dm_method *method = &dm_methods[below(dm_method_count)];
+    const struct dm_method *method = &dm_methods.items[below(dm_methods.count)];
     uint64_t id = calls++;
     owners[id] = tracker;
     bool open = below(2) == 0; /* any method: its first message may come later */

@@ -1,5 +1,7 @@
 #include "fixture.h"
 
+#include "rpc/pool.h"
+
 /* Streams cost little each and last for ever: how many there may be, and what they take from
  * nobody. */
 
