@@ -1,7 +1,11 @@
-#include "loop/internal.h"
+#include "loop/drain.h"
 
+#include "base/assert.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "loop/conns.h"
+#include "loop/listen.h"
+#include "loop/state.h"
 #include "rpc/ready.h"
 
 #include <signal.h>
@@ -28,16 +32,12 @@ static uint64_t sooner(uint64_t a_ns, uint64_t b_ns)
     return a_ns < b_ns ? a_ns : b_ns;
 }
 
-static uint64_t now(const struct dm_loop *loop)
-{
-    return dm_clock_monotonic_ns(&loop->options.clock);
-}
-
 static void begin(struct dm_loop *loop)
 {
-    uint64_t now_ns = now(loop);
+    uint64_t now_ns = loop_now_ns(loop);
     int64_t timeout_ms = loop->options.drain_timeout_ms;
     int64_t farewell_ms = timeout_ms / 2 < DM_LINGER_MS ? timeout_ms / 2 : DM_LINGER_MS;
+    DM_ASSERT(loop->leaving && !loop->draining);
     loop->draining = true;
     loop->drain_due_ns = after_ms(now_ns, timeout_ms);
     loop->refuse_due_ns = after_ms(now_ns, timeout_ms - farewell_ms);
@@ -55,7 +55,7 @@ void dm_loop_drain(struct dm_loop *loop)
         return;
     }
     loop->leaving = true;
-    loop->leave_due_ns = after_ms(now(loop), loop->options.drain_delay_ms);
+    loop->leave_due_ns = after_ms(loop_now_ns(loop), loop->options.drain_delay_ms);
     if (loop->options.drain_delay_ms == 0) {
         begin(loop);
         return;
@@ -88,7 +88,7 @@ static bool all_answered(struct dm_loop *loop, uint64_t now_ns)
 
 void drain_begin_due(struct dm_loop *loop)
 {
-    if (loop->leaving && !loop->draining && now(loop) >= loop->leave_due_ns) {
+    if (loop->leaving && !loop->draining && loop_now_ns(loop) >= loop->leave_due_ns) {
         begin(loop);
     }
 }
@@ -140,7 +140,7 @@ static void on_signal(uv_signal_t *handle, int number)
     }
     dm_log(DM_LOG_INFO, "told to stop", DM_LOG_NUMBER("signal", number));
     if (loop->leaving) {
-        loop->leave_due_ns = now(loop);
+        loop->leave_due_ns = loop_now_ns(loop);
     }
     dm_loop_drain(loop);
 }

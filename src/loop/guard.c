@@ -19,6 +19,11 @@
 
 #define LATE_NS 1000000000ULL
 
+_Static_assert(DM_BUFFERS_HIGH > 0 && DM_BUFFERS_HIGH < 8, "parts in 8 of DM_BUFFERS_MAX");
+_Static_assert(DM_SMALL_BODY <= DM_BUFFERS_FREE, "a small body never counts");
+_Static_assert(DM_BODY_WINDOW_BYTES > DM_SMALL_BODY, "a window is not for one small body");
+_Static_assert(DM_HEAD_MS * 1000000ULL > LATE_NS, "a late loop is told from a late client");
+
 void guard_init(struct dm_loop *loop, size_t buffers_max)
 {
     size_t max = buffers_max != 0 ? buffers_max : (size_t)DM_BUFFERS_MAX;
@@ -236,7 +241,7 @@ static bool judge(struct dm_loop *loop, enum patience_kind kind, uint64_t now_ns
     }
 }
 
-void conns_judge(struct dm_loop *loop, uint64_t now_ns)
+void guard_judge(struct dm_loop *loop, uint64_t now_ns)
 {
     for (enum patience_kind kind = PATIENCE_HEAD; kind <= PATIENCE_WRITE; kind++) {
         for (int i = 0; i < DM_LATE_PER_TURN && judge(loop, kind, now_ns);) {
@@ -245,7 +250,7 @@ void conns_judge(struct dm_loop *loop, uint64_t now_ns)
     }
 }
 
-uint64_t conns_judge_next(const struct dm_loop *loop)
+uint64_t guard_judge_next(const struct dm_loop *loop)
 {
     uint64_t next_ns = 0;
     for (enum patience_kind kind = PATIENCE_HEAD; kind <= PATIENCE_WRITE; kind++) {

@@ -1,7 +1,7 @@
 #ifndef DM_LOOP_GUARD_H
 #define DM_LOOP_GUARD_H
 
-#include "loop/conn.h"
+#include "loop/state.h"
 
 /* What a connection may hold, and how long its client may take. Nothing is closed here: a
  * connection whose time is over is marked dead and settled, one that has to give up its
@@ -21,5 +21,10 @@ void guard_forget(struct conn *c);
 struct conn *guard_largest(struct dm_loop *loop);
 /* The one that has not sent a byte for longest, when that is too long; NULL: there is none. */
 struct conn *guard_silent(struct dm_loop *loop, uint64_t now_ns);
+
+/* Connections whose client took too long are ended by the next settle. */
+void guard_judge(struct dm_loop *loop, uint64_t now_ns);
+/* When the next one may be due, or 0. */
+uint64_t guard_judge_next(const struct dm_loop *loop);
 
 #endif

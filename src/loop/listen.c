@@ -1,8 +1,11 @@
-#include "loop/internal.h"
+#include "loop/listen.h"
 
 #include "base/address.h"
 #include "base/assert.h"
 #include "base/log.h"
+#include "loop/conns.h"
+#include "loop/state.h"
+#include "loop/wait.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,7 +33,7 @@ static void on_connection(uv_stream_t *stream, int status)
     struct listener *listener = stream->data;
     loop_turn_begins(listener->loop);
     if (status == 0) {
-        conn_accept(listener->loop, listener);
+        conns_accept(listener->loop, listener);
         return;
     }
     dm_log(DM_LOG_WARN, "a connection could not be accepted",
@@ -271,7 +274,6 @@ enum dm_code dm_loop_listen(struct dm_loop *loop, const char *address, struct dm
                           : listen_tcp(loop, address, &at, error);
 }
 
-/* libuv removes the file of a unix socket that it bound. */
 void listeners_close(struct dm_loop *loop)
 {
     for (uint32_t i = 0; i < loop->listener_count; i++) {

@@ -1,9 +1,14 @@
-#include "loop/internal.h"
+#include "loop/loop.h"
 
 #include "base/assert.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "loop/conns.h"
+#include "loop/drain.h"
 #include "loop/guard.h"
+#include "loop/listen.h"
+#include "loop/state.h"
+#include "loop/wait.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,8 +20,7 @@
 
 /* One iteration of libuv is one turn: poll runs the callbacks of sockets, doorbell and
  * signals, which begin calls and note what happened; then `check` takes the turn's second
- * half (see take_turn). The timer and the idle handle do nothing but decide how long the
- * next poll may block.
+ * half (see take_turn), and says how long the next poll may block (wait.c).
  *
  * It ends in two ways: drained (a signal; see drain.c), or because the engine failed:
  * then nothing more is sent at all. */
@@ -24,57 +28,17 @@
 enum { NS_PER_MS = 1000000, DESCRIPTORS_OF_A_START = 16 };
 #define FAR_FUTURE_S (1LL << 33)
 
-uint64_t loop_now_ns(const struct dm_loop *loop)
-{
-    return dm_clock_monotonic_ns(&loop->options.clock);
-}
-
-static void on_idle(uv_idle_t *idle)
-{
-    (void)idle; /* being active is all: poll does not block */
-}
-
-void loop_turn_begins(struct dm_loop *loop)
-{
-    if (loop->turn_start_ns == 0) {
-        loop->turn_start_ns = loop_now_ns(loop);
-        /* Some callbacks come before poll: libuv tells there of a write that it could end at
-         * once. Then poll must not wait for anything else. */
-        (void)uv_idle_start(&loop->idle, on_idle);
-    }
-}
+_Static_assert(DM_DESCRIPTORS_RESERVED > DM_LISTENERS_MAX + DM_SEGMENT_FILES_MAX,
+               "what connections leave is more than what is held");
+_Static_assert(DM_READ_SIZE <= DM_UNREAD_SIZE, "a share is there to be read");
 
 /* ---- the turn ------------------------------------------------------------------------- */
-
-static void on_timer(uv_timer_t *timer)
-{
-    struct dm_loop *loop = timer->data;
-    (void)uv_idle_start(&loop->idle, on_idle); /* or this iteration would block */
-}
 
 static void earlier(uint64_t *due_ns, uint64_t other_ns)
 {
     if (other_ns != 0 && (*due_ns == 0 || other_ns < *due_ns)) {
         *due_ns = other_ns;
     }
-}
-
-/* When the next turn has to be, at the latest; 0: when something happens. */
-static void block_until(struct dm_loop *loop, uint64_t due_ns)
-{
-    uint64_t now_ns = loop_now_ns(loop);
-    if (due_ns == 0) {
-        (void)uv_idle_stop(&loop->idle);
-        (void)uv_timer_stop(&loop->timer);
-        return;
-    }
-    if (due_ns <= now_ns) {
-        (void)uv_idle_start(&loop->idle, on_idle);
-        return;
-    }
-    uv_update_time(&loop->uv);
-    (void)uv_idle_stop(&loop->idle);
-    (void)uv_timer_start(&loop->timer, on_timer, (due_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS, 0);
 }
 
 static void stop(struct dm_loop *loop)
@@ -123,12 +87,12 @@ static void take_turn(struct dm_loop *loop)
     look_at_disk(loop);
     int rpc_delay_ms = dm_rpc_turn(loop->rpc);
     conns_pull(loop); /* pipelined requests whose turn has come by an answer */
-    conns_judge(loop, loop_now_ns(loop));
+    guard_judge(loop, loop_now_ns(loop));
     bool again = conns_settle(loop) || loop->called;
     uint64_t now_ns = loop_now_ns(loop);
     uint64_t due_ns = loop->engine_due_ns;
     earlier(&due_ns, conns_linger(loop, now_ns));
-    earlier(&due_ns, conns_judge_next(loop));
+    earlier(&due_ns, guard_judge_next(loop));
     if (drain_step(loop, now_ns)) {
         stop(loop);
     }
@@ -136,7 +100,7 @@ static void take_turn(struct dm_loop *loop)
     if (rpc_delay_ms >= 0) {
         earlier(&due_ns, now_ns + (uint64_t)rpc_delay_ms * NS_PER_MS);
     }
-    block_until(loop, again ? now_ns : due_ns);
+    wait_until(loop, again ? now_ns : due_ns);
 }
 
 static void on_check(uv_check_t *check)
@@ -323,6 +287,7 @@ struct dm_clock dm_loop_calls_clock(struct dm_loop *loop)
 
 void dm_loop_attach(struct dm_loop *loop, struct dm_engine *engine, struct dm_rpc *rpc)
 {
+    DM_ASSERT(loop->engine == NULL);
     loop->engine = engine;
     loop->rpc = rpc;
     watch_durable(loop);
@@ -346,8 +311,9 @@ static void close_sockets(struct dm_loop *loop)
 
 enum dm_code dm_loop_run(struct dm_loop *loop, struct dm_error *error)
 {
+    DM_ASSERT(loop->engine != NULL && !loop->ended);
     drain_signals_start(loop);
-    (void)uv_idle_start(&loop->idle, on_idle); /* the first turn is at once */
+    wait_not(loop); /* the first turn is at once */
     while (!loop->ended) {
         (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     }
@@ -375,6 +341,7 @@ void dm_loop_destroy(struct dm_loop *loop)
     close_sockets(loop);
     uv_walk(&loop->uv, close_handle, NULL);
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+    DM_ASSERT(loop->conn_count == 0 && loop->listener_count == 0);
     int status = uv_loop_close(&loop->uv);
     DM_ASSERT(status == 0);
     if (loop->clock_fd >= 0) {
@@ -387,18 +354,4 @@ void dm_loop_destroy(struct dm_loop *loop)
 const struct dm_loop_stats *dm_loop_stats(const struct dm_loop *loop)
 {
     return &loop->stats;
-}
-
-const char *dm_protocol_name(int protocol)
-{
-    static const char *const names[DM_PROTOCOL_COUNT] = {"none", "ttrpc", "http2", "http1"};
-    DM_ASSERT(protocol >= 0 && protocol < DM_PROTOCOL_COUNT);
-    return names[protocol];
-}
-
-const char *dm_closed_name(int why)
-{
-    static const char *const names[DM_CLOSED_COUNT] = {"head", "body", "write", "memory", "silent"};
-    DM_ASSERT(why >= 0 && why < DM_CLOSED_COUNT);
-    return names[why];
 }

@@ -1,10 +1,13 @@
 #include "loop/patience.h"
 
+#include "base/assert.h"
 #include "base/limits.h"
 
 #include <stddef.h>
 
 #define NS_PER_MS 1000000ULL
+
+_Static_assert(PATIENCE_WRITE + 1 == PATIENCE_KINDS, "an order for each kind");
 
 void patience_init(struct patience *patience)
 {
@@ -30,8 +33,11 @@ void patience_timer_init(struct patience_timer *timer)
 void patience_start(struct patience *patience, enum patience_kind kind,
                     struct patience_timer *timer, uint64_t now_ns)
 {
+    const struct dm_list *order = &patience->order[kind];
     timer->since_ns = now_ns;
     dm_list_remove(&timer->link);
+    DM_ASSERT(dm_list_empty(order) || /* in the order in which they were started */
+              DM_CONTAINER_OF(order->prev, struct patience_timer, link)->since_ns <= now_ns);
     dm_list_push_back(&patience->order[kind], &timer->link);
 }
 

@@ -11,7 +11,7 @@
  * to start and to stop one is O(1), and nobody looks at those that are not due. */
 
 enum patience_kind {
-    PATIENCE_SILENT, /* a connection's first byte; see conn_accept */
+    PATIENCE_SILENT, /* a connection's first byte; see conns_accept */
     PATIENCE_HEAD,   /* a head, or whatever begins a connection, to be whole */
     PATIENCE_BODY,   /* a message's next bytes */
     PATIENCE_WRITE,  /* the client to take what is sent */

@@ -1,6 +1,7 @@
 #include "server/metrics.h"
 
 #include "base/log.h"
+#include "loop/drain.h"
 #include "rpc/metrics.h"
 #include "rpc/watch.h"
 

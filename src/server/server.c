@@ -4,6 +4,7 @@
 #include "base/region.h"
 #include "engine/engine.h"
 #include "journal/journal.h"
+#include "loop/listen.h"
 #include "loop/loop.h"
 #include "rpc/ready.h"
 #include "rpc/rpc.h"

@@ -1,7 +1,9 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "lib/peer.h"
-#include "loop/internal.h"
+#include "loop/listen.h"
+#include "loop/loop.h"
+#include "loop/state.h"
 
 #include <netdb.h>
 

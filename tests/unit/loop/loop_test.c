@@ -1,6 +1,8 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "lib/peer.h"
+#include "loop/drain.h"
+#include "loop/listen.h"
 #include "loop/loop.h"
 #include "rpc/prefetch.h"
 #include "rpc/ready.h"

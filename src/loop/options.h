@@ -1,0 +1,33 @@
+#ifndef DM_LOOP_OPTIONS_H
+#define DM_LOOP_OPTIONS_H
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/slice.h"
+
+#include <stdint.h>
+
+/* The answer to an HTTP GET outside the RPC paths. */
+struct dm_http_answer {
+    int status;
+    const char *content_type; /* static text */
+    struct dm_buf body;       /* empty at first; freed by the loop */
+};
+
+struct dm_loop_options {
+    struct dm_clock clock;
+    int64_t drain_delay_ms;   /* how long all goes on, but not ready, before a shutdown */
+    int64_t drain_timeout_ms; /* how long a shutdown waits for open calls */
+    uint32_t unix_mode;       /* of unix sockets' files; 0: 0600 */
+    uint32_t connections_max; /* 0: DM_CONNECTIONS_MAX; lowered to what descriptors allow */
+    int64_t buffers_max;      /* bytes; 0: DM_BUFFERS_MAX */
+    /* See struct dm_session_limits. Borrowed. */
+    const char *const *hosts, *const *cors_origins;
+    /* Fills *answer; NULL: every such path is 404. */
+    void (*http)(void *context, struct dm_slice path, struct dm_slice query,
+                 struct dm_http_answer *answer);
+    void *http_context;
+    void (*hangup)(void); /* at SIGHUP; NULL: nothing. Must not block */
+};
+
+#endif
