@@ -341,7 +341,7 @@ static void close_all(struct bench *bench)
     dm_rpc_destroy(bench->rpc);
     dm_engine_close(bench->engine);
     dm_journal_close(bench->journal);
-    bench->store->ops->close(bench->store);
+    dm_store_close(bench->store);
     dm_buf_finish(&bench->input);
     if (strcmp(bench->folder, "memory") != 0) {
         remove_file(bench->folder, "data.mdb");

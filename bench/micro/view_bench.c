@@ -184,19 +184,19 @@ static void bench_reads(struct bench *bench, struct dm_store *store)
         struct dm_key key;
         struct dm_slice value;
         key_make(&key, (uint32_t)(random_next(bench) % bench->contacts));
-        found += store->ops->get(store, DM_TABLE_CONTACTS, dm_key_slice(&key), &value);
+        found += dm_store_get(store, DM_TABLE_CONTACTS, dm_key_slice(&key), &value);
         if (i % 64 == 0) {
-            store->ops->read_end(store);
+            dm_store_read_end(store);
         }
     }
     report(bench, "lmdb_get_random", count, now_ns(bench) - began - overhead);
     struct dm_slice key = dm_slice(NULL, 0), value;
     began = now_ns(bench);
-    for (found = 0; store->ops->seek(store, DM_TABLE_CONTACTS, key, true, &key, &value);) {
+    for (found = 0; dm_store_seek(store, DM_TABLE_CONTACTS, key, true, &key, &value);) {
         found++;
     }
     report(bench, "lmdb_step", found, now_ns(bench) - began);
-    store->ops->read_end(store);
+    dm_store_read_end(store);
 }
 
 static void bench_store(struct bench *bench, const char *folder)
@@ -224,11 +224,11 @@ static void bench_store(struct bench *bench, const char *folder)
     dm_applier_stats(applier, &stats);
     printf("{\"bench\":\"view_file\",\"contacts\":%u,\"bytes_each\":%.1f,"
            "\"longest_commit_us\":%llu}\n",
-           bench->contacts, (double)store->ops->bytes(store) / bench->contacts,
+           bench->contacts, (double)dm_store_bytes(store) / bench->contacts,
            (unsigned long long)stats.longest_commit_us);
     dm_applier_destroy(applier);
     dm_overlay_destroy(overlay);
-    store->ops->close(store);
+    dm_store_close(store);
 }
 
 int main(int argc, char **argv)

@@ -125,8 +125,8 @@ static bool next_contact(struct dm_bulk *bulk, size_t *budget, enum dm_code *cod
     struct dm_store *store = bulk->engine->store;
     while (*budget > 0 && bulk->stage == BULK_VIEW) {
         struct dm_slice key, value;
-        if (!store->ops->seek(store, DM_TABLE_CONTACTS, dm_view_key_slice(&bulk->at), true, &key,
-                              &value) ||
+        if (!dm_store_seek(store, DM_TABLE_CONTACTS, dm_view_key_slice(&bulk->at), true, &key,
+                           &value) ||
             !dm_key_belongs(key, bulk->account->number) || !dm_view_key_set(&bulk->at, key)) {
             bulk->stage = BULK_DONE;
             break;

@@ -98,8 +98,7 @@ enum dm_code dm_engine_damaged(const struct dm_engine *engine, struct dm_slice k
 static uint8_t counted_as(struct dm_engine *engine, const struct dm_contact_ref *ref)
 {
     struct dm_slice value = {0};
-    (void)engine->store->ops->get(engine->store, DM_TABLE_CONTACTS, dm_key_slice(&ref->key),
-                                  &value);
+    (void)dm_store_get(engine->store, DM_TABLE_CONTACTS, dm_key_slice(&ref->key), &value);
     uint8_t status = dm_record_left(value).status;
     return ref->account->counts[status] != 0 ? status : (uint8_t)DM_STATUS_NONE;
 }

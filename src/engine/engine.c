@@ -96,7 +96,7 @@ int dm_engine_turn(struct dm_engine *engine)
     bool more = dm_engine_topup(engine, now_ms);
     more |= dm_engine_sweep(engine, now_ms); /* first: what it applied is room for wakes */
     more |= dm_engine_fire(engine, now_ms);
-    engine->store->ops->read_end(engine->store);
+    dm_store_read_end(engine->store);
     dm_journal_flush(engine->journal);
     if (more) {
         return 0;
@@ -111,7 +111,7 @@ int dm_engine_turn(struct dm_engine *engine)
 
 void dm_engine_flush(struct dm_engine *engine)
 {
-    engine->store->ops->read_end(engine->store);
+    dm_store_read_end(engine->store);
     dm_journal_flush(engine->journal);
 }
 

@@ -45,7 +45,7 @@ static enum dm_code newest(struct dm_engine *engine, struct dm_hashed_key key,
     if (dm_overlay_get_settled(engine->overlay, key, value)) {
         return value->size != 0 ? DM_OK : DM_NOT_FOUND;
     }
-    if (!engine->store->ops->get(engine->store, DM_TABLE_CONTACTS, key.key, value)) {
+    if (!dm_store_get(engine->store, DM_TABLE_CONTACTS, key.key, value)) {
         return DM_NOT_FOUND;
     }
     return dm_engine_sound(engine, key.key, *value) ? DM_OK : DM_DATA_LOSS;
@@ -311,8 +311,8 @@ static int64_t first_indexed(struct dm_engine *engine, const struct dm_account *
     at.size = dm_wake_key_make(at.bytes, dm_key_slice(&first), 0);
     for (int i = 0; i < LOOKED_AT_MAX; i++) {
         struct dm_wake_key wake;
-        if (!engine->store->ops->seek(engine->store, DM_TABLE_WAKES, dm_view_key_slice(&at), i > 0,
-                                      &key, &value) ||
+        if (!dm_store_seek(engine->store, DM_TABLE_WAKES, dm_view_key_slice(&at), i > 0, &key,
+                           &value) ||
             !dm_key_belongs(key, account->number) || !dm_view_key_set(&at, key)) {
             return INT64_MAX;
         }
@@ -391,7 +391,7 @@ void dm_engine_stats(struct dm_engine *engine, struct dm_slice account_id,
         .cache_bytes = dm_check_cache_memory(&engine->cache),
         .cache_hits = engine->cache.hits,
         .cache_misses = engine->cache.misses,
-        .view_bytes = engine->store->ops->bytes(engine->store),
+        .view_bytes = dm_store_bytes(engine->store),
         .applied_lsn = engine->applied_lsn,
         .damage = engine->damage.met,
         .wake_lag_ms = &engine->wake_lag_ms,

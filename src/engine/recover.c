@@ -57,7 +57,7 @@ static enum dm_code load_table(struct dm_engine *engine, enum dm_table table,
     uint8_t at[8] = {0};
     struct dm_slice from = dm_slice(at, 4), key, value;
     bool exclusive = false;
-    while (engine->store->ops->seek(engine->store, table, from, exclusive, &key, &value)) {
+    while (dm_store_seek(engine->store, table, from, exclusive, &key, &value)) {
         enum dm_code code =
             key.size > sizeof at ? DM_DATA_LOSS : load(&engine->accounts, key, value);
         if (code != DM_OK) {
@@ -230,7 +230,7 @@ static enum dm_code load_tables(struct dm_engine *engine, struct dm_error *error
     if (code == DM_OK) {
         code = load_table(engine, DM_TABLE_POLICIES, dm_accounts_load_bot, error);
     }
-    engine->store->ops->read_end(engine->store);
+    dm_store_read_end(engine->store);
     return code;
 }
 

@@ -181,7 +181,7 @@ static bool next_row(struct dm_scan *scan, enum dm_table table, struct dm_slice 
             (void)dm_view_key_set(at, first);
         }
     }
-    return store->ops->seek(store, table, dm_view_key_slice(at), true, key, value) &&
+    return dm_store_seek(store, table, dm_view_key_slice(at), true, key, value) &&
            dm_key_belongs(*key, scan->account->number) && dm_view_key_set(at, *key);
 }
 
@@ -200,7 +200,7 @@ static bool read_row(struct dm_scan *scan, enum dm_table table, struct dm_slice 
     set_place(&scan->at, wake.until_ms, wake.contact);
     dm_key_make(&scan->key, scan->account->number, wake.contact);
     if (table == DM_TABLE_WAKES &&
-        !store->ops->get(store, DM_TABLE_CONTACTS, dm_key_slice(&scan->key), value)) {
+        !dm_store_get(store, DM_TABLE_CONTACTS, dm_key_slice(&scan->key), value)) {
         *value = dm_slice(NULL, 0);
     }
     return true;

@@ -117,7 +117,7 @@ static bool begin(struct dm_engine *engine, int64_t now_ms)
 static void settle(struct dm_engine *engine)
 {
     const struct dm_sweep *sweep = &engine->sweep;
-    engine->store->ops->read_end(engine->store); /* the next read sees what was applied */
+    dm_store_read_end(engine->store); /* the next read sees what was applied */
     struct dm_generation *generation = dm_overlay_drop(engine->overlay);
     DM_ASSERT(generation == sweep->generation);
     bool stays = dm_generation_count(generation) <= engine->overlay_max / SETTLED_SHARE;

@@ -240,8 +240,8 @@ static bool topup_one(struct dm_engine *engine)
     uint8_t place[DM_WAKE_KEY_SIZE_MAX];
     struct dm_slice key, value;
     struct dm_wake_key wake;
-    if (!engine->store->ops->seek(engine->store, DM_TABLE_WAKES, topup_place(engine, place),
-                                  topup->cursor.size != 0, &key, &value) ||
+    if (!dm_store_seek(engine->store, DM_TABLE_WAKES, topup_place(engine, place),
+                       topup->cursor.size != 0, &key, &value) ||
         !dm_key_belongs(key, topup->account)) {
         return false;
     }

@@ -128,8 +128,7 @@ static enum dm_code open_view(struct server *server, uint64_t map_size, struct d
 {
     enum dm_code code = dm_store_open_lmdb(&server->store, server->folder.view, map_size, error);
     if (code == DM_OK) {
-        dm_log(DM_LOG_INFO, "view opened",
-               DM_LOG_NUMBER("bytes", server->store->ops->bytes(server->store)),
+        dm_log(DM_LOG_INFO, "view opened", DM_LOG_NUMBER("bytes", dm_store_bytes(server->store)),
                DM_LOG_NUMBER("took_ms", step_ms(server)));
     }
     return code;
@@ -161,7 +160,7 @@ static enum dm_code open_journal(struct server *server, struct dm_error *error)
         .retention_ms = server->options->retention_ms,
     };
     (void)dm_meta_log(server->store, &options.belongs_to); /* else it stays zero: any */
-    server->store->ops->read_end(server->store);
+    dm_store_read_end(server->store);
     enum dm_code code = dm_journal_open_file(&server->journal, &options, error);
     if (code == DM_ABORTED) {
         return not_together(server, error);
@@ -217,7 +216,7 @@ static void close_storage(struct server *server)
         server->disk->ops->destroy(server->disk);
     }
     if (server->store != NULL) {
-        server->store->ops->close(server->store);
+        dm_store_close(server->store);
     }
     server->rpc = NULL;
     server->engine = NULL;

@@ -111,15 +111,15 @@ static void apply_contact(struct dm_store *store, struct sweep *sweep)
 {
     const struct dm_generation_entry *entry = &sweep->entries[sweep->next];
     struct dm_slice old = {0};
-    bool exists = store->ops->txn_get(store, DM_TABLE_CONTACTS, entry->key, &old);
+    bool exists = dm_store_txn_get(store, DM_TABLE_CONTACTS, entry->key, &old);
     if (exists ? dm_slice_equal(old, entry->value) : entry->value.size == 0) {
         return; /* applied before a crash, or come and gone within the generation */
     }
     wake_note(sweep, old, entry->value);
     if (entry->value.size == 0) {
-        store->ops->txn_delete(store, DM_TABLE_CONTACTS, entry->key);
+        dm_store_txn_delete(store, DM_TABLE_CONTACTS, entry->key);
     } else {
-        store->ops->txn_put(store, DM_TABLE_CONTACTS, entry->key, entry->value);
+        dm_store_txn_put(store, DM_TABLE_CONTACTS, entry->key, entry->value);
     }
 }
 
@@ -154,9 +154,9 @@ static void apply_wakes(struct dm_store *store, struct sweep *sweep)
         if (wake->put) {
             uint8_t fence[8];
             dm_store_le64(fence, wake->fence);
-            store->ops->txn_put(store, DM_TABLE_WAKES, key, dm_slice(fence, sizeof fence));
+            dm_store_txn_put(store, DM_TABLE_WAKES, key, dm_slice(fence, sizeof fence));
         } else {
-            store->ops->txn_delete(store, DM_TABLE_WAKES, key);
+            dm_store_txn_delete(store, DM_TABLE_WAKES, key);
         }
     }
 }
@@ -168,9 +168,9 @@ static void apply_sides(struct dm_store *store, const struct dm_generation *gene
     uint32_t place = 0;
     while (dm_generation_side(generation, &place, &table, &key, &value)) {
         if (value.size == 0) {
-            store->ops->txn_delete(store, table, key);
+            dm_store_txn_delete(store, table, key);
         } else {
-            store->ops->txn_put(store, table, key, value);
+            dm_store_txn_put(store, table, key, value);
         }
     }
     dm_meta_put_applied(store, dm_generation_lsn(generation));
@@ -217,14 +217,14 @@ static enum dm_code sweep_step(struct dm_applier *applier, struct dm_error *erro
             return code;
         }
     }
-    enum dm_code code = store->ops->txn_begin(store, error);
+    enum dm_code code = dm_store_txn_begin(store, error);
     if (code != DM_OK) {
         return code;
     }
     size_t from = sweep->next;
     apply_range(store, sweep);
     uint64_t commit_begun_ns = dm_clock_monotonic_ns(&applier->clock);
-    code = store->ops->txn_commit(store, error);
+    code = dm_store_txn_commit(store, error);
     uint64_t commit_us = (dm_clock_monotonic_ns(&applier->clock) - commit_begun_ns) / 1000;
     if (code != DM_OK) {
         sweep->next = from;

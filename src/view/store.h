@@ -49,6 +49,60 @@ struct dm_store_ops {
     void (*close)(struct dm_store *);
 };
 
+/* ---- what a store does, said shortly ------------------------------------------- */
+
+static inline bool dm_store_get(struct dm_store *store, enum dm_table table, struct dm_slice key,
+                                struct dm_slice *value)
+{
+    return store->ops->get(store, table, key, value);
+}
+static inline bool dm_store_seek(struct dm_store *store, enum dm_table table, struct dm_slice from,
+                                 bool exclusive, struct dm_slice *key, struct dm_slice *value)
+{
+    return store->ops->seek(store, table, from, exclusive, key, value);
+}
+static inline void dm_store_read_end(struct dm_store *store)
+{
+    store->ops->read_end(store);
+}
+static inline enum dm_code dm_store_txn_begin(struct dm_store *store, struct dm_error *error)
+{
+    return store->ops->txn_begin(store, error);
+}
+static inline bool dm_store_txn_get(struct dm_store *store, enum dm_table table,
+                                    struct dm_slice key, struct dm_slice *value)
+{
+    return store->ops->txn_get(store, table, key, value);
+}
+static inline void dm_store_txn_put(struct dm_store *store, enum dm_table table,
+                                    struct dm_slice key, struct dm_slice value)
+{
+    store->ops->txn_put(store, table, key, value);
+}
+static inline void dm_store_txn_delete(struct dm_store *store, enum dm_table table,
+                                       struct dm_slice key)
+{
+    store->ops->txn_delete(store, table, key);
+}
+static inline enum dm_code dm_store_txn_commit(struct dm_store *store, struct dm_error *error)
+{
+    return store->ops->txn_commit(store, error);
+}
+static inline void dm_store_txn_abort(struct dm_store *store)
+{
+    store->ops->txn_abort(store);
+}
+static inline uint64_t dm_store_bytes(struct dm_store *store)
+{
+    return store->ops->bytes(store);
+}
+static inline void dm_store_close(struct dm_store *store)
+{
+    store->ops->close(store);
+}
+
+/* ---- the stores ------------------------------------------------------------------ */
+
 /* LMDB in `folder` (which exists), default safe sync, map of map_size bytes of
  * address space (less, with a warning, where the system refuses that much), MDB_NOTLS.
  * Stale readers are cleared. txn_begin and txn_commit answer UNAVAILABLE for what takes

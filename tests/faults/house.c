@@ -45,7 +45,7 @@ void house_close(struct house *house)
     dm_rpc_destroy(house->rpc);
     dm_engine_close(house->engine);
     dm_journal_close(house->journal);
-    house->store->ops->close(house->store);
+    dm_store_close(house->store);
 }
 
 void house_turn(struct house *house)

@@ -170,7 +170,7 @@ static void close_house(struct house *house)
     dm_engine_close(house->engine);
     dm_journal_close(house->journal);
     house->disk->ops->destroy(house->disk);
-    house->store->ops->close(house->store);
+    dm_store_close(house->store);
 }
 
 /* ---- what must be there -----------------------------------------------------------------------

@@ -310,7 +310,7 @@ static void recover(const struct dm_journal_options *options, const struct scrip
         (void)dm_engine_turn(engine);
         dm_engine_close(engine);
     }
-    store->ops->close(store);
+    dm_store_close(store);
     read_events(journal, script->damaged);
     if (dm_journal_last(journal) == first) {
         append(journal);

@@ -196,7 +196,7 @@ static unsigned count_rows(struct sim *sim, enum dm_table table)
     uint8_t at[128] = {0};
     size_t size = 1;
     struct dm_slice key, value;
-    while (sim->store->ops->seek(sim->store, table, dm_slice(at, size), rows > 0, &key, &value)) {
+    while (dm_store_seek(sim->store, table, dm_slice(at, size), rows > 0, &key, &value)) {
         memcpy(at, key.data, key.size);
         size = key.size;
         rows++;
@@ -214,14 +214,14 @@ static void check_rows(struct sim *sim, unsigned account, unsigned contact)
     struct dm_slice value;
     dm_key_make(&key, its->number, contact_slice(sim, contact));
     struct dm_slice expected = dm_slice(encoded, dm_record_encode(record, encoded));
-    if (!sim->store->ops->get(sim->store, DM_TABLE_CONTACTS, dm_key_slice(&key), &value) ||
+    if (!dm_store_get(sim->store, DM_TABLE_CONTACTS, dm_key_slice(&key), &value) ||
         !dm_slice_equal(value, expected)) {
         sim_fail(sim, "the view has not the newest record of %s/%s", account_names[account],
                  sim->names[contact]);
     }
     if (record->status == DM_STATUS_SNOOZED) {
         size_t size = dm_wake_key_make(wake, dm_key_slice(&key), record->until_ms);
-        if (!sim->store->ops->get(sim->store, DM_TABLE_WAKES, dm_slice(wake, size), &value)) {
+        if (!dm_store_get(sim->store, DM_TABLE_WAKES, dm_slice(wake, size), &value)) {
             sim_fail(sim, "the view's index lacks the wake of %s/%s", account_names[account],
                      sim->names[contact]);
         }
@@ -249,5 +249,5 @@ void check_view(struct sim *sim)
     }
     sim_equal(sim, "contacts", "the view", contacts, count_rows(sim, DM_TABLE_CONTACTS));
     sim_equal(sim, "wakes", "the view", sleepers, count_rows(sim, DM_TABLE_WAKES));
-    sim->store->ops->read_end(sim->store);
+    dm_store_read_end(sim->store);
 }

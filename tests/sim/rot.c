@@ -14,26 +14,25 @@ bool sim_rotten(const struct sim *sim, unsigned account, unsigned contact)
 static size_t stored(struct sim *sim, const struct dm_key *key, uint8_t out[DM_RECORD_SIZE_MAX])
 {
     struct dm_slice value = {0};
-    sim->store->ops->read_end(sim->store);
-    if (sim->store->ops->get(sim->store, DM_TABLE_CONTACTS, dm_key_slice(key), &value)) {
+    dm_store_read_end(sim->store);
+    if (dm_store_get(sim->store, DM_TABLE_CONTACTS, dm_key_slice(key), &value)) {
         memcpy(out, value.data, value.size);
     }
-    sim->store->ops->read_end(sim->store);
+    dm_store_read_end(sim->store);
     return value.size;
 }
 
 static void put(struct sim *sim, const struct dm_key *key, const uint8_t *bytes, size_t size)
 {
     dm_store_memory_fail(sim->store, 0);
-    if (sim->store->ops->txn_begin(sim->store, NULL) != DM_OK) {
+    if (dm_store_txn_begin(sim->store, NULL) != DM_OK) {
         sim_fail(sim, "the view cannot be written");
     }
-    sim->store->ops->txn_put(sim->store, DM_TABLE_CONTACTS, dm_key_slice(key),
-                             dm_slice(bytes, size));
-    if (sim->store->ops->txn_commit(sim->store, NULL) != DM_OK) {
+    dm_store_txn_put(sim->store, DM_TABLE_CONTACTS, dm_key_slice(key), dm_slice(bytes, size));
+    if (dm_store_txn_commit(sim->store, NULL) != DM_OK) {
         sim_fail(sim, "the view cannot be written");
     }
-    sim->store->ops->read_end(sim->store);
+    dm_store_read_end(sim->store);
 }
 
 static enum dm_code code_of(struct sim *sim, unsigned account, unsigned contact)

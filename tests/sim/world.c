@@ -116,7 +116,7 @@ static void close_all(struct sim *sim)
     dm_journal_close(sim->journal);
     /* What was committed is all that the next process finds. */
     struct dm_store *kept = dm_store_memory_clone(sim->store);
-    sim->store->ops->close(sim->store);
+    dm_store_close(sim->store);
     sim->store = kept;
     world_fill_view(sim, sim->view_full);
 }
@@ -137,7 +137,7 @@ void world_create(struct sim *sim)
 void world_destroy(struct sim *sim)
 {
     close_all(sim);
-    sim->store->ops->close(sim->store);
+    dm_store_close(sim->store);
     dm_sim_disk_destroy(sim->disk);
     model_destroy(sim->model);
 }

@@ -62,7 +62,7 @@ static int teardown(void **state)
     struct fixture *f = *state;
     dm_engine_close(f->engine);
     dm_journal_close(f->journal);
-    f->store->ops->close(f->store);
+    dm_store_close(f->store);
     free(f);
     return 0;
 }
@@ -181,15 +181,14 @@ static struct dm_counts counts(struct fixture *f)
 
 static void put(struct fixture *f, enum dm_table table, struct dm_slice key, struct dm_slice value)
 {
-    const struct dm_store_ops *ops = f->store->ops;
-    ops->read_end(f->store);
-    assert_int_equal(ops->txn_begin(f->store, NULL), DM_OK);
+    dm_store_read_end(f->store);
+    assert_int_equal(dm_store_txn_begin(f->store, NULL), DM_OK);
     if (value.size == 0) {
-        ops->txn_delete(f->store, table, key);
+        dm_store_txn_delete(f->store, table, key);
     } else {
-        ops->txn_put(f->store, table, key, value);
+        dm_store_txn_put(f->store, table, key, value);
     }
-    assert_int_equal(ops->txn_commit(f->store, NULL), DM_OK);
+    assert_int_equal(dm_store_txn_commit(f->store, NULL), DM_OK);
 }
 
 static struct dm_slice contact_key(struct dm_key *key, const char *contact)
@@ -203,8 +202,7 @@ static void flip(struct fixture *f, const char *contact, size_t at, uint8_t bits
     uint8_t bytes[DM_RECORD_SIZE_MAX];
     struct dm_key key;
     struct dm_slice value;
-    assert_true(
-        f->store->ops->get(f->store, DM_TABLE_CONTACTS, contact_key(&key, contact), &value));
+    assert_true(dm_store_get(f->store, DM_TABLE_CONTACTS, contact_key(&key, contact), &value));
     memcpy(bytes, value.data, value.size);
     bytes[at % value.size] ^= bits;
     put(f, DM_TABLE_CONTACTS, contact_key(&key, contact), dm_slice(bytes, value.size));
@@ -214,9 +212,8 @@ static size_t record_size(struct fixture *f, const char *contact)
 {
     struct dm_key key;
     struct dm_slice value;
-    bool found =
-        f->store->ops->get(f->store, DM_TABLE_CONTACTS, contact_key(&key, contact), &value);
-    f->store->ops->read_end(f->store);
+    bool found = dm_store_get(f->store, DM_TABLE_CONTACTS, contact_key(&key, contact), &value);
+    dm_store_read_end(f->store);
     assert_true(found);
     return value.size;
 }
@@ -255,7 +252,7 @@ static void whatever_byte_is_wrong_that_contact_alone_is_lost(void **state)
         assert_damaged(f, check(f, "ben", &now), "ben");
         assert_damaged(f, get(f, "ben"), "ben");
         flip(f, "ben", at, (uint8_t)(1U << at % 8));
-        f->store->ops->read_end(f->store);
+        dm_store_read_end(f->store);
     }
     assert_int_equal(damage_met(f), 2 * size);
     flip(f, "ben", 5, 1);
@@ -486,7 +483,7 @@ static void a_wrong_fence_in_the_index_loses_no_wake(void **state)
     some_contacts(f);
     size_t size = dm_wake_key_make(wake, contact_key(&key, "carl"), start_ms + 700000);
     struct dm_slice value;
-    assert_true(f->store->ops->get(f->store, DM_TABLE_WAKES, dm_slice(wake, size), &value));
+    assert_true(dm_store_get(f->store, DM_TABLE_WAKES, dm_slice(wake, size), &value));
     put(f, DM_TABLE_WAKES, dm_slice(wake, size), dm_slice_str("12345678"));
     dm_engine_close(f->engine);
     open_engine(f);
@@ -542,10 +539,10 @@ static void records_of_older_versions_are_served(void **state)
 static size_t row_of(struct fixture *f, enum dm_table table, struct dm_slice key, uint8_t *out)
 {
     struct dm_slice value = {0};
-    bool found = f->store->ops->get(f->store, table, key, &value);
+    bool found = dm_store_get(f->store, table, key, &value);
     assert_true(found);
     memcpy(out, value.data, value.size);
-    f->store->ops->read_end(f->store);
+    dm_store_read_end(f->store);
     return value.size;
 }
 

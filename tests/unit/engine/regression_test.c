@@ -47,7 +47,7 @@ static int teardown(void **state)
     struct fixture *f = *state;
     dm_engine_close(f->engine);
     dm_journal_close(f->journal);
-    f->store->ops->close(f->store);
+    dm_store_close(f->store);
     free(f);
     return 0;
 }

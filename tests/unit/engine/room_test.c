@@ -81,7 +81,7 @@ static int teardown(void **state)
         dm_engine_close(f->engine);
     }
     dm_journal_close(f->journal);
-    f->store->ops->close(f->store);
+    dm_store_close(f->store);
     free(f);
     return 0;
 }

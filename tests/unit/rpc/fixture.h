@@ -163,7 +163,7 @@ static inline int teardown(void **state)
     dm_rpc_destroy(f->rpc);
     dm_engine_close(f->engine);
     dm_journal_close(f->journal);
-    f->store->ops->close(f->store);
+    dm_store_close(f->store);
     notebook_close(&f->one);
     notebook_close(&f->two);
     free(f);

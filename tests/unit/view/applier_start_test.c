@@ -36,7 +36,7 @@ static void a_thread_that_cannot_be_had_is_told(void **state)
         assert_int_equal(applier != NULL, threads == 2);
         dm_applier_destroy(applier);
     }
-    store->ops->close(store);
+    dm_store_close(store);
 }
 
 int main(void)

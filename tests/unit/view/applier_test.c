@@ -49,20 +49,20 @@ static bool watch_get(struct dm_store *store, enum dm_table table, struct dm_sli
                       struct dm_slice *value)
 {
     struct dm_store *inner = watcher(store)->inner;
-    return inner->ops->get(inner, table, key, value);
+    return dm_store_get(inner, table, key, value);
 }
 
 static bool watch_seek(struct dm_store *store, enum dm_table table, struct dm_slice from,
                        bool exclusive, struct dm_slice *key, struct dm_slice *value)
 {
     struct dm_store *inner = watcher(store)->inner;
-    return inner->ops->seek(inner, table, from, exclusive, key, value);
+    return dm_store_seek(inner, table, from, exclusive, key, value);
 }
 
 static void watch_read_end(struct dm_store *store)
 {
     struct dm_store *inner = watcher(store)->inner;
-    inner->ops->read_end(inner);
+    dm_store_read_end(inner);
 }
 
 static enum dm_code watch_txn_begin(struct dm_store *store, struct dm_error *error)
@@ -71,14 +71,14 @@ static enum dm_code watch_txn_begin(struct dm_store *store, struct dm_error *err
     memset(self->puts, 0, sizeof self->puts);
     memset(self->deletes, 0, sizeof self->deletes);
     memset(self->last_size, 0, sizeof self->last_size);
-    return self->inner->ops->txn_begin(self->inner, error);
+    return dm_store_txn_begin(self->inner, error);
 }
 
 static bool watch_txn_get(struct dm_store *store, enum dm_table table, struct dm_slice key,
                           struct dm_slice *value)
 {
     struct dm_store *inner = watcher(store)->inner;
-    return inner->ops->txn_get(inner, table, key, value);
+    return dm_store_txn_get(inner, table, key, value);
 }
 
 static void watch_txn_put(struct dm_store *store, enum dm_table table, struct dm_slice key,
@@ -87,7 +87,7 @@ static void watch_txn_put(struct dm_store *store, enum dm_table table, struct dm
     struct watcher *self = watcher(store);
     watch_change(self, table, key);
     self->puts[table]++;
-    self->inner->ops->txn_put(self->inner, table, key, value);
+    dm_store_txn_put(self->inner, table, key, value);
 }
 
 static void watch_txn_delete(struct dm_store *store, enum dm_table table, struct dm_slice key)
@@ -95,7 +95,7 @@ static void watch_txn_delete(struct dm_store *store, enum dm_table table, struct
     struct watcher *self = watcher(store);
     watch_change(self, table, key);
     self->deletes[table]++;
-    self->inner->ops->txn_delete(self->inner, table, key);
+    dm_store_txn_delete(self->inner, table, key);
 }
 
 static int changes_of(const struct watcher *self)
@@ -110,7 +110,7 @@ static int changes_of(const struct watcher *self)
 static void watch_txn_abort(struct dm_store *store)
 {
     struct dm_store *inner = watcher(store)->inner;
-    inner->ops->txn_abort(inner);
+    dm_store_txn_abort(inner);
 }
 
 static enum dm_code watch_txn_commit(struct dm_store *store, struct dm_error *error)
@@ -118,11 +118,11 @@ static enum dm_code watch_txn_commit(struct dm_store *store, struct dm_error *er
     struct watcher *self = watcher(store);
     int changes = changes_of(self);
     if (self->changes_max > 0 && changes > self->changes_max) {
-        self->inner->ops->txn_abort(self->inner);
+        dm_store_txn_abort(self->inner);
         return dm_fail(error, DM_RESOURCE_EXHAUSTED, "too many changes: %d", changes);
     }
     self->changes_seen = changes > self->changes_seen ? changes : self->changes_seen;
-    return self->inner->ops->txn_commit(self->inner, error);
+    return dm_store_txn_commit(self->inner, error);
 }
 
 static const struct dm_store_ops watch_ops = {
@@ -163,7 +163,7 @@ static void fixture_close(struct fixture *fixture)
     assert_true(fixture->watcher.ordered);
     dm_applier_destroy(fixture->applier);
     dm_overlay_destroy(fixture->overlay);
-    fixture->watcher.inner->ops->close(fixture->watcher.inner);
+    dm_store_close(fixture->watcher.inner);
 }
 
 static void put(struct fixture *fixture, uint32_t account, uint32_t contact, uint64_t fence,
@@ -214,10 +214,10 @@ static uint32_t rows_in(struct dm_store *store, enum dm_table table)
 {
     uint32_t rows = 0;
     struct dm_slice key = dm_slice(NULL, 0), value;
-    while (store->ops->seek(store, table, key, true, &key, &value)) {
+    while (dm_store_seek(store, table, key, true, &key, &value)) {
         rows++;
     }
-    store->ops->read_end(store);
+    dm_store_read_end(store);
     return rows;
 }
 
@@ -225,7 +225,7 @@ static uint64_t applied(struct dm_store *store)
 {
     uint64_t lsn = 0;
     assert_int_not_equal(dm_meta_applied(store, &lsn), DM_DATA_LOSS);
-    store->ops->read_end(store);
+    dm_store_read_end(store);
     return lsn;
 }
 
@@ -236,28 +236,28 @@ static void assert_wakes_match(struct dm_store *store)
     struct dm_slice key = dm_slice(NULL, 0), value, record;
     struct dm_record_head head;
     uint32_t snoozed = 0;
-    while (store->ops->seek(store, DM_TABLE_CONTACTS, key, true, &key, &value)) {
+    while (dm_store_seek(store, DM_TABLE_CONTACTS, key, true, &key, &value)) {
         assert_true(dm_record_head(&head, value));
         snoozed += head.status == DM_STATUS_SNOOZED;
     }
-    store->ops->read_end(store);
+    dm_store_read_end(store);
     uint32_t wakes = 0;
     key = dm_slice(NULL, 0);
-    while (store->ops->seek(store, DM_TABLE_WAKES, key, true, &key, &value)) {
+    while (dm_store_seek(store, DM_TABLE_WAKES, key, true, &key, &value)) {
         struct dm_wake_key wake;
         struct dm_key contact;
         assert_true(dm_wake_key_read(&wake, key));
         dm_store_be32(contact.bytes, wake.account);
         memcpy(contact.bytes + 4, wake.contact.data, wake.contact.size);
         contact.size = (uint8_t)(4 + wake.contact.size);
-        assert_true(store->ops->get(store, DM_TABLE_CONTACTS, dm_key_slice(&contact), &record));
+        assert_true(dm_store_get(store, DM_TABLE_CONTACTS, dm_key_slice(&contact), &record));
         assert_true(dm_record_head(&head, record));
         assert_int_equal(head.status, DM_STATUS_SNOOZED);
         assert_int_equal(head.until_ms, wake.until_ms);
         assert_int_equal(head.fence, dm_load_le64(value.data));
         wakes++;
     }
-    store->ops->read_end(store);
+    dm_store_read_end(store);
     assert_int_equal(wakes, snoozed);
 }
 
@@ -462,14 +462,14 @@ static void replay_over(struct dm_store *store, const struct dm_generation *gene
 static void assert_same(struct dm_store *a, struct dm_store *b, enum dm_table table)
 {
     struct dm_slice key_a = dm_slice(NULL, 0), key_b = key_a, value_a, value_b;
-    while (a->ops->seek(a, table, key_a, true, &key_a, &value_a)) {
-        assert_true(b->ops->seek(b, table, key_b, true, &key_b, &value_b));
+    while (dm_store_seek(a, table, key_a, true, &key_a, &value_a)) {
+        assert_true(dm_store_seek(b, table, key_b, true, &key_b, &value_b));
         assert_true(dm_slice_equal(key_a, key_b));
         assert_true(dm_slice_equal(value_a, value_b));
     }
-    assert_false(b->ops->seek(b, table, key_b, true, &key_b, &value_b));
-    a->ops->read_end(a);
-    b->ops->read_end(b);
+    assert_false(dm_store_seek(b, table, key_b, true, &key_b, &value_b));
+    dm_store_read_end(a);
+    dm_store_read_end(b);
 }
 
 static void wakes_are_always_the_snoozed_contacts_and_a_crash_anywhere_changes_nothing(void **state)
@@ -489,7 +489,7 @@ static void wakes_are_always_the_snoozed_contacts_and_a_crash_anywhere_changes_n
         while (dm_applier_work(fixture.applier)) {
             assert_wakes_match(fixture.watcher.inner);
             if (cut-- == 0) {
-                crashed->ops->close(crashed);
+                dm_store_close(crashed);
                 crashed = dm_store_memory_clone(fixture.watcher.inner);
             }
         }
@@ -498,7 +498,7 @@ static void wakes_are_always_the_snoozed_contacts_and_a_crash_anywhere_changes_n
         for (enum dm_table table = 0; table < DM_TABLE_COUNT; table++) {
             assert_same(fixture.watcher.inner, crashed, table);
         }
-        crashed->ops->close(crashed);
+        dm_store_close(crashed);
         dm_generation_destroy(frozen);
     }
     fixture_close(&fixture);
@@ -611,11 +611,11 @@ static void read_one(struct fixture *fixture, uint32_t account, uint32_t contact
     struct dm_record_head head;
     key_of(&key, account, contact);
     if (!dm_overlay_get(fixture->overlay, dm_overlay_key(dm_key_slice(&key)), &value, NULL) &&
-        !store->ops->get(store, DM_TABLE_CONTACTS, dm_key_slice(&key), &value)) {
+        !dm_store_get(store, DM_TABLE_CONTACTS, dm_key_slice(&key), &value)) {
         value = dm_slice(NULL, 0);
     }
     assert_true(value.size == 0 || dm_record_head(&head, value));
-    store->ops->read_end(store);
+    dm_store_read_end(store);
 }
 
 static void work_beside_the_thread(struct dm_store *store)
@@ -649,7 +649,7 @@ static void work_beside_the_thread(struct dm_store *store)
     assert_wakes_match(store);
     dm_applier_destroy(fixture.applier);
     dm_overlay_destroy(fixture.overlay);
-    store->ops->close(store);
+    dm_store_close(store);
 }
 
 static void the_thread_applies_while_the_loop_goes_on(void **state)
@@ -684,7 +684,7 @@ static void the_thread_tries_a_failed_commit_again(void **state)
     dm_applier_bury(fixture.applier, dm_overlay_drop(fixture.overlay), true);
     dm_applier_destroy(fixture.applier);
     dm_overlay_destroy(fixture.overlay);
-    store->ops->close(store);
+    dm_store_close(store);
 }
 
 static void destroy_does_not_wait_for_a_sweep_that_keeps_failing(void **state)
@@ -701,7 +701,7 @@ static void destroy_does_not_wait_for_a_sweep_that_keeps_failing(void **state)
     dm_applier_destroy(fixture.applier);
     assert_int_equal(rows_in(store, DM_TABLE_CONTACTS), 0);
     dm_overlay_destroy(fixture.overlay);
-    store->ops->close(store);
+    dm_store_close(store);
 }
 
 int main(void)

@@ -78,7 +78,7 @@ static int teardown_lmdb(void **state)
     struct fixture *fixture = *state;
     atomic_store(&fault, FAULT_NONE);
     if (fixture->store != NULL) {
-        fixture->store->ops->close(fixture->store);
+        dm_store_close(fixture->store);
     }
     folder_remove(fixture->folder);
     return 0;
@@ -95,7 +95,7 @@ static int setup_memory(void **state)
 static int teardown_memory(void **state)
 {
     struct fixture *fixture = *state;
-    fixture->store->ops->close(fixture->store);
+    dm_store_close(fixture->store);
     return 0;
 }
 
@@ -106,17 +106,17 @@ static struct dm_store *store_of(void **state)
 
 static void begin(struct dm_store *store)
 {
-    assert_int_equal(store->ops->txn_begin(store, NULL), DM_OK);
+    assert_int_equal(dm_store_txn_begin(store, NULL), DM_OK);
 }
 
 static void commit(struct dm_store *store)
 {
-    assert_int_equal(store->ops->txn_commit(store, NULL), DM_OK);
+    assert_int_equal(dm_store_txn_commit(store, NULL), DM_OK);
 }
 
 static void put(struct dm_store *store, enum dm_table table, const char *key, const char *value)
 {
-    store->ops->txn_put(store, table, slice_text(key), slice_text(value));
+    dm_store_txn_put(store, table, slice_text(key), slice_text(value));
 }
 
 static void put_alone(struct dm_store *store, const char *key, const char *value)
@@ -135,22 +135,21 @@ static void assert_text(struct dm_slice slice, const char *text)
 static void assert_reads(struct dm_store *store, const char *key, const char *value)
 {
     struct dm_slice found;
-    assert_true(store->ops->get(store, DM_TABLE_CONTACTS, slice_text(key), &found));
+    assert_true(dm_store_get(store, DM_TABLE_CONTACTS, slice_text(key), &found));
     assert_text(found, value);
 }
 
 static void assert_absent(struct dm_store *store, const char *key)
 {
     struct dm_slice found;
-    assert_false(store->ops->get(store, DM_TABLE_CONTACTS, slice_text(key), &found));
+    assert_false(dm_store_get(store, DM_TABLE_CONTACTS, slice_text(key), &found));
 }
 
 static void assert_seeks(struct dm_store *store, const char *from, bool exclusive,
                          const char *expected)
 {
     struct dm_slice key, value;
-    bool found =
-        store->ops->seek(store, DM_TABLE_CONTACTS, slice_text(from), exclusive, &key, &value);
+    bool found = dm_store_seek(store, DM_TABLE_CONTACTS, slice_text(from), exclusive, &key, &value);
     assert_int_equal(found, expected != NULL);
     if (found && expected != NULL) {
         assert_text(key, expected);
@@ -163,7 +162,7 @@ static void what_is_committed_is_read_in_its_own_table(void **state)
 {
     struct dm_store *store = store_of(state);
     assert_absent(store, "a");
-    store->ops->read_end(store);
+    dm_store_read_end(store);
     begin(store);
     put(store, DM_TABLE_CONTACTS, "a", "contact");
     put(store, DM_TABLE_WAKES, "a", "wake");
@@ -171,13 +170,13 @@ static void what_is_committed_is_read_in_its_own_table(void **state)
     commit(store);
     assert_reads(store, "a", "contact");
     struct dm_slice value;
-    assert_true(store->ops->get(store, DM_TABLE_WAKES, slice_text("a"), &value));
+    assert_true(dm_store_get(store, DM_TABLE_WAKES, slice_text("a"), &value));
     assert_text(value, "wake");
-    assert_true(store->ops->get(store, DM_TABLE_META, slice_text("applied"), &value));
+    assert_true(dm_store_get(store, DM_TABLE_META, slice_text("applied"), &value));
     assert_int_equal(value.size, 0);
-    assert_false(store->ops->get(store, DM_TABLE_ACCOUNTS, slice_text("a"), &value));
-    assert_true(store->ops->bytes(store) > 0);
-    store->ops->read_end(store);
+    assert_false(dm_store_get(store, DM_TABLE_ACCOUNTS, slice_text("a"), &value));
+    assert_true(dm_store_bytes(store) > 0);
+    dm_store_read_end(store);
 }
 
 static void a_snapshot_stays_as_it_was_until_read_end(void **state)
@@ -192,11 +191,11 @@ static void a_snapshot_stays_as_it_was_until_read_end(void **state)
     assert_reads(store, "a", "old");
     assert_absent(store, "b");
     assert_seeks(store, "a", true, NULL);
-    store->ops->read_end(store);
+    dm_store_read_end(store);
     assert_reads(store, "a", "new");
     assert_seeks(store, "a", true, "b");
-    store->ops->read_end(store);
-    store->ops->read_end(store);
+    dm_store_read_end(store);
+    dm_store_read_end(store);
 }
 
 static void a_transaction_sees_itself_and_an_aborted_one_leaves_nothing(void **state)
@@ -207,14 +206,14 @@ static void a_transaction_sees_itself_and_an_aborted_one_leaves_nothing(void **s
     put(store, DM_TABLE_CONTACTS, "a", "changed");
     put(store, DM_TABLE_CONTACTS, "b", "added");
     struct dm_slice value;
-    assert_true(store->ops->txn_get(store, DM_TABLE_CONTACTS, slice_text("a"), &value));
+    assert_true(dm_store_txn_get(store, DM_TABLE_CONTACTS, slice_text("a"), &value));
     assert_text(value, "changed");
-    store->ops->txn_delete(store, DM_TABLE_CONTACTS, slice_text("a"));
-    assert_false(store->ops->txn_get(store, DM_TABLE_CONTACTS, slice_text("a"), &value));
-    store->ops->txn_abort(store);
+    dm_store_txn_delete(store, DM_TABLE_CONTACTS, slice_text("a"));
+    assert_false(dm_store_txn_get(store, DM_TABLE_CONTACTS, slice_text("a"), &value));
+    dm_store_txn_abort(store);
     assert_reads(store, "a", "kept");
     assert_absent(store, "b");
-    store->ops->read_end(store);
+    dm_store_read_end(store);
 }
 
 static void a_delete_takes_one_key_and_an_absent_one_is_no_matter(void **state)
@@ -223,20 +222,20 @@ static void a_delete_takes_one_key_and_an_absent_one_is_no_matter(void **state)
     put_alone(store, "a", "1");
     put_alone(store, "b", "2");
     begin(store);
-    store->ops->txn_delete(store, DM_TABLE_CONTACTS, slice_text("a"));
-    store->ops->txn_delete(store, DM_TABLE_CONTACTS, slice_text("aa"));
-    store->ops->txn_delete(store, DM_TABLE_POLICIES, slice_text("b"));
+    dm_store_txn_delete(store, DM_TABLE_CONTACTS, slice_text("a"));
+    dm_store_txn_delete(store, DM_TABLE_CONTACTS, slice_text("aa"));
+    dm_store_txn_delete(store, DM_TABLE_POLICIES, slice_text("b"));
     commit(store);
     assert_absent(store, "a");
     assert_reads(store, "b", "2");
-    store->ops->read_end(store);
+    dm_store_read_end(store);
 }
 
 static void seek_finds_the_next_key_in_byte_order(void **state)
 {
     struct dm_store *store = store_of(state);
     assert_seeks(store, "", false, NULL);
-    store->ops->read_end(store);
+    dm_store_read_end(store);
     begin(store);
     put(store, DM_TABLE_CONTACTS, "bb", "");
     put(store, DM_TABLE_CONTACTS, "b", "");
@@ -253,10 +252,10 @@ static void seek_finds_the_next_key_in_byte_order(void **state)
     assert_seeks(store, "d", true, "\xff");
     assert_seeks(store, "\xff", true, NULL);
     assert_seeks(store, "\xff", false, "\xff");
-    store->ops->read_end(store);
+    dm_store_read_end(store);
     assert_seeks(store, "\xff", true, NULL);
     assert_seeks(store, "bb", true, "d");
-    store->ops->read_end(store);
+    dm_store_read_end(store);
 }
 
 static void stepping_is_not_confused_by_reads_between(void **state)
@@ -271,17 +270,17 @@ static void stepping_is_not_confused_by_reads_between(void **state)
     commit(store);
     struct dm_slice key, value;
     assert_seeks(store, "a", false, "a");
-    assert_true(store->ops->seek(store, DM_TABLE_WAKES, slice_text("a"), true, &key, &value));
+    assert_true(dm_store_seek(store, DM_TABLE_WAKES, slice_text("a"), true, &key, &value));
     assert_text(key, "x");
     assert_reads(store, "c", "");
     assert_seeks(store, "a", true, "b");
     assert_seeks(store, "b", false, "b");
     assert_seeks(store, "b", true, "c");
     assert_seeks(store, "a", true, "b");
-    store->ops->read_end(store);
+    dm_store_read_end(store);
     assert_seeks(store, "b", true, "c");
     assert_seeks(store, "a", true, "b");
-    store->ops->read_end(store);
+    dm_store_read_end(store);
 }
 
 /* ---- a random history against a model ------------------------------------- */
@@ -321,13 +320,13 @@ static void model_change(struct model *model, struct dm_store *store)
     uint32_t i = random_below(&model->random, MODEL_KEYS);
     struct dm_slice key = model_key(text, i), value;
     struct model_row *row = &model->txn[i];
-    bool exists = store->ops->txn_get(store, DM_TABLE_CONTACTS, key, &value);
+    bool exists = dm_store_txn_get(store, DM_TABLE_CONTACTS, key, &value);
     assert_int_equal(exists, row->exists);
     if (exists) {
         model_check_row(row, value);
     }
     if (random_below(&model->random, 3) == 0) {
-        store->ops->txn_delete(store, DM_TABLE_CONTACTS, key);
+        dm_store_txn_delete(store, DM_TABLE_CONTACTS, key);
         row->exists = false;
         return;
     }
@@ -339,7 +338,7 @@ static void model_change(struct model *model, struct dm_store *store)
     row->exists = true;
     row->fill = (uint8_t)random_next(&model->random);
     memset(bytes, row->fill, row->size);
-    store->ops->txn_put(store, DM_TABLE_CONTACTS, key, dm_slice(bytes, row->size));
+    dm_store_txn_put(store, DM_TABLE_CONTACTS, key, dm_slice(bytes, row->size));
 }
 
 static void model_check_snapshot(const struct model *model, struct dm_store *store)
@@ -349,15 +348,15 @@ static void model_check_snapshot(const struct model *model, struct dm_store *sto
     for (uint32_t i = 0; i < MODEL_KEYS; i++) {
         struct dm_slice expected = model_key(text, i);
         const struct model_row *row = &model->snapshot[i];
-        assert_int_equal(store->ops->get(store, DM_TABLE_CONTACTS, expected, &value), row->exists);
+        assert_int_equal(dm_store_get(store, DM_TABLE_CONTACTS, expected, &value), row->exists);
         if (row->exists) {
             model_check_row(row, value);
-            assert_true(store->ops->seek(store, DM_TABLE_CONTACTS, key, true, &key, &value));
+            assert_true(dm_store_seek(store, DM_TABLE_CONTACTS, key, true, &key, &value));
             assert_true(dm_slice_equal(key, expected));
             model_check_row(row, value);
         }
     }
-    assert_false(store->ops->seek(store, DM_TABLE_CONTACTS, key, true, &key, &value));
+    assert_false(dm_store_seek(store, DM_TABLE_CONTACTS, key, true, &key, &value));
 }
 
 static void any_history_reads_like_the_model(void **state)
@@ -372,7 +371,7 @@ static void any_history_reads_like_the_model(void **state)
             model_change(&model, store);
         }
         if (random_below(&model.random, 4) == 0) {
-            store->ops->txn_abort(store);
+            dm_store_txn_abort(store);
         } else {
             commit(store);
             memcpy(model.committed, model.txn, sizeof model.txn);
@@ -383,10 +382,10 @@ static void any_history_reads_like_the_model(void **state)
         model_check_snapshot(&model, store);
         model.reading = random_below(&model.random, 2) == 0;
         if (!model.reading) {
-            store->ops->read_end(store);
+            dm_store_read_end(store);
         }
     }
-    store->ops->read_end(store);
+    dm_store_read_end(store);
 }
 
 /* ---- two threads ---------------------------------------------------------- */
@@ -400,7 +399,7 @@ static void write_round(struct dm_store *store, uint64_t round)
         uint8_t key[4], value[8];
         dm_store_be32(key, i);
         dm_store_le64(value, round);
-        store->ops->txn_put(store, DM_TABLE_CONTACTS, dm_slice(key, 4), dm_slice(value, 8));
+        dm_store_txn_put(store, DM_TABLE_CONTACTS, dm_slice(key, 4), dm_slice(value, 8));
     }
 }
 
@@ -408,9 +407,9 @@ static void *write_rounds(void *context)
 {
     struct dm_store *store = context;
     for (uint64_t round = 1; round <= THREAD_TXNS; round++) {
-        store->ops->txn_begin(store, NULL);
+        dm_store_txn_begin(store, NULL);
         write_round(store, round);
-        if (store->ops->txn_commit(store, NULL) == DM_OK) {
+        if (dm_store_txn_commit(store, NULL) == DM_OK) {
             atomic_store(&rounds_committed, round);
         }
     }
@@ -422,14 +421,14 @@ static uint64_t read_round(struct dm_store *store)
     struct dm_slice key = dm_slice(NULL, 0), value;
     uint64_t round = 0;
     uint32_t rows = 0;
-    while (store->ops->seek(store, DM_TABLE_CONTACTS, key, true, &key, &value)) {
+    while (dm_store_seek(store, DM_TABLE_CONTACTS, key, true, &key, &value)) {
         uint64_t found = dm_load_le64(value.data);
         if (rows++ > 0) {
             assert_int_equal(found, round);
         }
         round = found;
     }
-    store->ops->read_end(store);
+    dm_store_read_end(store);
     assert_true(rows == 0 || rows == THREAD_ROWS);
     return round;
 }
@@ -460,12 +459,12 @@ static void *write_rounds_with_faults(void *context)
     uint64_t random = 7;
     for (uint64_t round = 1; round <= THREAD_TXNS;) {
         static const enum fault faults[] = {FAULT_NONE, FAULT_DATA, FAULT_META};
-        if (store->ops->txn_begin(store, NULL) != DM_OK) {
+        if (dm_store_txn_begin(store, NULL) != DM_OK) {
             continue;
         }
         write_round(store, round);
         atomic_store(&fault, faults[random_below(&random, 3)]);
-        bool ok = store->ops->txn_commit(store, NULL) == DM_OK;
+        bool ok = dm_store_txn_commit(store, NULL) == DM_OK;
         atomic_store(&fault, FAULT_NONE);
         if (ok) {
             atomic_store(&rounds_committed, round++);
@@ -481,7 +480,7 @@ static void lmdb_keeps_what_is_committed(void **state)
     struct fixture *fixture = *state;
     put_alone(fixture->store, "a", "1");
     assert_reads(fixture->store, "a", "1");
-    fixture->store->ops->close(fixture->store);
+    dm_store_close(fixture->store);
     fixture->store = open_at(fixture->folder, MAP_SIZE);
     assert_reads(fixture->store, "a", "1");
 }
@@ -489,11 +488,11 @@ static void lmdb_keeps_what_is_committed(void **state)
 static void lmdb_opens_with_the_default_map_or_what_the_system_allows(void **state)
 {
     struct fixture *fixture = *state;
-    fixture->store->ops->close(fixture->store);
+    dm_store_close(fixture->store);
     fixture->store = open_at(fixture->folder, DM_VIEW_MAP_SIZE);
     put_alone(fixture->store, "a", "1");
     assert_reads(fixture->store, "a", "1");
-    assert_in_range(fixture->store->ops->bytes(fixture->store), 4096, 1 << 20);
+    assert_in_range(dm_store_bytes(fixture->store), 4096, 1 << 20);
 }
 
 static void lmdb_says_why_it_cannot_be_opened(void **state)
@@ -510,27 +509,27 @@ static void lmdb_says_why_it_cannot_be_opened(void **state)
 static enum dm_code fill(struct dm_store *store, uint32_t rows, struct dm_error *error)
 {
     static const uint8_t value[1000];
-    assert_int_equal(store->ops->txn_begin(store, error), DM_OK);
+    assert_int_equal(dm_store_txn_begin(store, error), DM_OK);
     for (uint32_t i = 0; i < rows; i++) {
         uint8_t key[4];
         dm_store_be32(key, i);
-        store->ops->txn_put(store, DM_TABLE_POLICIES, dm_slice(key, 4), dm_slice(value, 1000));
+        dm_store_txn_put(store, DM_TABLE_POLICIES, dm_slice(key, 4), dm_slice(value, 1000));
     }
-    return store->ops->txn_commit(store, error);
+    return dm_store_txn_commit(store, error);
 }
 
 static void lmdb_with_a_full_map_fails_the_commit_alone(void **state)
 {
     struct fixture *fixture = *state;
     struct dm_store *store = fixture->store;
-    store->ops->close(store);
+    dm_store_close(store);
     fixture->store = store = open_at(fixture->folder, 256 << 10);
     put_alone(store, "a", "1");
     struct dm_error error = {0};
     assert_int_equal(fill(store, 1000, &error), DM_UNAVAILABLE);
     assert_int_equal(error.code, DM_UNAVAILABLE);
     assert_reads(store, "a", "1");
-    store->ops->read_end(store);
+    dm_store_read_end(store);
     put_alone(store, "a", "2");
     assert_reads(store, "a", "2");
 }
@@ -543,10 +542,10 @@ static void lmdb_goes_on_after_a_failed_data_write(void **state)
     begin(store);
     put(store, DM_TABLE_CONTACTS, "a", "2");
     struct dm_error error = {0};
-    assert_int_equal(store->ops->txn_commit(store, &error), DM_UNAVAILABLE);
+    assert_int_equal(dm_store_txn_commit(store, &error), DM_UNAVAILABLE);
     assert_non_null(strstr(error.message, "cannot write"));
     assert_reads(store, "a", "1");
-    store->ops->read_end(store);
+    dm_store_read_end(store);
     atomic_store(&fault, FAULT_NONE);
     put_alone(store, "a", "3");
     assert_reads(store, "a", "3");
@@ -557,7 +556,7 @@ static void break_meta(struct dm_store *store)
     atomic_store(&fault, FAULT_META);
     begin(store);
     put(store, DM_TABLE_CONTACTS, "b", "2");
-    assert_int_equal(store->ops->txn_commit(store, NULL), DM_UNAVAILABLE);
+    assert_int_equal(dm_store_txn_commit(store, NULL), DM_UNAVAILABLE);
     atomic_store(&fault, FAULT_NONE);
 }
 
@@ -566,12 +565,12 @@ static void lmdb_is_opened_again_by_the_reader_after_a_failed_meta_write(void **
     struct dm_store *store = store_of(state);
     put_alone(store, "a", "1");
     assert_seeks(store, "", false, "a");
-    store->ops->read_end(store);
+    dm_store_read_end(store);
     break_meta(store);
     assert_reads(store, "a", "1");
     assert_absent(store, "b");
     assert_seeks(store, "a", true, NULL);
-    store->ops->read_end(store);
+    dm_store_read_end(store);
     put_alone(store, "b", "3");
     assert_reads(store, "b", "3");
 }
@@ -581,7 +580,7 @@ static void lmdb_is_opened_again_by_the_writer_after_a_failed_meta_write(void **
     struct dm_store *store = store_of(state);
     put_alone(store, "a", "1");
     assert_reads(store, "a", "1");
-    store->ops->read_end(store);
+    dm_store_read_end(store);
     break_meta(store);
     put_alone(store, "b", "3");
     assert_reads(store, "a", "1");
@@ -595,9 +594,9 @@ static void lmdb_is_not_opened_again_under_a_live_snapshot(void **state)
     assert_reads(store, "a", "1");
     break_meta(store);
     struct dm_error error = {0};
-    assert_int_equal(store->ops->txn_begin(store, &error), DM_UNAVAILABLE);
+    assert_int_equal(dm_store_txn_begin(store, &error), DM_UNAVAILABLE);
     assert_reads(store, "a", "1");
-    store->ops->read_end(store);
+    dm_store_read_end(store);
     put_alone(store, "a", "2");
     assert_reads(store, "a", "2");
 }
@@ -623,11 +622,11 @@ static void lmdb_survives_a_full_disk(void **state)
     assert_int_equal(fill(store, 2000, &error), DM_UNAVAILABLE);
     assert_non_null(strstr(error.message, "MiB free"));
     assert_reads(store, "a", "1");
-    store->ops->read_end(store);
+    dm_store_read_end(store);
     assert_int_equal(mount("tmpfs", folder, "tmpfs", MS_REMOUNT, "size=16m"), 0);
     assert_int_equal(fill(store, 2000, &error), DM_OK);
     assert_reads(store, "a", "1");
-    store->ops->close(store);
+    dm_store_close(store);
     assert_int_equal(umount(folder), 0);
     rmdir(folder);
 }
@@ -642,11 +641,11 @@ static void memory_fails_commits_when_told(void **state)
     for (int i = 0; i < 2; i++) {
         begin(store);
         put(store, DM_TABLE_CONTACTS, "a", "1");
-        assert_int_equal(store->ops->txn_commit(store, &error), DM_UNAVAILABLE);
+        assert_int_equal(dm_store_txn_commit(store, &error), DM_UNAVAILABLE);
         assert_absent(store, "a");
-        store->ops->read_end(store);
+        dm_store_read_end(store);
     }
-    assert_int_equal(store->ops->bytes(store), 0);
+    assert_int_equal(dm_store_bytes(store), 0);
     put_alone(store, "a", "1");
     assert_reads(store, "a", "1");
 }
@@ -658,14 +657,14 @@ static void a_clone_has_what_was_committed_and_goes_its_own_way(void **state)
     begin(store);
     put(store, DM_TABLE_CONTACTS, "b", "lost");
     struct dm_store *clone = dm_store_memory_clone(store);
-    store->ops->txn_abort(store);
+    dm_store_txn_abort(store);
     put_alone(store, "a", "2");
     put_alone(clone, "c", "3");
     assert_reads(clone, "a", "1");
     assert_absent(clone, "b");
     assert_reads(store, "a", "2");
     assert_absent(store, "c");
-    clone->ops->close(clone);
+    dm_store_close(clone);
 }
 
 #define BOTH(setup, teardown)                                                                     \
