@@ -2,10 +2,10 @@
  * bytes out. The answer itself is always the same 12 bytes. JSON lines on stdout: nanoseconds
  * of processor time, and the bytes on the wire.
  *
- *   wire_bench [rounds] [depth]
+ *   wire_bench [rounds] [depth] [protocol]
  *
- * `depth`: calls that come in one read. gRPC's client is libnghttp2's; only the server's side
- * is measured. */
+ * `depth`: calls that come in one read. Without a protocol, each has its turn. gRPC's client is
+ * libnghttp2's; only the server's side is measured. */
 
 #include "wire/session.h"
 #include "wire/ttrpc_frame.h"
@@ -237,12 +237,14 @@ int main(int argc, char **argv)
     uint64_t rounds = argc > 1 ? strtoull(argv[1], NULL, 10) : DEFAULT_ROUNDS;
     uint32_t depth = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : DEFAULT_DEPTH;
     if (rounds == 0 || depth == 0 || depth > DEPTH_MAX) {
-        die("usage: wire_bench [rounds] [depth, at most 128]");
+        die("usage: wire_bench [rounds] [depth, at most 128] [protocol]");
     }
     printf("{\"bench\":\"wire\",\"compiler\":\"%s\",\"rounds\":%llu}\n", __VERSION__,
            (unsigned long long)rounds);
     for (size_t i = 0; i < sizeof protocols / sizeof protocols[0]; i++) {
-        run(&protocols[i], rounds, depth);
+        if (argc < 4 || strcmp(argv[3], protocols[i].name) == 0) {
+            run(&protocols[i], rounds, depth);
+        }
     }
     return 0;
 }

@@ -86,13 +86,17 @@ static void begin_call(struct conn *c, const struct dm_session_event *event)
 static void answer_http(struct conn *c, const struct dm_session_event *event)
 {
     const struct dm_loop_options *options = &c->loop->options;
-    struct dm_http_answer answer = {.status = 404, .content_type = "text/plain; charset=utf-8"};
+    struct dm_page page = {.text = {0}};
+    dm_http_answer_init(&page.answer, 404);
     if (options->http != NULL) {
-        options->http(options->http_context, event->method, event->payload, &answer);
+        options->http(options->http_context, event->method, event->payload, &page);
     }
-    dm_session_http_reply(c->session, event->id, answer.status, answer.content_type,
-                          dm_buf_slice(&answer.body));
-    dm_buf_finish(&answer.body);
+    if (dm_buf_size(&page.text) != 0) {
+        page.answer.body = dm_buf_slice(&page.text);
+        page.answer.body_lasting = false;
+    }
+    dm_session_answer(c->session, event->id, &page.answer);
+    dm_buf_finish(&page.text);
 }
 
 /* Begins a batch: its calls are at one time, and the engine fetches what they will look at.

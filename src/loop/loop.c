@@ -259,6 +259,8 @@ enum dm_code dm_loop_create(struct dm_loop **out, const struct dm_loop_options *
     loop->calls_clock.base = options->clock;
     loop->limits.hosts = options->hosts;
     loop->limits.cors_origins = options->cors_origins;
+    loop->limits.date = loop->date;
+    loop->date_s = -1;
     loop->limits.known_service = dm_rpc_known_service;
     loop->limits.client_streaming = dm_rpc_client_streaming;
     dm_list_init(&loop->conns);

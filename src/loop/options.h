@@ -4,14 +4,16 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/slice.h"
+#include "wire/http.h"
 
 #include <stdint.h>
 
-/* The answer to an HTTP GET outside the RPC paths. */
-struct dm_http_answer {
-    int status;
-    const char *content_type; /* static text */
-    struct dm_buf body;       /* empty at first; freed by the loop */
+/* The answer to an HTTP GET or HEAD outside the RPC paths: 404 at first. Headers come into
+ * answer.headers; the body is what is put into `text`, or, if nothing is, answer.body: static
+ * bytes that lie in the program (answer.body_lasting). */
+struct dm_page {
+    struct dm_http_answer answer;
+    struct dm_buf text; /* empty at first; freed by the loop */
 };
 
 struct dm_loop_options {
@@ -23,9 +25,8 @@ struct dm_loop_options {
     int64_t buffers_max;      /* bytes; 0: DM_BUFFERS_MAX */
     /* See struct dm_session_limits. Borrowed. */
     const char *const *hosts, *const *cors_origins;
-    /* Fills *answer; NULL: every such path is 404. */
-    void (*http)(void *context, struct dm_slice path, struct dm_slice query,
-                 struct dm_http_answer *answer);
+    /* Fills *page; NULL: every such path is 404. */
+    void (*http)(void *context, struct dm_slice path, struct dm_slice query, struct dm_page *page);
     void *http_context;
     void (*hangup)(void); /* at SIGHUP; NULL: nothing. Must not block */
 };

@@ -33,8 +33,10 @@ struct dm_loop {
     struct dm_held_clock calls_clock;
     struct dm_session_limits limits;
     struct dm_crowd crowd;
-    struct budget budget;     /* bytes that all connections hold */
-    struct patience patience; /* what is waited for of them */
+    char date[DM_HTTP_DATE_SIZE]; /* what answers over HTTP say, */
+    int64_t date_s;               /* and when that was true */
+    struct budget budget;         /* bytes that all connections hold */
+    struct patience patience;     /* what is waited for of them */
     struct dm_engine *engine;
     struct dm_rpc *rpc;
     uv_loop_t uv;

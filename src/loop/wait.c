@@ -14,10 +14,21 @@ void wait_not(struct dm_loop *loop)
     (void)uv_idle_start(&loop->idle, on_idle);
 }
 
+/* Formatted once a second. */
+static void keep_date(struct dm_loop *loop)
+{
+    int64_t now_s = dm_clock_wall_ms(&loop->options.clock) / 1000;
+    if (now_s != loop->date_s) {
+        loop->date_s = now_s;
+        dm_http_date(now_s, loop->date);
+    }
+}
+
 void loop_turn_begins(struct dm_loop *loop)
 {
     if (loop->turn_start_ns == 0) {
         loop->turn_start_ns = loop_now_ns(loop);
+        keep_date(loop);
         /* Some callbacks come before poll: libuv tells there of a write that it could end at
          * once. Then poll must not wait for anything else. */
         wait_not(loop);

@@ -44,39 +44,39 @@ static bool path_is(struct dm_slice path, const char *text)
     return dm_slice_equal(path, dm_slice_str(text));
 }
 
-static void answer_text(struct dm_http_answer *answer, int status, const char *text)
+static void answer_text(struct dm_page *page, int status, const char *text)
 {
-    answer->status = status;
-    answer->content_type = "text/plain; charset=utf-8";
-    (void)dm_buf_append(&answer->body, text, strlen(text));
-    (void)dm_buf_append(&answer->body, "\n", 1);
+    page->answer.status = status;
+    dm_http_answer_type(&page->answer, "text/plain; charset=utf-8");
+    (void)dm_buf_append(&page->text, text, strlen(text));
+    (void)dm_buf_append(&page->text, "\n", 1);
 }
 
-static void answer_ready(const struct server *server, struct dm_http_answer *answer)
+static void answer_ready(const struct server *server, struct dm_page *page)
 {
     struct dm_error error = {0};
     if (dm_rpc_ready(server->rpc, &error) != DM_OK) {
-        answer_text(answer, 503, error.message);
+        answer_text(page, 503, error.message);
     } else {
-        answer_text(answer, 200, "ok");
+        answer_text(page, 200, "ok");
     }
 }
 
 static void answer_http(void *context, struct dm_slice path, struct dm_slice query,
-                        struct dm_http_answer *answer)
+                        struct dm_page *page)
 {
     struct server *server = context;
     (void)query;
     if (path_is(path, "/healthz")) {
-        answer_text(answer, 200, "ok");
+        answer_text(page, 200, "ok");
     } else if (path_is(path, "/readyz")) {
-        answer_ready(server, answer);
+        answer_ready(server, page);
     } else if (path_is(path, "/metrics")) {
-        answer->status = 200;
-        answer->content_type = DM_METRICS_CONTENT_TYPE;
-        dm_metrics_write(&answer->body, server->engine, server->rpc, server->loop);
+        page->answer.status = 200;
+        dm_http_answer_type(&page->answer, DM_METRICS_CONTENT_TYPE);
+        dm_metrics_write(&page->text, server->engine, server->rpc, server->loop);
     } else {
-        answer_text(answer, 404,
+        answer_text(page, 404,
                     "there is nothing here: calls go to POST /dormouse.v1.BotStatus/Check and the "
                     "like, probes "
                     "to /healthz and /readyz, metrics are in /metrics");

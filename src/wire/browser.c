@@ -1,6 +1,6 @@
 #include "wire/browser.h"
 
-#include "wire/grpc.h"
+#include "wire/http.h"
 
 #include <arpa/inet.h>
 

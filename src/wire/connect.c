@@ -2,38 +2,27 @@
 
 #include "base/base64.h"
 #include "base/utf8.h"
+#include "wire/envelope.h"
 
-#include "wire/grpc.h"
-#include "wire/grpcweb.h"
-
-/* Names and HTTP statuses of the codes. */
-static const struct {
-    const char *name;
-    int status;
-} codes[DM_CODE_COUNT] = {
-    [DM_OK] = {"ok", 200},
-    [DM_CANCELLED] = {"canceled", 499},
-    [DM_UNKNOWN] = {"unknown", 500},
-    [DM_INVALID_ARGUMENT] = {"invalid_argument", 400},
-    [DM_DEADLINE_EXCEEDED] = {"deadline_exceeded", 504},
-    [DM_NOT_FOUND] = {"not_found", 404},
-    [DM_ALREADY_EXISTS] = {"already_exists", 409},
-    [DM_PERMISSION_DENIED] = {"permission_denied", 403},
-    [DM_RESOURCE_EXHAUSTED] = {"resource_exhausted", 429},
-    [DM_FAILED_PRECONDITION] = {"failed_precondition", 400},
-    [DM_ABORTED] = {"aborted", 409},
-    [DM_OUT_OF_RANGE] = {"out_of_range", 400},
-    [DM_UNIMPLEMENTED] = {"unimplemented", 501},
-    [DM_INTERNAL] = {"internal", 500},
-    [DM_UNAVAILABLE] = {"unavailable", 503},
-    [DM_DATA_LOSS] = {"data_loss", 500},
-    [DM_UNAUTHENTICATED] = {"unauthenticated", 401},
+static const char *const code_names[DM_CODE_COUNT] = {
+    [DM_OK] = "ok",
+    [DM_CANCELLED] = "canceled",
+    [DM_UNKNOWN] = "unknown",
+    [DM_INVALID_ARGUMENT] = "invalid_argument",
+    [DM_DEADLINE_EXCEEDED] = "deadline_exceeded",
+    [DM_NOT_FOUND] = "not_found",
+    [DM_ALREADY_EXISTS] = "already_exists",
+    [DM_PERMISSION_DENIED] = "permission_denied",
+    [DM_RESOURCE_EXHAUSTED] = "resource_exhausted",
+    [DM_FAILED_PRECONDITION] = "failed_precondition",
+    [DM_ABORTED] = "aborted",
+    [DM_OUT_OF_RANGE] = "out_of_range",
+    [DM_UNIMPLEMENTED] = "unimplemented",
+    [DM_INTERNAL] = "internal",
+    [DM_UNAVAILABLE] = "unavailable",
+    [DM_DATA_LOSS] = "data_loss",
+    [DM_UNAUTHENTICATED] = "unauthenticated",
 };
-
-int dm_connect_http_status(enum dm_code code)
-{
-    return codes[code].status;
-}
 
 static bool put(struct dm_buf *to, const char *text)
 {
@@ -54,24 +43,27 @@ static bool put_json_string(struct dm_buf *to, const char *text)
     return fine && put(to, "\"");
 }
 
-bool dm_connect_error(struct dm_buf *to, enum dm_code code, const char *message)
+/* {"code":"not_found","message":"..."} */
+static bool put_error(struct dm_buf *to, enum dm_code code, const char *message)
 {
-    bool fine = put(to, "{\"code\":\"") && put(to, codes[code].name) && put(to, "\"");
+    bool fine = put(to, "{\"code\":\"") && put(to, code_names[code]) && put(to, "\"");
     if (fine && message != NULL && message[0] != '\0') {
         fine = put(to, ",\"message\":") && put_json_string(to, message);
     }
     return fine && put(to, "}");
 }
 
-bool dm_connect_end_stream(struct dm_buf *to, enum dm_code code, const char *message)
+/* What ends a stream: {} or {"error":...}. */
+static bool put_end_of_stream(struct dm_buf *to, enum dm_code code, const char *message)
 {
     if (code == DM_OK) {
         return put(to, "{}");
     }
-    return put(to, "{\"error\":") && dm_connect_error(to, code, message) && put(to, "}");
+    return put(to, "{\"error\":") && put_error(to, code, message) && put(to, "}");
 }
 
-int64_t dm_connect_timeout_ns(struct dm_slice text)
+/* Clamped as dm_grpc_timeout_ns does; -1: malformed. */
+static int64_t timeout_ns(struct dm_slice text)
 {
     enum { DIGITS_MAX = 10, NS_PER_MS = 1000000 };
     const char *digits = text.data;
@@ -176,3 +168,79 @@ enum dm_connect_decoded dm_connect_query_message(const struct dm_connect_query *
     dm_buf_commit(to, (size_t)size);
     return DM_CONNECT_DECODED;
 }
+
+/* ---- the protocols ------------------------------------------------------------------------- */
+
+static void reply(struct dm_exchange *x, struct dm_slice payload)
+{
+    struct dm_http_answer answer;
+    dm_http_answer_init(&answer, 200);
+    dm_http_headers_add(&answer.headers, *x->route.content_type);
+    answer.body = payload;
+    dm_exchange_answer(x, &answer);
+}
+
+/* Without memory for it the sentence is missing. */
+static void end(struct dm_exchange *x, enum dm_code code, const char *message)
+{
+    struct dm_http_answer answer;
+    x->code = code;
+    dm_http_answer_init(&answer, dm_http_status(code));
+    if (!put_error(&x->tail, code, message)) {
+        dm_buf_finish(&x->tail);
+    }
+    answer.body = dm_buf_slice(&x->tail);
+    dm_http_headers_add(&answer.headers, DM_HTTP_HEADER("content-type", "application/json"));
+    if (x->route.accept_encoding) {
+        dm_http_headers_add(&answer.headers, x->route.protocol->accept_encoding);
+    }
+    dm_exchange_answer(x, &answer);
+}
+
+static bool put_message(struct dm_exchange *x, struct dm_slice payload)
+{
+    uint8_t head[DM_ENVELOPE_HEAD];
+    dm_envelope_write(head, 0, payload.size);
+    return dm_exchange_data(x, dm_slice(head, sizeof head), payload);
+}
+
+/* Without memory for it the last message is missing, which clients take for a broken stream. */
+static void end_stream(struct dm_exchange *x, enum dm_code code, const char *message)
+{
+    uint8_t head[DM_ENVELOPE_HEAD];
+    x->code = code;
+    dm_exchange_start(x);
+    if (put_end_of_stream(&x->tail, code, message)) {
+        dm_envelope_write(head, DM_ENVELOPE_END, dm_buf_size(&x->tail));
+        (void)dm_exchange_data(x, dm_slice(head, sizeof head), dm_buf_slice(&x->tail));
+    }
+    dm_exchange_stop(x);
+}
+
+const struct dm_call_protocol dm_connect_protocol = {
+    .name = "connect",
+    .unary = true,
+    .timeout = DM_HTTP_CONNECT_TIMEOUT,
+    .bad_timeout = "connect-timeout-ms is malformed",
+    .timeout_ns = timeout_ns,
+    .encoding = DM_HTTP_CONTENT_ENCODING,
+    .bad_encoding = "unknown compression: the only encoding here is identity",
+    .accept_encoding = DM_HTTP_HEADER_INIT("accept-encoding", "identity"),
+    .reply = reply,
+    .end = end,
+};
+
+const struct dm_call_protocol dm_connect_stream_protocol = {
+    .name = "connect",
+    .streaming = true,
+    .envelopes = true,
+    .starts_at_once = true,
+    .timeout = DM_HTTP_CONNECT_TIMEOUT,
+    .bad_timeout = "connect-timeout-ms is malformed",
+    .timeout_ns = timeout_ns,
+    .encoding = DM_HTTP_CONNECT_ENCODING,
+    .bad_encoding = "unknown compression: the only encoding here is identity",
+    .accept_encoding = DM_HTTP_HEADER_INIT("connect-accept-encoding", "identity"),
+    .message = put_message,
+    .end = end_stream,
+};

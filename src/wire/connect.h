@@ -1,26 +1,11 @@
 #ifndef DM_WIRE_CONNECT_H
 #define DM_WIRE_CONNECT_H
 
-#include "base/buf.h"
-#include "base/code.h"
-#include "base/slice.h"
+#include "wire/exchange.h"
 
-#include <stdbool.h>
-#include <stdint.h>
-
-/* The Connect protocol's pieces (connectrpc.com/docs/protocol). Functions that append to a
- * buffer return false when there is no memory. */
-
-int dm_connect_http_status(enum dm_code code);
-
-/* {"code":"not_found","message":"..."} */
-bool dm_connect_error(struct dm_buf *to, enum dm_code code, const char *message);
-
-/* The message that ends a stream, without its envelope: {} or {"error":...}. */
-bool dm_connect_end_stream(struct dm_buf *to, enum dm_code code, const char *message);
-
-/* connect-timeout-ms into nanoseconds, clamped as dm_grpc_timeout_ns does; -1: malformed. */
-int64_t dm_connect_timeout_ns(struct dm_slice text);
+/* Connect (connectrpc.com/docs/protocol): calls of one message each way as plain POSTs and GETs,
+ * whose status is HTTP's; streams in envelopes, the last of which says how they ended. */
+extern const struct dm_call_protocol dm_connect_protocol, dm_connect_stream_protocol;
 
 /* A GET's query. Unknown parameters are ignored. */
 struct dm_connect_query {

@@ -1,22 +1,6 @@
 #include "wire/grpc.h"
 
-#include "base/bytes.h"
-
-bool dm_grpc_split_path(struct dm_slice path, struct dm_slice *service, struct dm_slice *method)
-{
-    const char *text = path.data;
-    if (path.size < 4 || text[0] != '/') {
-        return false;
-    }
-    const char *slash = memchr(text + 1, '/', path.size - 1);
-    if (slash == NULL) {
-        return false;
-    }
-    *service = dm_slice(text + 1, (size_t)(slash - text) - 1);
-    *method = dm_slice(slash + 1, path.size - service->size - 2);
-    return service->size != 0 && method->size != 0 &&
-           memchr(method->data, '/', method->size) == NULL;
-}
+#include "wire/envelope.h"
 
 static int64_t unit_ns(char unit)
 {
@@ -83,65 +67,75 @@ bool dm_grpc_percent_encode(struct dm_buf *to, struct dm_slice message)
     return true;
 }
 
-struct dm_slice dm_media_type(struct dm_slice content_type)
+/* ---- the protocol -------------------------------------------------------------------------- */
+
+static bool put_message(struct dm_exchange *x, struct dm_slice payload)
 {
-    const char *text = content_type.data;
-    size_t size = 0;
-    while (size < content_type.size && text[size] != ';' && text[size] != ' ' &&
-           text[size] != '\t') {
-        size++;
-    }
-    return dm_slice(text, size);
+    uint8_t head[DM_ENVELOPE_HEAD];
+    dm_envelope_write(head, 0, payload.size);
+    return dm_exchange_data(x, dm_slice(head, sizeof head), payload);
 }
 
-bool dm_text_equal(struct dm_slice text, const char *lower)
+static size_t trailers(const struct dm_exchange *x, struct dm_http_header *list)
 {
-    const char *bytes = text.data;
-    for (size_t i = 0; i < text.size; i++) {
-        char c = bytes[i];
-        if (c >= 'A' && c <= 'Z') {
-            c = (char)(c | 0x20);
-        }
-        if (lower[i] == '\0' || c != lower[i]) {
-            return false;
-        }
+    static const char *const digits[DM_CODE_COUNT] = {
+        "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16"};
+    list[0] = DM_HTTP_HEADER("grpc-status", "");
+    list[0].value = dm_slice(digits[x->code], x->code < 10 ? 1 : 2);
+    if (dm_buf_size(&x->tail) == 0) {
+        return 1;
     }
-    return lower[text.size] == '\0';
+    list[1] = DM_HTTP_HEADER("grpc-message", "");
+    list[1].value = dm_buf_slice(&x->tail);
+    list[1].lasting = false;
+    return 2;
 }
 
-void dm_envelope_write(uint8_t head[DM_ENVELOPE_HEAD], uint8_t flags, size_t size)
+/* "Trailers-Only": a head that ends the stream. */
+static void fail_at_once(struct dm_exchange *x)
 {
-    head[0] = flags;
-    dm_store_be32(head + 1, (uint32_t)size);
+    struct dm_http_answer answer;
+    struct dm_http_header list[DM_CALL_TRAILERS_MAX];
+    size_t count = trailers(x, list);
+    dm_http_answer_init(&answer, 200);
+    answer.no_length = true;
+    dm_http_headers_add(&answer.headers, *x->route.content_type);
+    for (size_t i = 0; i < count; i++) {
+        dm_http_headers_add(&answer.headers, list[i]);
+    }
+    if (x->route.accept_encoding) {
+        dm_http_headers_add(&answer.headers, x->route.protocol->accept_encoding);
+    }
+    dm_exchange_answer(x, &answer);
 }
 
-enum dm_code dm_envelope_read(struct dm_slice bytes, size_t size_max, bool *whole,
-                              struct dm_slice *message, const char **why)
+static void end(struct dm_exchange *x, enum dm_code code, const char *message)
 {
-    const uint8_t *head = bytes.data;
-    *whole = false;
-    if (bytes.size == 0) {
-        return DM_OK;
+    x->code = code;
+    if (message != NULL) {
+        (void)dm_grpc_percent_encode(&x->tail, dm_slice_str(message));
     }
-    if (head[0] == DM_ENVELOPE_COMPRESSED) {
-        *why = "a message is flagged as compressed, but no encoding was agreed";
-        return DM_INTERNAL;
+    if (code != DM_OK && !x->started) {
+        fail_at_once(x);
+        return;
     }
-    if (head[0] != 0) {
-        *why = "a message has unknown flags";
-        return DM_INTERNAL;
-    }
-    if (bytes.size < DM_ENVELOPE_HEAD) {
-        return DM_OK;
-    }
-    size_t size = dm_load_be32(head + 1);
-    if (size > size_max) {
-        *why = "the message is larger than this server takes";
-        return DM_RESOURCE_EXHAUSTED;
-    }
-    if (bytes.size - DM_ENVELOPE_HEAD >= size) {
-        *whole = true;
-        *message = dm_slice(head + DM_ENVELOPE_HEAD, size);
-    }
-    return DM_OK;
+    dm_exchange_start(x);
+    dm_exchange_stop(x);
 }
+
+const struct dm_call_protocol dm_grpc_protocol = {
+    .name = "grpc",
+    .unary = true,
+    .streaming = true,
+    .envelopes = true,
+    .no_date = true, /* no cache keeps its answers, and another field costs a call 3 % */
+    .timeout = DM_HTTP_GRPC_TIMEOUT,
+    .bad_timeout = "grpc-timeout is malformed",
+    .timeout_ns = dm_grpc_timeout_ns,
+    .encoding = DM_HTTP_GRPC_ENCODING,
+    .bad_encoding = "this server takes no compressed messages",
+    .accept_encoding = DM_HTTP_HEADER_INIT("grpc-accept-encoding", "identity"),
+    .message = put_message,
+    .end = end,
+    .trailers = trailers,
+};

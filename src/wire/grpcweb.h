@@ -1,14 +1,11 @@
 #ifndef DM_WIRE_GRPCWEB_H
 #define DM_WIRE_GRPCWEB_H
 
-#include "base/buf.h"
-#include "base/code.h"
-#include "base/slice.h"
+#include "wire/exchange.h"
 
-/* gRPC-Web (grpc/doc/PROTOCOL-WEB.md): gRPC's messages in an HTTP/1.1 body, trailers as the
- * last frame of it, all in base64 for clients that can only read text. */
-
-/* Appends the frame that ends a stream. false: no memory. */
-bool dm_grpcweb_trailers(struct dm_buf *to, enum dm_code code, const char *message);
+/* gRPC-Web (grpc/doc/PROTOCOL-WEB.md): gRPC's messages in a body, and gRPC's trailers as its last
+ * frame, for clients that see no trailers of HTTP; all in base64 for those that can only read
+ * text. */
+extern const struct dm_call_protocol dm_grpcweb_protocol;
 
 #endif

@@ -1,55 +1,127 @@
 #include "wire/h2_head.h"
 
-#include <stdio.h>
+#include "base/assert.h"
 
-nghttp2_nv dm_h2_nv_static(const char *name, const char *value)
+_Static_assert(DM_H2_HELD <= 32, "a bit for each value that is held");
+
+static struct dm_slice slice_of(nghttp2_rcbuf *buffer)
 {
-    return (nghttp2_nv){(uint8_t *)name, (uint8_t *)value, strlen(name), strlen(value),
-                        NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE};
+    nghttp2_vec bytes = nghttp2_rcbuf_get_buf(buffer);
+    return dm_slice(bytes.base, bytes.len);
 }
 
-nghttp2_nv dm_h2_nv_copied(const char *name, struct dm_slice value)
+static void hold(struct dm_h2_head *head, uint32_t index, nghttp2_rcbuf *value)
 {
-    return (nghttp2_nv){(uint8_t *)name, (uint8_t *)value.data, strlen(name), value.size,
-                        NGHTTP2_NV_FLAG_NO_COPY_NAME};
-}
-
-nghttp2_nv dm_h2_nv_status(enum dm_code code)
-{
-    static const char *const digits[DM_CODE_COUNT] = {
-        "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16"};
-    return dm_h2_nv_static("grpc-status", digits[code]);
-}
-
-void dm_h2_grpc_head(nghttp2_nv headers[DM_H2_GRPC_HEAD], bool json)
-{
-    headers[0] = dm_h2_nv_static(":status", "200");
-    headers[1] =
-        dm_h2_nv_static("content-type", json ? "application/grpc+json" : "application/grpc");
-    headers[2] = dm_h2_nv_static("x-content-type-options", "nosniff");
-    headers[3] = dm_h2_nv_static("cache-control", "no-store");
-}
-
-void dm_h2_page_head_init(struct dm_h2_page_head *head, int status, const char *content_type,
-                          size_t body_size, bool stored)
-{
-    head->status[0] = (char)('0' + status / 100 % 10);
-    head->status[1] = (char)('0' + status / 10 % 10);
-    head->status[2] = (char)('0' + status % 10);
-    head->has_body = status != 204 && status != 304; /* RFC 9110, 8.6 */
-    head->count = 0;
-    head->headers[head->count++] =
-        dm_h2_nv_copied(":status", dm_slice(head->status, sizeof head->status));
-    head->headers[head->count++] = dm_h2_nv_static("x-content-type-options", "nosniff");
-    if (head->has_body) {
-        int size = snprintf(head->length, sizeof head->length, "%zu", body_size);
-        head->headers[head->count++] =
-            dm_h2_nv_copied("content-length", dm_slice(head->length, (size_t)size));
+    if ((head->held & 1U << index) != 0) {
+        nghttp2_rcbuf_decref(head->values[index]);
     }
-    if (!stored) {
-        head->headers[head->count++] = dm_h2_nv_static("cache-control", "no-store");
+    nghttp2_rcbuf_incref(value);
+    head->values[index] = value;
+    head->held |= 1U << index;
+}
+
+nghttp2_rcbuf *dm_h2_head_take(struct dm_h2_head *head, uint32_t index)
+{
+    if ((head->held & 1U << index) == 0) {
+        return NULL;
     }
-    if (content_type != NULL) {
-        head->headers[head->count++] = dm_h2_nv_copied("content-type", dm_slice_str(content_type));
+    head->held &= ~(1U << index);
+    return head->values[index];
+}
+
+void dm_h2_head_reset(struct dm_h2_head *head)
+{
+    struct dm_http_request *request = &head->request;
+    while (head->held != 0) {
+        uint32_t index = (uint32_t)__builtin_ctz(head->held);
+        nghttp2_rcbuf_decref(dm_h2_head_take(head, index));
+        if (index < DM_HTTP_NAMES) {
+            request->headers[index] = dm_slice(NULL, 0);
+            request->counts[index] = 0;
+        }
+    }
+    request->version = DM_HTTP_2;
+    request->verb = DM_HTTP_VERB_OTHER;
+    request->https = false;
+    request->path = request->query = request->authority = dm_slice(NULL, 0);
+    request->refusal = 0;
+    head->size = head->count = 0;
+}
+
+static enum dm_http_verb verb_of(struct dm_slice text)
+{
+    return dm_slice_equal(text, dm_slice_str("POST"))      ? DM_HTTP_VERB_POST
+           : dm_slice_equal(text, dm_slice_str("GET"))     ? DM_HTTP_VERB_GET
+           : dm_slice_equal(text, dm_slice_str("HEAD"))    ? DM_HTTP_VERB_HEAD
+           : dm_slice_equal(text, dm_slice_str("OPTIONS")) ? DM_HTTP_VERB_OPTIONS
+                                                           : DM_HTTP_VERB_OTHER;
+}
+
+/* nghttp2 lets none pass but these, each once. */
+static void note_pseudo(struct dm_h2_head *head, const char *name, nghttp2_rcbuf *value)
+{
+    struct dm_http_request *request = &head->request;
+    switch (name[1]) {
+    case 'p':
+        hold(head, DM_H2_HELD_PATH, value);
+        dm_http_split_target(request, slice_of(value));
+        break;
+    case 'm':
+        request->verb = verb_of(slice_of(value));
+        break;
+    case 's':
+        request->https = dm_slice_equal(slice_of(value), dm_slice_str("https"));
+        break;
+    case 'a':
+        hold(head, DM_H2_HELD_AUTHORITY, value);
+        request->authority = slice_of(value);
+        break;
+    default:
+        break;
+    }
+}
+
+bool dm_h2_head_note(struct dm_h2_head *head, nghttp2_rcbuf *name_buffer, nghttp2_rcbuf *value)
+{
+    enum { FIELD_OVERHEAD = 32, BOMB_FACTOR = 8 }; /* the overhead: RFC 9113, 6.5.2 */
+    struct dm_slice name = slice_of(name_buffer);
+    struct dm_slice text = slice_of(value);
+    head->size += (uint32_t)(name.size + text.size + FIELD_OVERHEAD);
+    head->count++;
+    if (head->size > DM_HTTP_HEAD_MAX) { /* refused, so nothing of it is kept */
+        return head->size <= DM_HTTP_HEAD_MAX * BOMB_FACTOR;
+    }
+    if (name.size > 1 && *(const char *)name.data == ':') {
+        note_pseudo(head, name.data, value);
+        return true;
+    }
+    enum dm_http_name known = dm_http_name(name);
+    if (known != DM_HTTP_NAMES) {
+        hold(head, known, value);
+        dm_http_note(&head->request, known, text);
+    }
+    return true;
+}
+
+static void refuse(struct dm_h2_head *head, int status, const char *why)
+{
+    head->request.refusal = status;
+    head->request.refusal_why = why;
+}
+
+void dm_h2_head_end(struct dm_h2_head *head)
+{
+    const struct dm_http_request *request = &head->request;
+    const char *path = request->path.data;
+    bool options =
+        request->verb == DM_HTTP_VERB_OPTIONS && dm_slice_equal(request->path, dm_slice_str("*"));
+    if (head->size > DM_HTTP_HEAD_MAX) {
+        refuse(head, 431, "the headers are too large");
+    } else if (head->count > DM_HTTP_HEADERS_MAX) {
+        refuse(head, 431, "too many headers");
+    } else if (request->path.size + request->query.size > DM_HTTP_URL_MAX) {
+        refuse(head, 414, "the URL is too long");
+    } else if (!options && (request->path.size == 0 || path[0] != '/')) {
+        refuse(head, 400, "the request target is not a path");
     }
 }

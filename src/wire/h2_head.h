@@ -1,34 +1,36 @@
 #ifndef DM_WIRE_H2_HEAD_H
 #define DM_WIRE_H2_HEAD_H
 
-#include "base/code.h"
-#include "base/slice.h"
+#include "base/limits.h"
+#include "wire/http.h"
 
 #include <nghttp2/nghttp2.h>
 
-#include <stdbool.h>
+/* The head of a request over HTTP/2, header by header. A connection needs one: heads do not
+ * interleave. Values stay where nghttp2 has them, and are held there as long as they are needed. */
 
-/* The heads of answers over HTTP/2. */
-
-/* Names, and values of static text, are not copied by nghttp2. */
-nghttp2_nv dm_h2_nv_static(const char *name, const char *value);
-nghttp2_nv dm_h2_nv_copied(const char *name, struct dm_slice value);
-/* grpc-status */
-nghttp2_nv dm_h2_nv_status(enum dm_code code);
-
-/* What every answer of gRPC begins with. */
-enum { DM_H2_GRPC_HEAD = 4 };
-void dm_h2_grpc_head(nghttp2_nv headers[DM_H2_GRPC_HEAD], bool json);
-
-/* Of an answer that is no gRPC. The headers point into the struct. */
-struct dm_h2_page_head {
-    bool has_body; /* HTTP knows none with this status: then no length is told either */
-    size_t count;
-    nghttp2_nv headers[5];
-    char status[3], length[24];
+enum {
+    DM_H2_HELD_PATH = DM_HTTP_NAMES,
+    DM_H2_HELD_AUTHORITY,
+    DM_H2_HELD, /* their number */
 };
-/* `content_type` NULL: none. `stored`: caches may keep it. */
-void dm_h2_page_head_init(struct dm_h2_page_head *head, int status, const char *content_type,
-                          size_t body_size, bool stored);
+
+/* A zeroed struct is a head of which nothing has come. */
+struct dm_h2_head {
+    struct dm_http_request request;
+    uint32_t size, count; /* as RFC 9113, 6.5.2, counts them */
+    uint32_t held;        /* which of the values, by bit */
+    nghttp2_rcbuf *values[DM_H2_HELD];
+};
+
+/* For the next head: lets go of the values of this one. */
+void dm_h2_head_reset(struct dm_h2_head *head);
+/* false: so many bytes of headers that it can only be a compressed bomb. */
+bool dm_h2_head_note(struct dm_h2_head *head, nghttp2_rcbuf *name, nghttp2_rcbuf *value);
+/* All has come: judges what this version of HTTP says. head->request is valid until the reset. */
+void dm_h2_head_end(struct dm_h2_head *head);
+/* Takes over a value that is to outlive the head, to be let go of by nghttp2_rcbuf_decref; NULL:
+ * there is none. */
+nghttp2_rcbuf *dm_h2_head_take(struct dm_h2_head *head, uint32_t index);
 
 #endif

@@ -1,7 +1,6 @@
 #include "wire/http1_parse.h"
 
 #include "base/limits.h"
-#include "wire/grpc.h"
 #include "wire/http1_chunks.h"
 #include "wire/http1_request.h"
 
@@ -25,15 +24,15 @@ enum {
     BLANK_LINES_MAX = 2,     /* before a request line: RFC 9112, 2.2, wants at least one */
     REQUEST_LINE_EXTRA = 32, /* a request line beside its URL */
     KEEP_HEAD = 4096,        /* bytes of memory kept from request to request */
-    KEEP_BODY = 4096,
 };
 
 struct dm_http1_parser {
     llhttp_t ll;
     struct dm_http1_request request;
-    struct dm_buf head, body;
-    size_t line;       /* where in head the current line begins */
-    size_t first_line; /* size of the request line */
+    struct dm_buf head;
+    struct dm_buf *body; /* the owner's */
+    size_t line;         /* where in head the current line begins */
+    size_t first_line;   /* size of the request line */
     uint32_t lines, blank_lines;
     bool head_done, done;
     struct dm_slice url, name, value;
@@ -93,34 +92,10 @@ static struct dm_slice trimmed(struct dm_slice value)
 
 static int on_value_complete(llhttp_t *ll)
 {
-    static const struct {
-        const char *text;
-        size_t size;
-    } names[DM_HTTP1_HEADERS] = {
-#define NAME(text) {text, sizeof(text) - 1}
-        [DM_HTTP1_HOST] = NAME("host"),
-        [DM_HTTP1_TRANSFER_ENCODING] = NAME("transfer-encoding"),
-        [DM_HTTP1_CONTENT_LENGTH] = NAME("content-length"),
-        [DM_HTTP1_CONTENT_TYPE] = NAME("content-type"),
-        [DM_HTTP1_CONTENT_ENCODING] = NAME("content-encoding"),
-        [DM_HTTP1_EXPECT] = NAME("expect"),
-        [DM_HTTP1_ORIGIN] = NAME("origin"),
-        [DM_HTTP1_FETCH_SITE] = NAME("sec-fetch-site"),
-        [DM_HTTP1_PREFLIGHT_METHOD] = NAME("access-control-request-method"),
-        [DM_HTTP1_CONNECT_VERSION] = NAME("connect-protocol-version"),
-        [DM_HTTP1_CONNECT_TIMEOUT] = NAME("connect-timeout-ms"),
-        [DM_HTTP1_CONNECT_ENCODING] = NAME("connect-content-encoding"),
-        [DM_HTTP1_GRPC_TIMEOUT] = NAME("grpc-timeout"),
-        [DM_HTTP1_GRPC_ENCODING] = NAME("grpc-encoding"),
-#undef NAME
-    };
     struct dm_http1_parser *p = ll->data;
-    for (int i = 0; i < DM_HTTP1_HEADERS; i++) {
-        if (p->name.size == names[i].size && dm_text_equal(p->name, names[i].text)) {
-            p->request.headers[i] = trimmed(p->value);
-            p->request.header_counts[i]++;
-            break;
-        }
+    enum dm_http_name name = dm_http_name(p->name);
+    if (name != DM_HTTP_NAMES) {
+        dm_http_note(&p->request.http, name, trimmed(p->value));
     }
     return 0;
 }
@@ -133,16 +108,16 @@ static int on_headers_complete(llhttp_t *ll)
     p->head_done = true;
     switch (ll->method) {
     case HTTP_GET:
-        r->verb = DM_HTTP1_VERB_GET;
+        r->http.verb = DM_HTTP_VERB_GET;
         break;
     case HTTP_HEAD:
-        r->verb = DM_HTTP1_VERB_HEAD;
+        r->http.verb = DM_HTTP_VERB_HEAD;
         break;
     case HTTP_POST:
-        r->verb = DM_HTTP1_VERB_POST;
+        r->http.verb = DM_HTTP_VERB_POST;
         break;
     case HTTP_OPTIONS:
-        r->verb = DM_HTTP1_VERB_OPTIONS;
+        r->http.verb = DM_HTTP_VERB_OPTIONS;
         break;
     case HTTP_PUT:
     case HTTP_DELETE:
@@ -303,12 +278,12 @@ static void take_body(struct dm_http1_parser *p, struct dm_slice data)
         (void)refuse(p, 413, "the request body is too large");
         return;
     }
-    if (p->request.body_too_large) {
+    if (p->request.body_too_large || p->body_max == 0) {
         return;
     }
-    if (p->body_seen > p->body_max || !dm_buf_append(&p->body, data.data, data.size)) {
+    if (p->body_seen > p->body_max || !dm_buf_append(p->body, data.data, data.size)) {
         p->request.body_too_large = true;
-        dm_buf_finish(&p->body);
+        dm_buf_finish(p->body);
     }
 }
 
@@ -361,7 +336,6 @@ enum dm_http1_progress dm_http1_parse(struct dm_http1_parser *p, struct dm_slice
     } else {
         take_counted(p, bytes, used);
     }
-    p->request.body = dm_buf_slice(&p->body);
     return p->status != 0 ? DM_HTTP1_REFUSED : p->done ? DM_HTTP1_DONE : DM_HTTP1_MORE;
 }
 
@@ -376,7 +350,6 @@ void dm_http1_parser_destroy(struct dm_http1_parser *parser)
 {
     if (parser != NULL) {
         dm_buf_finish(&parser->head);
-        dm_buf_finish(&parser->body);
         free(parser);
     }
 }
@@ -386,9 +359,10 @@ const struct dm_http1_request *dm_http1_request(const struct dm_http1_parser *pa
     return &parser->request;
 }
 
-void dm_http1_body_max(struct dm_http1_parser *parser, size_t size)
+void dm_http1_take_body(struct dm_http1_parser *parser, struct dm_buf *to, size_t size_max)
 {
-    parser->body_max = size;
+    parser->body = to;
+    parser->body_max = size_max;
 }
 
 int dm_http1_refusal(const struct dm_http1_parser *parser, const char **why)
@@ -410,14 +384,12 @@ void dm_http1_parser_half(const struct dm_http1_parser *parser, bool *head, bool
 
 size_t dm_http1_parser_memory(const struct dm_http1_parser *parser)
 {
-    return parser->head.capacity + parser->body.capacity;
+    return parser->head.capacity;
 }
 
 void dm_http1_parser_next(struct dm_http1_parser *parser)
 {
     struct dm_buf head = parser->head;
-    struct dm_buf body = parser->body;
     dm_buf_reset(&head, KEEP_HEAD);
-    dm_buf_reset(&body, KEEP_BODY);
-    *parser = (struct dm_http1_parser){.head = head, .body = body};
+    *parser = (struct dm_http1_parser){.head = head};
 }

@@ -1,7 +1,7 @@
 #ifndef DM_WIRE_HTTP1_PARSE_H
 #define DM_WIRE_HTTP1_PARSE_H
 
-#include "base/slice.h"
+#include "base/buf.h"
 #include "wire/http1_request.h"
 
 #include <stdbool.h>
@@ -16,9 +16,9 @@ struct dm_http1_parser *dm_http1_parser_create(void);
 void dm_http1_parser_destroy(struct dm_http1_parser *parser);
 
 enum dm_http1_progress {
-    DM_HTTP1_MORE,    /* all bytes are taken; feed more */
-    DM_HTTP1_HEAD,    /* the request's head is there: set body_max and go on with the rest */
-    DM_HTTP1_DONE,    /* the whole request is there; call dm_http1_parser_next to go on */
+    DM_HTTP1_MORE, /* all bytes are taken; feed more */
+    DM_HTTP1_HEAD, /* the request's head is there: call dm_http1_take_body, go on with the rest */
+    DM_HTTP1_DONE, /* the whole request is there; call dm_http1_parser_next to go on */
     DM_HTTP1_REFUSED, /* answer with the status of dm_http1_refusal and close */
 };
 
@@ -26,8 +26,9 @@ enum dm_http1_progress {
 enum dm_http1_progress dm_http1_parse(struct dm_http1_parser *parser, struct dm_slice bytes,
                                       size_t *used);
 const struct dm_http1_request *dm_http1_request(const struct dm_http1_parser *parser);
-/* More than this of a body is read and dropped. */
-void dm_http1_body_max(struct dm_http1_parser *parser, size_t size);
+/* Where the body goes; one that is longer than size_max is dropped as it comes. 0:
+ * nobody reads it. After HEAD. */
+void dm_http1_take_body(struct dm_http1_parser *parser, struct dm_buf *to, size_t size_max);
 /* The HTTP status, and a sentence for people (static text). */
 int dm_http1_refusal(const struct dm_http1_parser *parser, const char **why);
 /* Has any byte of a request come that is not done? */

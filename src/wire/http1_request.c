@@ -1,7 +1,6 @@
 #include "wire/http1_request.h"
 
 #include "wire/browser.h"
-#include "wire/grpc.h"
 
 static int refuse(const char **why, int status, const char *sentence)
 {
@@ -18,7 +17,7 @@ static bool is_coding_character(char c)
 static bool is_coding_before_chunked(const struct dm_http1_request *r)
 {
     static const char end[] = "chunked";
-    struct dm_slice list = r->headers[DM_HTTP1_TRANSFER_ENCODING];
+    struct dm_slice list = r->http.headers[DM_HTTP_TRANSFER_ENCODING];
     const char *text = list.data;
     size_t size = 0;
     while (size < list.size && is_coding_character(text[size])) {
@@ -35,20 +34,20 @@ static bool is_coding_before_chunked(const struct dm_http1_request *r)
 
 static int judge_framing(const struct dm_http1_request *r, const char **why)
 {
-    uint8_t encodings = r->header_counts[DM_HTTP1_TRANSFER_ENCODING];
+    uint8_t encodings = r->http.counts[DM_HTTP_TRANSFER_ENCODING];
     if (encodings != 0) {
         if (encodings == 1 && r->minor_1 && is_coding_before_chunked(r)) {
             return refuse(why, 501, "the only transfer-encoding is chunked");
         }
         if (encodings > 1 || !r->minor_1 ||
-            !dm_text_equal(r->headers[DM_HTTP1_TRANSFER_ENCODING], "chunked")) {
+            !dm_text_equal(r->http.headers[DM_HTTP_TRANSFER_ENCODING], "chunked")) {
             return refuse(why, 400, "the only transfer-encoding is chunked");
         }
-        if (r->header_counts[DM_HTTP1_CONTENT_LENGTH] != 0) {
+        if (r->http.counts[DM_HTTP_CONTENT_LENGTH] != 0) {
             return refuse(why, 400, "transfer-encoding and content-length exclude each other");
         }
     }
-    if (r->header_counts[DM_HTTP1_CONTENT_LENGTH] > 1) {
+    if (r->http.counts[DM_HTTP_CONTENT_LENGTH] > 1) {
         return refuse(why, 400, "more than one content-length");
     }
     return 0;
@@ -57,12 +56,12 @@ static int judge_framing(const struct dm_http1_request *r, const char **why)
 static int judge_host(struct dm_http1_request *r, const char **why)
 {
     struct dm_slice host;
-    uint8_t hosts = r->header_counts[DM_HTTP1_HOST];
+    uint8_t hosts = r->http.counts[DM_HTTP_HOST];
     if (hosts > 1 || (hosts == 0 && r->minor_1) ||
-        !dm_authority_host(r->headers[DM_HTTP1_HOST], &host)) {
+        !dm_authority_host(r->http.headers[DM_HTTP_HOST], &host)) {
         return refuse(why, 400, "exactly one valid host header is needed");
     }
-    r->authority = r->headers[DM_HTTP1_HOST];
+    r->http.authority = r->http.headers[DM_HTTP_HOST];
     return 0;
 }
 
@@ -83,8 +82,8 @@ static int take_authority(struct dm_http1_request *r, struct dm_slice *target, c
         end++;
     }
     struct dm_slice host;
-    r->authority = dm_slice(text + skip, end - skip);
-    if (!dm_authority_host(r->authority, &host) || host.size == 0) {
+    r->http.authority = dm_slice(text + skip, end - skip);
+    if (!dm_authority_host(r->http.authority, &host) || host.size == 0) {
         return refuse(why, 400, "the request target names no valid host");
     }
     *target = dm_slice(text + end, size - end);
@@ -94,22 +93,20 @@ static int take_authority(struct dm_http1_request *r, struct dm_slice *target, c
 static int split_target(struct dm_http1_request *r, struct dm_slice url, const char **why)
 {
     struct dm_slice target = url;
-    if (dm_slice_equal(target, dm_slice_str("*")) && r->verb == DM_HTTP1_VERB_OPTIONS) {
-        r->path = target;
+    if (dm_slice_equal(target, dm_slice_str("*")) && r->http.verb == DM_HTTP_VERB_OPTIONS) {
+        r->http.path = target;
         return 0;
     }
     int status = take_authority(r, &target, why);
     if (status != 0) {
         return status;
     }
-    const char *text = target.data;
-    bool absolute = target.size != url.size;
-    const char *mark = memchr(text, '?', target.size);
-    size_t size = mark == NULL ? target.size : (size_t)(mark - text);
-    r->path = size == 0 && absolute ? dm_slice_str("/") : dm_slice(text, size);
-    r->query = mark == NULL ? dm_slice(NULL, 0) : dm_slice(mark + 1, target.size - size - 1);
-    bool is_path = r->path.size != 0 && *(const char *)r->path.data == '/';
-    if (!is_path || memchr(text, '#', target.size) != NULL) {
+    dm_http_split_target(&r->http, target);
+    if (r->http.path.size == 0 && target.size != url.size) {
+        r->http.path = dm_slice_str("/");
+    }
+    bool is_path = r->http.path.size != 0 && *(const char *)r->http.path.data == '/';
+    if (!is_path || memchr(target.data, '#', target.size) != NULL) {
         return refuse(why, 400, "the request target is not a path");
     }
     return 0;

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/code.h"
 #include "base/slice.h"
+#include "wire/http.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,7 +27,7 @@ enum dm_codec { DM_CODEC_PROTO, DM_CODEC_JSON };
 enum dm_session_event_kind {
     DM_EVENT_CALL,   /* a whole request of an RPC */
     DM_EVENT_CANCEL, /* the caller has given this call up */
-    DM_EVENT_HTTP,   /* an HTTP GET or HEAD outside the RPC paths: answer with http_reply */
+    DM_EVENT_HTTP,   /* an HTTP GET or HEAD outside the RPC paths: answer with dm_session_answer */
     DM_EVENT_INPUT,  /* bidirectional only: one more request message of an open call */
     DM_EVENT_INPUT_END,
 };
@@ -83,8 +84,7 @@ struct dm_session_ops {
     void (*stream_message)(struct dm_session *, uint64_t id, struct dm_slice payload);
     void (*stream_end)(struct dm_session *, uint64_t id);
     size_t (*stream_room)(struct dm_session *, uint64_t id);
-    void (*http_reply)(struct dm_session *, uint64_t id, int status, const char *content_type,
-                       struct dm_slice body);
+    void (*answer)(struct dm_session *, uint64_t id, struct dm_http_answer *);
     void (*flush)(struct dm_session *);
     void (*drain)(struct dm_session *);
     void (*load)(const struct dm_session *, struct dm_load *);
@@ -140,10 +140,24 @@ static inline size_t dm_session_stream_room(struct dm_session *s, uint64_t id)
 {
     return s->ops->stream_room(s, id);
 }
+/* Answers an HTTP event. What every answer has is added to its headers. A HEAD is answered like
+ * its GET: the body is left out on the way. */
+static inline void dm_session_answer(struct dm_session *s, uint64_t id,
+                                     struct dm_http_answer *answer)
+{
+    s->ops->answer(s, id, answer);
+}
+/* The same, with no header of its own but the content type (static text; NULL: none). */
 static inline void dm_session_http_reply(struct dm_session *s, uint64_t id, int status,
                                          const char *content_type, struct dm_slice body)
 {
-    s->ops->http_reply(s, id, status, content_type, body);
+    struct dm_http_answer answer;
+    dm_http_answer_init(&answer, status);
+    if (content_type != NULL) {
+        dm_http_answer_type(&answer, content_type);
+    }
+    answer.body = body;
+    s->ops->answer(s, id, &answer);
 }
 /* Before `out` is sent: lets a protocol with frames of its own (HTTP/2) write them. */
 static inline void dm_session_flush(struct dm_session *s)
@@ -221,6 +235,9 @@ struct dm_session_limits {
      * INPUT_END. NULL: no method does. */
     bool (*client_streaming)(struct dm_slice service, struct dm_slice method);
     struct dm_crowd *crowd; /* the owner's; NULL: never full */
+    /* What the date header says, DM_HTTP_DATE_SIZE bytes that the owner keeps true; NULL: no such
+     * header (RFC 9110, 6.6.1, wants one of whoever has a clock). */
+    const char *date;
 };
 
 static inline bool dm_crowd_full(const struct dm_crowd *crowd)

@@ -511,10 +511,11 @@ static size_t ttrpc_stream_room(struct dm_session *session, uint64_t id)
 
 /* There is no HTTP here, and nothing that could announce a shutdown: new calls are
  * answered UNAVAILABLE, then the connection ends. */
-static void ttrpc_http_reply(struct dm_session *session, uint64_t id, int status,
-                             const char *content_type, struct dm_slice body)
+static void ttrpc_answer(struct dm_session *session, uint64_t id, struct dm_http_answer *answer)
 {
-    (void)session, (void)id, (void)status, (void)content_type, (void)body;
+    (void)session;
+    (void)id;
+    (void)answer;
 }
 
 static void ttrpc_nothing(struct dm_session *session)
@@ -570,7 +571,7 @@ struct dm_session *dm_ttrpc_session(const struct dm_session_limits *limits)
         .stream_message = ttrpc_stream_message,
         .stream_end = ttrpc_stream_end,
         .stream_room = ttrpc_stream_room,
-        .http_reply = ttrpc_http_reply,
+        .answer = ttrpc_answer,
         .flush = ttrpc_nothing,
         .drain = ttrpc_nothing,
         .load = ttrpc_load,

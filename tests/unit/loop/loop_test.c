@@ -244,11 +244,11 @@ struct fixture {
 };
 
 static void answer_http(void *context, struct dm_slice path, struct dm_slice query,
-                        struct dm_http_answer *answer)
+                        struct dm_page *page)
 {
     (void)context, (void)query;
-    answer->status = 200;
-    (void)dm_buf_append(&answer->body, path.data, path.size);
+    page->answer.status = 200;
+    (void)dm_buf_append(&page->text, path.data, path.size);
 }
 
 static void *run(void *context)

@@ -186,13 +186,13 @@ static const struct {
 } cases[] = {
     {"8.1: a request and its answer", "G1. | G3.", "H1 D1. H3 D3."},
     {"8.1: a request is answered when it is whole", "P1 | D1 | D1", ""},
-    {"8.1: what is no call gets its 415 then", "P1 | D1 | D1. | G3.", "H1. H3 D3."},
-    {"8.1: trailers end it, too", "P1 | D1 | T1. | G3.", "H1. H3 D3."},
+    {"8.1: what is no call gets its 415 then", "P1 | D1 | D1. | G3.", "H1 D1. H3 D3."},
+    {"8.1: trailers end it, too", "P1 | D1 | T1. | G3.", "H1 D1. H3 D3."},
     {"5.1: DATA on a stream that the client has ended", "G1. | D1.", "H1 D1. END:5"},
     {"5.1: before it is answered", "G1. D1.", "END:5"},
     {"5.1: HEADERS on one", "G1. | G1.", "H1 D1. END:5"},
-    {"5.1: trailers behind the end", "P1 D1. | T1.", "H1. END:5"},
-    {"5.1: ended by trailers", "P1 D1 T1. | D1", "H1. END:5"},
+    {"5.1: trailers behind the end", "P1 D1. | T1.", "H1 D1. END:5"},
+    {"5.1: ended by trailers", "P1 D1 T1. | D1", "H1 D1. END:5"},
     {"5.1: after others", "G1. G3. G5. | T3.", "H1 H3 H5 D1. D3. D5. END:5"},
     {"5.1: DATA on a stream that the client has reset", "P1 R1 | D1 | G3.", "R1:5 H3 D3."},
     {"5.1: HEADERS on one", "P1 R1 | T1. | G3.", "R1:5 H3 D3."},
@@ -256,9 +256,9 @@ static void a_body_that_nobody_reads_is_read_up_to_a_limit(void **state)
             assert_true(sent <= DM_HTTP_DISCARD_MAX);
         }
         assert_true(sent > DM_HTTP_DISCARD_MAX);
-        assert_string_equal(t.heard, "H1. R1:0");
+        assert_string_equal(t.heard, "H1 D1. R1:0");
         say(&t, "D1 D1. | G3.");
-        assert_string_equal(t.heard, "H1. R1:0 H3 D3.");
+        assert_string_equal(t.heard, "H1 D1. R1:0 H3 D3.");
         dm_session_destroy(t.s);
     }
 }
@@ -278,7 +278,7 @@ static void a_body_that_does_not_come_is_not_waited_for(void **state)
         t.s->now_ns += 1;
         dm_session_hurry(t.s);
         hear(&t);
-        assert_string_equal(t.heard, "H1. R1:0");
+        assert_string_equal(t.heard, "H1 D1. R1:0");
         dm_session_destroy(t.s);
     }
 }

@@ -600,8 +600,8 @@ static const struct {
     int status, grpc_status;
     const char *message;
 } refused_cases[] = {
-    {"POST", "/a.B/Get", "application/json", {NULL}, "", 0, 415, -1, ""},
-    {"POST", "/a.B/Get", "application/grpc-web", {NULL}, "", 0, 415, -1, ""},
+    {"POST", "/a.B/Get", "application/xml", {NULL}, "", 0, 415, -1, ""},
+    {"POST", "/a.B/Get", "application/grpc-webs", {NULL}, "", 0, 415, -1, ""},
     {"POST", "/a.B/Get", "application/grpc+thrift", {NULL}, "", 0, 415, -1, ""},
     {"POST", "/a.B/Get", NULL, {NULL}, "", 0, 415, -1, ""},
     {"PUT", "/a.B/Get", "application/grpc", {NULL}, "", 0, 405, -1, ""},
