@@ -265,7 +265,7 @@ static void step_mutation(struct dm_step *out, const struct dm_record *record,
     dm_draft_close(&draft, out, op);
     answer_fill(out, &draft, granted, decision, op->request);
     if (op->request != 0) {
-        DM_ASSERT(draft.next < &out->transitions[out->transition_count]);
+        DM_ASSERT(out->transition_count > 0); /* the answer is journaled with it */
         dm_answers_add(&draft.next->record.answers, &out->answer);
     }
 }
@@ -302,9 +302,6 @@ void dm_step(struct dm_step *out, const struct dm_record *record, const struct d
     out->replayed = false;
     out->existed = false;
     out->transition_count = 0;
-    DM_ASSERT(!dm_record_exists(record) ||
-              dm_state_valid(record->status, record->reason, record->locked, record->until_ms));
-    DM_ASSERT(record != &out->transitions[0].record && record != &out->transitions[1].record);
     switch (op->kind) {
     case DM_OP_SET_STATUS:
     case DM_OP_COMMIT_REPLY:

@@ -74,7 +74,6 @@ struct dm_call *dm_call_open(struct dm_rpc *rpc, const struct dm_inbound *in)
     }
     struct dm_call *call = dm_call_at(rpc, slot), *first = in->sink->private_calls;
     DM_ASSERT(call->sink == NULL && call->queued == 0);
-    DM_ASSERT((first == NULL) == (in->sink->private_count == 0));
     *call = (struct dm_call){
         .sink_next = first,
         .sink = in->sink,
@@ -106,10 +105,8 @@ struct dm_call *dm_call_open(struct dm_rpc *rpc, const struct dm_inbound *in)
 void dm_call_close(struct dm_rpc *rpc, struct dm_call *call)
 {
     uint32_t slot = dm_call_slot(rpc, call);
-    DM_ASSERT(call->sink != NULL && slot < rpc->pool_used);
+    DM_ASSERT(call->sink != NULL);
     DM_ASSERT(rpc->open_calls > 0 && call->sink->private_count > 0);
-    DM_ASSERT(!call->lasts || (rpc->open_streams > 0 && call->sink->private_streams > 0));
-    DM_ASSERT(!call->waiting || call->sink->waiting > 0);
     dm_wheel_cancel(rpc->deadlines, slot);
     dm_index_remove(&rpc->by_id, slot + 1, call->hash);
     dm_list_remove(&call->run);
@@ -122,10 +119,16 @@ void dm_call_close(struct dm_rpc *rpc, struct dm_call *call)
         call->sink_next->sink_prev = call->sink_prev;
     }
     call->sink->private_count--;
-    call->sink->private_streams -= call->lasts ? 1 : 0;
-    call->sink->waiting -= call->waiting ? 1 : 0;
     rpc->open_calls--;
-    rpc->open_streams -= call->lasts ? 1 : 0;
+    if (call->lasts) {
+        DM_ASSERT(rpc->open_streams > 0 && call->sink->private_streams > 0);
+        call->sink->private_streams--;
+        rpc->open_streams--;
+    }
+    if (call->waiting) {
+        DM_ASSERT(call->sink->waiting > 0);
+        call->sink->waiting--;
+    }
     if (call->ops != NULL) {
         call->ops->destroy(rpc, call->task);
     }
