@@ -227,6 +227,20 @@ static void scan_end(struct sim *sim)
     world_show(sim, run->needed, run->barrier);
 }
 
+/* One of those that were in the list when it began may leave it before it is shown. */
+static void change_listed(struct sim *sim, uint64_t *random)
+{
+    const struct scan_run *run = &sim->scan;
+    unsigned count = sim->model->contact_count, from = (unsigned)pick(random, count);
+    for (unsigned i = 0; i < count; i++) {
+        unsigned contact = (from + i) % count;
+        if (run->at_start[contact]) {
+            set_status_of(sim, random, run->account, contact);
+            return;
+        }
+    }
+}
+
 /* Gathering goes on step by step; what is gathered is shown in one go, as a call does it. */
 void do_slow_list(struct sim *sim, uint64_t *random)
 {
@@ -240,8 +254,8 @@ void do_slow_list(struct sim *sim, uint64_t *random)
         enum dm_next next = dm_scan_next(sim->scan.scan, &shown, &budget);
         sim->scan.barrier = dm_engine_barrier(sim->engine);
         if (next == DM_NEXT_PENDING) {
-            if (chance(random, 40)) { /* of those that were gathered, too */
-                do_set_status(sim, random);
+            if (chance(random, 40)) {
+                change_listed(sim, random);
             }
             return;
         }

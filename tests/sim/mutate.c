@@ -180,9 +180,8 @@ static void mutate(struct sim *sim, unsigned account, unsigned contact, int bot_
     check_contact(sim, account, contact);
 }
 
-void do_set_status(struct sim *sim, uint64_t *random)
+void set_status_of(struct sim *sim, uint64_t *random, unsigned account, unsigned contact)
 {
-    unsigned account = pick_account(random), contact = pick_contact(random);
     int bot_name = chance(random, 12) ? (int)pick(random, BOT_COUNT) : -1;
     struct dm_op op = {.kind = DM_OP_SET_STATUS,
                        .request = pick_request(random, DM_REQUEST_SET_STATUS)};
@@ -196,6 +195,12 @@ void do_set_status(struct sim *sim, uint64_t *random)
             (long long)op.set.change.until_ms, op.set.change.lock, op.set.change.unlock, bot_name,
             (unsigned long long)op.request);
     mutate(sim, account, contact, bot_name, &op);
+}
+
+void do_set_status(struct sim *sim, uint64_t *random)
+{
+    unsigned account = pick_account(random), contact = pick_contact(random);
+    set_status_of(sim, random, account, contact);
 }
 
 void do_commit_reply(struct sim *sim, uint64_t *random)

@@ -174,9 +174,11 @@ void do_rot(struct sim *sim, uint64_t *random)
         }
         (void)world_work(sim, random); /* the power may be cut, and nothing set right after all */
     }
+    uint8_t now[DM_RECORD_SIZE_MAX];
     if (!over(sim)) { /* the disk is full, say: it was no damage, then */
-        bad[at] = good[at];
-        put(sim, &key, bad, size);
+        if (stored(sim, &key, now) == size && memcmp(now, bad, size) == 0) {
+            put(sim, &key, good, size);
+        }
         world_restart(sim);
     }
     sim->rot.planted = false;
