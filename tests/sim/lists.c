@@ -153,7 +153,7 @@ static void scan_start(struct sim *sim, uint64_t *random)
     *run = (struct scan_run){
         .account = (unsigned)pick(random, 2),
         .order = chance(random, 40) ? DM_SCAN_BY_WAKE : DM_SCAN_BY_CONTACT,
-        .status = (uint8_t)(chance(random, 50) ? 0 : pick(random, DM_STATUS_COUNT)),
+        .status = (uint8_t)(chance(random, 30) ? 0 : 1 + pick(random, DM_STATUS_COUNT - 1)),
         .start_lsn = sim->model->count,
     };
     run->needed = newest_lsn(sim, run->account);
@@ -235,7 +235,7 @@ static void change_listed(struct sim *sim, uint64_t *random)
     for (unsigned i = 0; i < count; i++) {
         unsigned contact = (from + i) % count;
         if (run->at_start[contact]) {
-            set_status_of(sim, random, run->account, contact);
+            change_one(sim, random, run->account, contact);
             return;
         }
     }

@@ -180,7 +180,7 @@ static void mutate(struct sim *sim, unsigned account, unsigned contact, int bot_
     check_contact(sim, account, contact);
 }
 
-void set_status_of(struct sim *sim, uint64_t *random, unsigned account, unsigned contact)
+static void set_status(struct sim *sim, uint64_t *random, unsigned account, unsigned contact)
 {
     int bot_name = chance(random, 12) ? (int)pick(random, BOT_COUNT) : -1;
     struct dm_op op = {.kind = DM_OP_SET_STATUS,
@@ -200,7 +200,7 @@ void set_status_of(struct sim *sim, uint64_t *random, unsigned account, unsigned
 void do_set_status(struct sim *sim, uint64_t *random)
 {
     unsigned account = pick_account(random), contact = pick_contact(random);
-    set_status_of(sim, random, account, contact);
+    set_status(sim, random, account, contact);
 }
 
 void do_commit_reply(struct sim *sim, uint64_t *random)
@@ -230,12 +230,26 @@ void do_activity(struct sim *sim, uint64_t *random)
     mutate(sim, account, contact, -1, &op);
 }
 
-void do_delete(struct sim *sim, uint64_t *random)
+static void forget(struct sim *sim, unsigned account, unsigned contact)
 {
-    unsigned account = pick_account(random), contact = pick_contact(random);
     struct dm_op op = {.kind = DM_OP_DELETE};
     sim_say(sim, "delete");
     mutate(sim, account, contact, -1, &op);
+}
+
+void do_delete(struct sim *sim, uint64_t *random)
+{
+    unsigned account = pick_account(random), contact = pick_contact(random);
+    forget(sim, account, contact);
+}
+
+void change_one(struct sim *sim, uint64_t *random, unsigned account, unsigned contact)
+{
+    if (chance(random, 30)) {
+        forget(sim, account, contact);
+    } else {
+        set_status(sim, random, account, contact);
+    }
 }
 
 void do_burst(struct sim *sim, uint64_t *random)

@@ -173,8 +173,8 @@ void ops_run(struct sim *sim, const struct sim_op *op);
 /* ---- mutate.c: changes of one contact, policies --------------------------------------------- */
 
 void do_set_status(struct sim *sim, uint64_t *random);
-/* The same, of this contact. */
-void set_status_of(struct sim *sim, uint64_t *random, unsigned account, unsigned contact);
+/* Sets or deletes this contact. */
+void change_one(struct sim *sim, uint64_t *random, unsigned account, unsigned contact);
 void do_commit_reply(struct sim *sim, uint64_t *random);
 void do_activity(struct sim *sim, uint64_t *random);
 void do_delete(struct sim *sim, uint64_t *random);
