@@ -11,6 +11,7 @@ uint8_t *dm_buf_reserve(struct dm_buf *buf, size_t size)
     if (buf->capacity - buf->end >= size && buf->data != NULL) {
         return buf->data + buf->end;
     }
+    DM_ASSERT(buf->start <= buf->end && buf->end <= buf->capacity);
     size_t content = dm_buf_size(buf);
     if (buf->data != NULL && buf->capacity - content >= size &&
         (content <= buf->start || content <= size)) {

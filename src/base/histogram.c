@@ -1,10 +1,15 @@
 #include "base/histogram.h"
 
+#include "base/assert.h"
+
 #include <stddef.h>
 
 /* Bucket layout: values below 64 have a bucket each; above, every power of two
  * is cut into 32 equal parts. */
 enum { EXACT = 64, PARTS_BITS = 5 };
+
+_Static_assert(EXACT == 2 << PARTS_BITS, "where parts begin they are as fine as what is exact");
+_Static_assert(DM_HISTOGRAM_BUCKETS == EXACT + (64 - 6) * (1 << PARTS_BITS), "one for any value");
 
 static unsigned bucket_of(uint64_t value)
 {
@@ -53,6 +58,7 @@ uint64_t dm_histogram_quantile(const struct dm_histogram *histogram, double frac
     if (histogram->count == 0) {
         return 0;
     }
+    DM_ASSERT(fraction >= 0.0 && fraction <= 1.0);
     double exact = fraction * (double)histogram->count;
     uint64_t wanted = exact <= 1.0 ? 1 : (uint64_t)exact;
     if ((double)wanted < exact) {

@@ -200,4 +200,29 @@
  * that starts and then has no memory for its first burst is worse than one that says so. */
 #define DM_ADDRESS_SPACE_SPARE (1ULL << 30)
 
+/* ---- how they depend on each other ---------------------------------------------
+ *
+ * Those of a single file stand in that file. */
+
+_Static_assert(DM_SNOOZE_MS_MIN < DM_SNOOZE_MS_MAX, "there are snoozes");
+_Static_assert(DM_PAGE_SIZE_MAX <= DM_BATCH_MAX, "a page is no more work than a batch");
+_Static_assert(DM_HTTP_PATH_MAX < DM_HTTP_URL_MAX && DM_HTTP_URL_MAX < DM_HTTP_HEAD_MAX,
+               "a path is a part of its URL, which is a part of its head");
+_Static_assert(DM_TTRPC_DISCARD_MAX > DM_MESSAGE_SIZE_MAX &&
+                   DM_HTTP_DISCARD_MAX > DM_MESSAGE_SIZE_MAX,
+               "a message a little too large is answered");
+_Static_assert(DM_H2_STREAM_WINDOW <= DM_H2_CONNECTION_WINDOW,
+               "a stream is one of its connection's");
+_Static_assert(DM_INPUTS_OF_PAGE <= DM_INPUTS_PER_TURN, "a page fits into a turn");
+_Static_assert(DM_HEAD_MS < DM_BODY_WINDOW_MS && DM_BODY_WINDOW_MS < DM_WRITE_WINDOW_MS,
+               "who has proved more waits longer");
+_Static_assert(DM_OVERLAY_CONTACTS_MIN < DM_OVERLAY_CONTACTS_MAX, "a smallest and a largest");
+_Static_assert(2 * DM_JOURNAL_RECORD_MAX <= DM_JOURNAL_BATCH_MAX, "a batch has several records");
+_Static_assert(2 * DM_JOURNAL_BATCH_MAX <= DM_SEGMENT_SIZE, "a segment has several batches");
+_Static_assert(DM_JOURNAL_BATCH_MAX <= DM_JOURNAL_PENDING_MAX,
+               "a batch gathers while one is written");
+_Static_assert(DM_SEGMENT_SIZE < DM_RETENTION_BYTES, "what is kept has several segments");
+_Static_assert(DM_WAKES_PER_TURN <= DM_TOPUP_PER_TURN, "loading keeps up with firing");
+_Static_assert(DM_VIEW_MAP_SIZE_MIN < DM_VIEW_MAP_SIZE, "there is less to try");
+
 #endif

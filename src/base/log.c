@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include "base/assert.h"
 #include "base/log_writer.h"
 #include "base/utf8.h"
 
@@ -17,6 +18,8 @@
 enum { LINE_MAX_BYTES = 2000, ROOM = 8 };
 /* What a field needs beside its key to be begun at all: punctuation and any number. */
 enum { FIELD_ROOM = 40 };
+
+_Static_assert(ROOM >= DM_QUOTED_MAX + 1, "the last character, and the quote");
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 /* As configured, and as it counts now. */

@@ -1,5 +1,6 @@
 #include "base/log_writer.h"
 
+#include "base/assert.h"
 #include "base/limits.h"
 
 #include <errno.h>
@@ -21,6 +22,9 @@
  * the room again, a line tells how many were lost. */
 
 enum { LINE_SIZE_MAX = 2048, RESERVED = DM_LOG_QUEUE_SIZE / 8 };
+
+_Static_assert(LINE_SIZE_MAX <= UINT16_MAX, "a line's size stands in front of it");
+_Static_assert(RESERVED >= 8 * LINE_SIZE_MAX, "errors have room when nothing else has");
 
 static struct {
     pthread_mutex_t mutex;

@@ -1,5 +1,7 @@
 #include "base/region.h"
 
+#include "base/assert.h"
+
 #include <stdint.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -23,6 +25,7 @@ void dm_region_prefer_huge(struct dm_region *region)
 
 void dm_region_release(struct dm_region *region, size_t offset, size_t size)
 {
+    DM_ASSERT(offset <= region->size && size <= region->size - offset);
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t from = (offset + page - 1) / page * page;
     size_t to = (offset + size) / page * page;

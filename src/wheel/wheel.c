@@ -1,7 +1,7 @@
 #include "wheel/wheel.h"
 
 #include "base/assert.h"
-#include "base/region.h"
+#include "wheel/slots.h"
 
 #include <stdlib.h>
 
@@ -14,61 +14,9 @@
  * slot that bears `now`'s own byte (what shares the byte with `now` sits lower), so the
  * slot where time stands is itself the list being drained: it may be left half done,
  * and a cancel in it is a cancel like any other. At level 0 that slot is the list of
- * what is due. Slots before `now`'s byte are empty at every level.
- *
- * A slot is eight circular lists, not one, which are walked side by side: the walk of
- * a list waits for memory at each step, and eight walks wait at once. (One list made
- * an expiry three times as dear; sixteen are no better than eight.) An entry's position
- * in the pool decides among them. The lists' heads are pseudo-entries at the pool's
- * beginning. */
+ * what is due. Slots before `now`'s byte are empty at every level. */
 
-enum {
-    LEVELS = 8,
-    LEVEL_BITS = 8,
-    SLOTS = 256,
-    LISTS = 8,
-    LANE_MASK = LISTS - 1,
-    WORDS = SLOTS / 64,
-    /* Link 0 is no entry and no head ("not armed"): the first places are left unused. */
-    HEADS_FROM = LISTS,
-    ENTRIES_FROM = HEADS_FROM + LEVELS * SLOTS * LISTS,
-};
-
-/* Zeroed, as the region gives it: not armed. */
-struct entry {
-    uint32_t next, prev; /* positions in the pool; next is 0 when not armed */
-    uint64_t tick;
-};
-
-_Static_assert(sizeof(struct entry) == 16, "16 bytes a timer");
 _Static_assert(DM_WHEEL_ENTRIES_MAX <= UINT32_MAX - ENTRIES_FROM, "a link names any entry");
-
-struct dm_wheel {
-    struct entry *pool; /* the heads, then the entries */
-    uint64_t now;       /* all work for earlier ticks is done */
-    uint64_t occupied[LEVELS][WORDS];
-    uint8_t levels;    /* bit l: occupied[l] is not zero */
-    uint8_t cascading; /* the level whose slot at `now` may still hold entries; 0: none */
-    uint32_t count;
-    uint32_t entry_max;
-    uint32_t used; /* entries below this one have been armed at some time */
-    struct dm_region region;
-};
-
-static unsigned byte_at(uint64_t tick, unsigned level)
-{
-    return (unsigned)(tick >> (level * LEVEL_BITS)) & (SLOTS - 1);
-}
-
-static uint32_t head_of(unsigned level, unsigned slot)
-{
-    return HEADS_FROM + (level * SLOTS + slot) * LISTS;
-}
-
-static bool slot_occupied(const struct dm_wheel *wheel, unsigned level, unsigned slot)
-{
-    return (wheel->occupied[level][slot / 64] >> (slot % 64) & 1) != 0;
-}
 
 static void mark_occupied(struct dm_wheel *wheel, unsigned level, unsigned slot)
 {
@@ -119,6 +67,7 @@ static void unlink_entry(struct dm_wheel *wheel, uint32_t at)
     struct entry *pool = wheel->pool;
     uint32_t next = pool[at].next;
     uint32_t prev = pool[at].prev;
+    DM_ASSERT(pool[next].prev == at && pool[prev].next == at);
     pool[next].prev = prev;
     pool[prev].next = next;
     if (next == prev) { /* the head alone is left of this list */
@@ -193,6 +142,7 @@ void dm_wheel_cancel(struct dm_wheel *wheel, uint32_t entry)
     }
     unlink_entry(wheel, at);
     wheel->pool[at].next = 0;
+    DM_ASSERT(wheel->count > 0);
     wheel->count--;
 }
 
@@ -206,12 +156,6 @@ uint64_t dm_wheel_tick(const struct dm_wheel *wheel, uint32_t entry)
 {
     DM_ASSERT(dm_wheel_armed(wheel, entry));
     return wheel->pool[ENTRIES_FROM + entry].tick;
-}
-
-static bool cascade_due(const struct dm_wheel *wheel)
-{
-    unsigned level = wheel->cascading;
-    return level != 0 && slot_occupied(wheel, level, byte_at(wheel->now, level));
 }
 
 /* The next slot at which time must stop, `now` included: its first tick and its level.
@@ -300,10 +244,12 @@ size_t dm_wheel_advance(struct dm_wheel *wheel, uint64_t now, size_t budget, uin
             *more = true;
             return expired;
         }
+        DM_ASSERT(tick >= wheel->now); /* it never goes back */
         wheel->now = tick;
         wheel->cascading = (uint8_t)level;
         if (level == 0) {
             size_t taken = drain(wheel, 0, byte_at(tick, 0), limit, out + expired);
+            DM_ASSERT(wheel->count >= taken && expired + taken <= out_max);
             wheel->count -= (uint32_t)taken;
             expired += taken;
             budget -= taken;
@@ -322,61 +268,6 @@ uint64_t dm_wheel_next(const struct dm_wheel *wheel)
     return next_stop(wheel, &tick, &level) ? tick : UINT64_MAX;
 }
 
-/* The first tick of a slot, seen from `now`. */
-static uint64_t slot_start(const struct dm_wheel *wheel, unsigned level, unsigned slot)
-{
-    unsigned shift = level * LEVEL_BITS;
-    return (wheel->now >> shift >> LEVEL_BITS << LEVEL_BITS | slot) << shift;
-}
-
-/* Lowers *earliest to the slot's earliest tick. false: there are more entries than *left. */
-static bool slot_earliest(const struct dm_wheel *wheel, unsigned level, unsigned slot, size_t *left,
-                          uint64_t *earliest)
-{
-    const struct entry *pool = wheel->pool;
-    for (uint32_t lane = 0; lane < LISTS; lane++) {
-        uint32_t head = head_of(level, slot) + lane;
-        for (uint32_t at = pool[head].next; at != head; at = pool[at].next) {
-            if (*left == 0) {
-                return false;
-            }
-            (*left)--;
-            uint64_t due = pool[at].tick > wheel->now ? pool[at].tick : wheel->now;
-            *earliest = due < *earliest ? due : *earliest;
-        }
-    }
-    return true;
-}
-
-/* Slots in order of time, those that may still hold something for it. */
-uint64_t dm_wheel_earliest(const struct dm_wheel *wheel, size_t looked_at_max)
-{
-    uint64_t earliest = UINT64_MAX;
-    unsigned half_done = cascade_due(wheel) ? wheel->cascading : 0;
-    /* What is left of a cascade belongs to any of the lower levels. */
-    if (half_done != 0 && !slot_earliest(wheel, half_done, byte_at(wheel->now, half_done),
-                                         &looked_at_max, &earliest)) {
-        return wheel->now;
-    }
-    for (unsigned level = 0; level < LEVELS; level++) {
-        unsigned from = half_done != 0 && level == half_done ? byte_at(wheel->now, level) + 1 : 0;
-        for (unsigned slot = from; wheel->levels >> level & 1 && slot < SLOTS; slot++) {
-            if (!slot_occupied(wheel, level, slot)) {
-                continue;
-            }
-            /* What was re-armed later and left where it was may lie behind what follows. */
-            uint64_t start = slot_start(wheel, level, slot);
-            if (start > earliest) {
-                return earliest;
-            }
-            if (!slot_earliest(wheel, level, slot, &looked_at_max, &earliest)) {
-                return start;
-            }
-        }
-    }
-    return earliest;
-}
-
 uint32_t dm_wheel_count(const struct dm_wheel *wheel)
 {
     return wheel->count;
@@ -390,56 +281,4 @@ uint64_t dm_wheel_now(const struct dm_wheel *wheel)
 size_t dm_wheel_memory(const struct dm_wheel *wheel)
 {
     return sizeof *wheel + ((size_t)ENTRIES_FROM + wheel->used) * sizeof(struct entry);
-}
-
-/* What a slot promises of an entry in it. At a higher level the tick may lie beyond the
- * slot (it was re-armed later and left here), never before it. */
-static void validate_tick(const struct dm_wheel *wheel, unsigned level, unsigned slot,
-                          uint64_t tick)
-{
-    uint64_t start = slot_start(wheel, level, slot);
-    bool here = slot == byte_at(wheel->now, level);
-    if (level == 0) {
-        DM_ASSERT(here ? tick <= wheel->now : tick == start);
-    } else {
-        DM_ASSERT(tick >= start);
-        DM_ASSERT(here ? level == wheel->cascading && start == wheel->now : start > wheel->now);
-    }
-}
-
-static uint32_t validate_slot(const struct dm_wheel *wheel, unsigned level, unsigned slot)
-{
-    const struct entry *pool = wheel->pool;
-    uint32_t found = 0;
-    for (uint32_t lane = 0; lane < LISTS; lane++) {
-        uint32_t head = head_of(level, slot) + lane;
-        for (uint32_t at = head; pool[at].next != head; found++) {
-            uint32_t next = pool[at].next;
-            DM_ASSERT(next >= ENTRIES_FROM && next - ENTRIES_FROM < wheel->used);
-            DM_ASSERT(pool[next].prev == at && (next & LANE_MASK) == lane);
-            DM_ASSERT(found < wheel->count);
-            validate_tick(wheel, level, slot, pool[next].tick);
-            at = next;
-        }
-        DM_ASSERT(pool[pool[head].prev].next == head);
-    }
-    DM_ASSERT(slot_occupied(wheel, level, slot) == (found != 0));
-    return found;
-}
-
-void dm_wheel_validate(const struct dm_wheel *wheel)
-{
-    uint32_t linked = 0;
-    for (unsigned level = 0; level < LEVELS; level++) {
-        uint32_t before = linked;
-        for (unsigned slot = 0; slot < SLOTS; slot++) {
-            linked += validate_slot(wheel, level, slot);
-        }
-        DM_ASSERT((wheel->levels >> level & 1) == (linked != before));
-    }
-    uint32_t armed = 0;
-    for (uint32_t entry = 0; entry < wheel->used; entry++) {
-        armed += wheel->pool[ENTRIES_FROM + entry].next != 0;
-    }
-    DM_ASSERT(linked == wheel->count && armed == wheel->count);
 }
