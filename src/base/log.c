@@ -1,6 +1,5 @@
 #include "base/log.h"
 
-#include "base/assert.h"
 #include "base/log_writer.h"
 #include "base/utf8.h"
 

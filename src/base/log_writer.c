@@ -1,6 +1,5 @@
 #include "base/log_writer.h"
 
-#include "base/assert.h"
 #include "base/limits.h"
 
 #include <errno.h>
