@@ -110,17 +110,17 @@ static bool next(void *context, struct call *call, uint32_t stream, struct dm_bu
     call->key = part.first;
     call->kind = part.kind;
     load->under_way++;
+    struct dormouse_change change = change_of(load, &part);
     if (load->options->batch == 1) {
-        struct dormouse_set_status request = {.account_id = {account, ACCOUNT_SIZE},
-                                              .contact_id = load->texts[0],
-                                              .change = change_of(load, &part)};
+        struct dormouse_set_status request = {
+            .account_id = {account, ACCOUNT_SIZE}, .contact_id = load->texts[0], .change = &change};
         return dm_message_encode(&load->payload, &dm_set_status_message, &request) &&
                frame_append(out, stream, "SetStatus", dm_buf_slice(&load->payload));
     }
     struct dormouse_batch_set_status request = {.account_id = {account, ACCOUNT_SIZE},
                                                 .contact_ids = load->texts,
                                                 .contact_ids_count = part.count,
-                                                .change = change_of(load, &part)};
+                                                .change = &change};
     return dm_message_encode(&load->payload, &dm_batch_set_status_message, &request) &&
            frame_append(out, stream, "BatchSetStatus", dm_buf_slice(&load->payload));
 }
@@ -159,8 +159,8 @@ static int worst_of(struct load *load, struct dm_slice payload, struct dormouse_
         code = DM_INTERNAL;
     }
     for (size_t i = 0; code == DM_OK && i < answer.results_count; i++) {
-        code = answer.results[i].code;
-        *message = answer.results[i].message;
+        code = answer.results[i]->code;
+        *message = answer.results[i]->message;
     }
     dm_arena_finish(&arena);
     return code;

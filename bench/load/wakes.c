@@ -60,10 +60,12 @@ static bool next_snooze(struct wakes *wakes, struct call *call, uint32_t stream,
     call->key = wakes->at++;
     keys_account(&wakes->keys, call->key, account);
     keys_contact(call->key, contact);
+    struct dormouse_change change = {.status = DORMOUSE_SNOOZED,
+                                     .snooze_until_ms = due_of(wakes, call->key)};
     struct dormouse_set_status request = {
         .account_id = {account, ACCOUNT_SIZE},
         .contact_id = {contact, CONTACT_SIZE},
-        .change = {.status = DORMOUSE_SNOOZED, .snooze_until_ms = due_of(wakes, call->key)},
+        .change = &change,
     };
     dm_buf_reset(&wakes->payload, SIZE_MAX);
     return dm_message_encode(&wakes->payload, &dm_set_status_message, &request) &&
@@ -151,25 +153,27 @@ static void on_wake(struct wakes *wakes, const struct dormouse_event *event)
     dm_histogram_add(&wakes->arrived, now > due ? (uint64_t)(now - due) : 0);
 }
 
+enum { ROOM_SIZE = 1024 }; /* for one event */
+
 static void message(void *load, struct dm_slice payload)
 {
     struct wakes *wakes = load;
     struct dormouse_watch_message watched;
-    struct dm_arena arena = {0};
+    max_align_t room[ROOM_SIZE / sizeof(max_align_t)];
+    struct dm_arena arena;
+    dm_arena_init(&arena, room, sizeof room);
     wakes->watching = true;
     if (!dm_message_decode(payload, &dm_watch_message_message, &watched, &arena)) {
         wakes->gaps++;
-        return;
+    } else if (watched.event != NULL) {
+        /* Of all accounts, so the sequence is dense. */
+        wakes->gaps += wakes->last_seq != 0 && watched.event->seq != wakes->last_seq + 1;
+        wakes->last_seq = watched.event->seq;
+        if (watched.event->reason == DORMOUSE_REASON_SNOOZE_EXPIRED) {
+            on_wake(wakes, watched.event);
+        }
     }
-    if (!watched.has_event) {
-        return;
-    }
-    /* Of all accounts, so the sequence is dense. */
-    wakes->gaps += wakes->last_seq != 0 && watched.event.seq != wakes->last_seq + 1;
-    wakes->last_seq = watched.event.seq;
-    if (watched.event.reason == DORMOUSE_REASON_SNOOZE_EXPIRED) {
-        on_wake(wakes, &watched.event);
-    }
+    dm_arena_finish(&arena);
 }
 
 /* ---- phases ------------------------------------------------------------------ */

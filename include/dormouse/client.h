@@ -23,23 +23,37 @@ extern "C" {
  * lasted as long as the longest pause. Calls that were under way end with UNAVAILABLE; calls
  * made meanwhile wait for the connection until their deadline.
  *
- * What the process does with signals is left alone: a server that goes away causes no SIGPIPE. */
+ * What the process does with signals is left alone: a server that goes away causes no SIGPIPE.
+ *
+ * What may be relied upon: a program that was compiled with these headers works with each later
+ * library of the same soname. Functions stay, members of structs and values of enums keep their
+ * places and meanings; new ones come at the end (see <dormouse/message.h>). Structs that you pass
+ * say by their size how much of them you know. A library that is older than your headers refuses
+ * to make a client, rather than to misread it. Nothing beyond these headers is part of it. */
 
 struct uv_loop_s; /* uv_loop_t; include <uv.h> only to run it */
 
 struct dormouse_client;
 struct dormouse_stream;
 
-/* Zero in a field: its default. */
+/* Made by DORMOUSE_OPTIONS(.address = "127.0.0.1:6480"). Zero in a member: its default. New members
+ * come at the end, with DORMOUSE_LATER. */
 struct dormouse_options {
+    size_t struct_size;
     const char *address;     /* "HOST:PORT", "[V6]:PORT" or "unix:PATH"; required */
+    uint32_t level;          /* DORMOUSE_LEVEL */
     uint32_t timeout_ms;     /* of a call that sets none; default 10,000 */
     uint32_t calls_max;      /* open at once; default and most 4,096, the server's own limit */
     uint32_t backoff_min_ms; /* the first pause before connecting again; default 50 */
     uint32_t backoff_max_ms; /* the longest one; default 5,000 */
+    uint32_t unused;         /* 0 */
 };
 
-/* How a call ended. The message is "" with OK, else a sentence. */
+#define DORMOUSE_OPTIONS(...)   \
+    ((struct dormouse_options){ \
+        .struct_size = sizeof(struct dormouse_options), .level = DORMOUSE_LEVEL, __VA_ARGS__})
+
+/* How a call ended. The message is "" with OK, else a sentence. This struct never grows. */
 struct dormouse_result {
     int code; /* enum dormouse_code */
     struct dormouse_text message;
@@ -48,8 +62,8 @@ struct dormouse_result {
 /* ---- life ---------------------------------------------------------------------- */
 
 /* Begins to connect; needs no server yet. The loop is kept alive until the client is
- * closed. NULL: the address is not one (*result says so, when not NULL; its message is
- * static), or there is no memory. */
+ * closed. NULL: the address is not one, the program was compiled for a newer library than this
+ * one (*result says so, when not NULL; its message is static), or there is no memory. */
 struct dormouse_client *dormouse_client_create(struct uv_loop_s *loop,
                                                const struct dormouse_options *options,
                                                struct dormouse_result *result);
@@ -96,8 +110,10 @@ int dormouse_call_wait(struct dormouse_client *client, struct dormouse_text serv
                        uint32_t timeout_ms, struct dormouse_result *result,
                        struct dormouse_text *answer);
 
-/* The same for one method each, with its messages. `answer` is NULL unless OK. Beginning can
- * also fail with INVALID_ARGUMENT: both snooze_for_ms and snooze_until_ms are set. */
+/* The same for one method each, with its messages. `answer` is NULL unless OK, and the client's: of
+ * a callback's until it returns, of a blocking call's until the next one of this client. Beginning
+ * can also fail with INVALID_ARGUMENT: a struct of the request has no struct_size, or two members
+ * are set of which the server takes only one. */
 #define DORMOUSE_METHOD(name, request_type, answer_type)                                           \
     typedef void (*dormouse_##name##_done)(void *context, const struct dormouse_result *result,    \
                                            const struct answer_type *answer);                      \
@@ -105,7 +121,7 @@ int dormouse_call_wait(struct dormouse_client *client, struct dormouse_text serv
                         uint32_t timeout_ms, dormouse_##name##_done done, void *context);          \
     int dormouse_##name##_wait(struct dormouse_client *client, const struct request_type *request, \
                                uint32_t timeout_ms, struct dormouse_result *result,                \
-                               struct answer_type *answer)
+                               const struct answer_type **answer)
 
 DORMOUSE_METHOD(check, dormouse_check, dormouse_check_answer);
 DORMOUSE_METHOD(commit_reply, dormouse_commit_reply, dormouse_commit_reply_answer);
@@ -132,8 +148,9 @@ typedef void (*dormouse_stream_message)(void *context, struct dormouse_text mess
  * dormouse_stream_close. */
 typedef void (*dormouse_stream_end)(void *context, const struct dormouse_result *result);
 
-/* NULL: no memory, too large, or the client is closed. timeout_ms: 0 is none. A stream whose
- * connection breaks ends with UNAVAILABLE. */
+/* NULL: no memory, too large, or the client is closed; with a request as a struct, also what
+ * INVALID_ARGUMENT is for a call. timeout_ms: 0 is none. A stream whose connection breaks ends with
+ * UNAVAILABLE. */
 struct dormouse_stream *
 dormouse_stream_open(struct dormouse_client *client, struct dormouse_text service,
                      struct dormouse_text method, struct dormouse_text request, uint32_t timeout_ms,

@@ -14,13 +14,41 @@ extern "C" {
 
 /* clang-format off */
 
-/* The messages of dormouse.v1.BotStatus as plain structs. A zeroed struct is an empty message.
- * Times are UTC milliseconds since 1970, 0: unset. A field `x` that may also be absent has a
- * `has_x`; a repeated one has its `x_count`. Of several in a union of the protocol ("one of"),
- * those left at zero are unset. */
+/* The messages of dormouse.v1.BotStatus as structs. What is zero is unset. Times are UTC
+ * milliseconds since 1970. A text or number that may also be absent has a `has_x`. A message inside
+ * another one is a pointer, NULL where it is absent; a repeated one is an array of pointers, with
+ * its `x_count`. Of several in a union of the protocol ("one of") at most one is set.
+ *
+ * Structs grow from release to release, always at their end. So the library must know how much of
+ * one your program knows: each struct that you pass says so, in struct_size. DORMOUSE() sets it:
+ *
+ *     struct dormouse_check request = DORMOUSE(check, .account_id = dormouse_text("acme"),
+ *                                              .contact_id = dormouse_text("c1"));
+ *
+ * (C++ has no such literals: dormouse_check request = {}; request.struct_size = sizeof request;)
+ *
+ * The structs of answers are the library's; read them where they are. One that you copy has the
+ * members that your program knows. In answers struct_size is 0, so that a copy cannot be passed on
+ * by mistake: set it to the size of your copy first. */
+#define DORMOUSE(name, ...) \
+    ((struct dormouse_##name){.struct_size = sizeof(struct dormouse_##name), __VA_ARGS__})
+
+/* Which header a program was compiled with: the number of fields of all messages. A library that
+ * knows fewer refuses it (dormouse_client_create). */
+#define DORMOUSE_LEVEL 140
+
+/* Of members that came after the first release. They never lie where an older program has the
+ * padding at its struct's end, which may hold anything. */
+#if defined(__GNUC__)
+#define DORMOUSE_LATER __attribute__((aligned(8)))
+#elif defined(__cplusplus)
+#define DORMOUSE_LATER alignas(8)
+#else
+#define DORMOUSE_LATER _Alignas(8)
+#endif
 
 /* Text or bytes, not NUL-terminated. In a request: yours, copied before the call returns.
- * In an answer: the client's, valid until the callback returns. */
+ * In an answer: the client's, valid as long as the answer. This struct never grows. */
 struct dormouse_text {
     const char *data;
     size_t size;
@@ -113,6 +141,7 @@ enum dormouse_repeat {
 
 /* The state of one contact. A contact never written to is ACTIVE with revision 0. */
 struct dormouse_contact {
+    size_t struct_size;
     struct dormouse_text account_id, contact_id;
     int32_t status, reason;
     struct dormouse_text actor;  /* who or what changed the status last */
@@ -129,10 +158,12 @@ struct dormouse_contact {
 };
 
 struct dormouse_check {
+    size_t struct_size;
     struct dormouse_text account_id, contact_id;
 };
 
 struct dormouse_check_answer {
+    size_t struct_size;
     int32_t decision, status, reason;
     uint64_t fence;
     /* The answer holds until then if nobody writes; unset: no timer will change it. */
@@ -143,46 +174,54 @@ struct dormouse_check_answer {
 };
 
 struct dormouse_commit_reply {
+    size_t struct_size;
     struct dormouse_text account_id, contact_id;
     uint64_t fence;                  /* from the Check */
     struct dormouse_text request_id; /* same id again: the same answer, nothing counted twice */
 };
 
 struct dormouse_commit_reply_answer {
+    size_t struct_size;
     bool granted;
     int32_t decision;
-    struct dormouse_contact contact;
+    const struct dormouse_contact *contact;
 };
 
 struct dormouse_record_activity {
+    size_t struct_size;
     struct dormouse_text account_id, contact_id;
     int32_t activity;
     struct dormouse_text actor, request_id;
 };
 
 struct dormouse_record_activity_answer {
-    struct dormouse_contact contact;
+    size_t struct_size;
+    const struct dormouse_contact *contact;
     int32_t decision;
     bool changed; /* the status changed */
 };
 
 struct dormouse_get_contact {
+    size_t struct_size;
     struct dormouse_text account_id, contact_id;
 };
 
 struct dormouse_batch_get {
+    size_t struct_size;
     struct dormouse_text account_id;
     const struct dormouse_text *contact_ids; /* at most 1,000; answered in this order */
     size_t contact_ids_count;
 };
 
 struct dormouse_batch_get_answer {
+    size_t struct_size;
     /* One whose stored record is damaged has its ids alone, and no status: GetContact says more. */
-    const struct dormouse_contact *contacts;
+    const struct dormouse_contact *const *contacts;
     size_t contacts_count;
 };
 
 struct dormouse_list {
+    size_t struct_size;
     struct dormouse_text account_id;
     int32_t status;     /* unspecified: all */
     uint32_t page_size; /* 0: 100; at most 1,000 */
@@ -191,13 +230,15 @@ struct dormouse_list {
 };
 
 struct dormouse_list_answer {
-    const struct dormouse_contact *contacts;
+    size_t struct_size;
+    const struct dormouse_contact *const *contacts;
     size_t contacts_count;
     struct dormouse_text next_page_token; /* empty: that was the last page */
 };
 
 /* A status to set. SNOOZED needs exactly one of the two times, the others none. */
 struct dormouse_change {
+    size_t struct_size;
     int32_t status;
     /* From the server's now on. What is kept is the end, as a time of the server's wall clock: a
      * clock that is set back by an hour afterwards makes the snooze an hour longer, one that is
@@ -213,61 +254,70 @@ struct dormouse_change {
 };
 
 struct dormouse_set_status {
+    size_t struct_size;
     struct dormouse_text account_id, contact_id;
-    struct dormouse_change change;
+    const struct dormouse_change *change;
     bool has_if_revision;
     uint64_t if_revision; /* ABORTED unless the contact has this revision */
     struct dormouse_text request_id;
 };
 
 struct dormouse_set_status_answer {
-    struct dormouse_contact contact;
+    size_t struct_size;
+    const struct dormouse_contact *contact;
     bool changed;
 };
 
 struct dormouse_batch_set_status {
+    size_t struct_size;
     struct dormouse_text account_id;
     const struct dormouse_text *contact_ids; /* at most 1,000 */
     size_t contact_ids_count;
-    struct dormouse_change change;
+    const struct dormouse_change *change;
     struct dormouse_text request_id;
 };
 
 struct dormouse_batch_set_result {
+    size_t struct_size;
     struct dormouse_text contact_id;
     int32_t code; /* google.rpc.Code; 0: done */
     struct dormouse_text message;
-    bool has_contact;
-    struct dormouse_contact contact;
+    const struct dormouse_contact *contact;
 };
 
 struct dormouse_batch_set_status_answer {
-    const struct dormouse_batch_set_result *results;
+    size_t struct_size;
+    const struct dormouse_batch_set_result *const *results;
     size_t results_count;
 };
 
 struct dormouse_bulk_set_status {
+    size_t struct_size;
     struct dormouse_text account_id;
     int32_t if_status; /* unspecified: any */
     int32_t if_reason; /* unspecified: any */
-    struct dormouse_change change;
+    const struct dormouse_change *change;
     bool dry_run;
 };
 
 struct dormouse_bulk_progress {
+    size_t struct_size;
     uint64_t scanned, matched, changed, skipped_locked;
     bool done;
 };
 
 struct dormouse_delete_contact {
+    size_t struct_size;
     struct dormouse_text account_id, contact_id;
 };
 
 struct dormouse_delete_contact_answer {
+    size_t struct_size;
     bool existed;
 };
 
 struct dormouse_event {
+    size_t struct_size;
     uint64_t seq;            /* dense: 1, 2, 3, … over all accounts */
     int64_t at_ms;
     struct dormouse_text account_id, contact_id;
@@ -280,18 +330,21 @@ struct dormouse_event {
 };
 
 struct dormouse_history {
+    size_t struct_size;
     struct dormouse_text account_id, contact_id;
     uint32_t page_size;
     struct dormouse_text page_token;
 };
 
 struct dormouse_history_answer {
-    const struct dormouse_event *events;
+    size_t struct_size;
+    const struct dormouse_event *const *events;
     size_t events_count;
     struct dormouse_text next_page_token; /* empty: that was the last page */
 };
 
 struct dormouse_watch {
+    size_t struct_size;
     struct dormouse_text account_id;         /* empty: all accounts */
     const struct dormouse_text *contact_ids; /* empty: all contacts; at most 1,000 */
     size_t contact_ids_count;
@@ -301,14 +354,15 @@ struct dormouse_watch {
 };
 
 struct dormouse_watch_message {
-    bool has_event;
-    struct dormouse_event event; /* one of: kind */
+    size_t struct_size;
+    const struct dormouse_event *event; /* one of: kind */
     /* Everything up to here was looked at: a cursor to resume from. Sent at the start and at least
      * every 5 s, also when nothing matches. */
-    uint64_t progress_seq;       /* one of: kind */
+    uint64_t progress_seq;              /* one of: kind */
 };
 
 struct dormouse_rule {
+    size_t struct_size;
     int32_t on, action;
     int64_t snooze_for_ms; /* for ACTION_SNOOZE */
     int32_t repeat;
@@ -319,37 +373,41 @@ struct dormouse_rule {
  * rules and on_limit: see the design). SetPolicy replaces the whole policy; GetPolicy shows it
  * with the defaults filled in. */
 struct dormouse_policy {
+    size_t struct_size;
     struct dormouse_text account_id;
-    struct dormouse_text bot_id;   /* empty: the account's default bot */
+    struct dormouse_text bot_id;          /* empty: the account's default bot */
     int32_t mode;
     /* At most one an activity; each replaces the default rule of its activity, and ACTION_NONE
      * turns that off. */
-    const struct dormouse_rule *rules;
+    const struct dormouse_rule *const *rules;
     size_t rules_count;
     /* After this many bot messages without a reset the bot falls silent; 0: no limit. */
     uint32_t message_limit;
-    bool has_on_limit;
-    struct dormouse_rule on_limit; /* what reaching it does (`on` is ignored) */
+    const struct dormouse_rule *on_limit; /* what reaching it does (`on` is ignored) */
     /* the longest an automatic snooze may run in all; unset: no cap */
     int64_t max_snooze_ms;
     uint64_t revision;
 };
 
 struct dormouse_get_policy {
+    size_t struct_size;
     struct dormouse_text account_id, bot_id;
 };
 
 struct dormouse_set_policy {
-    struct dormouse_policy policy;
+    size_t struct_size;
+    const struct dormouse_policy *policy;
     bool has_if_revision;
     uint64_t if_revision;
 };
 
 struct dormouse_get_stats {
+    size_t struct_size;
     struct dormouse_text account_id; /* empty: the whole server */
 };
 
 struct dormouse_stats {
+    size_t struct_size;
     uint64_t contacts, active, snoozed, inactive;
     uint64_t wakes; /* since start */
     int64_t next_wake_ms;

@@ -40,7 +40,10 @@ struct dormouse_client *dormouse_client_create(struct uv_loop_s *loop,
                                                struct dormouse_result *result)
 {
     struct dm_address address;
-    const char *wrong = dm_address_parse(options->address, DM_ADDRESS_CONNECT, &address);
+    const char *wrong = dm_client_options_wrong(options);
+    if (wrong == NULL) {
+        wrong = dm_address_parse(options->address, DM_ADDRESS_CONNECT, &address);
+    }
     if (wrong != NULL) {
         return refuse(result, DORMOUSE_INVALID_ARGUMENT, wrong);
     }

@@ -28,6 +28,24 @@ static inline void *dm_field_pointer(const void *from)
     return pointer;
 }
 
+/* Where the field may be, of a struct that a program passes: it may be shorter than ours. */
+static inline bool dm_field_present(const struct dm_field *field, const void *from)
+{
+    size_t size = *(const size_t *)from;
+    return size == 0 || field->end <= size;
+}
+
+/* The message that the field points to, or that the element `i` of its array does. */
+static inline const void *dm_field_message(const struct dm_field *field, const void *from)
+{
+    return dm_field_pointer(dm_field_at(from, field->offset));
+}
+static inline const void *dm_field_element(const struct dm_field *field, const void *from, size_t i)
+{
+    const char *elements = dm_field_message(field, from);
+    return dm_field_pointer(elements + i * sizeof(void *));
+}
+
 /* Of one element of a field that is an array. */
 static inline size_t dm_element_size(const struct dm_field *field)
 {
@@ -35,7 +53,7 @@ static inline size_t dm_element_size(const struct dm_field *field)
         return sizeof(struct dormouse_text);
     }
     if (field->kind == DM_FIELD_MESSAGES) {
-        return field->message->size;
+        return sizeof(void *);
     }
     switch (field->element) {
     case DM_FIELD_ENUM:

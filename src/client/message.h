@@ -3,12 +3,18 @@
 
 #include "base/buf.h"
 #include "base/slice.h"
+#include "client/arena.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* The structs of <dormouse/message.h> to protobuf and back, by tables that tools/gen/client.py
- * writes: one entry a field, by rising field number. The bytes are nanopb's work. */
+ * writes: one entry a field, by rising field number. The bytes are nanopb's work.
+ *
+ * Each struct begins with its struct_size. Of one that a program passes, nothing behind that is
+ * looked at: the program may have been compiled with an older header. A struct_size of 0 is the
+ * library's own mark for whole structs: all that are decoded have it. */
 
 enum dm_field_kind {
     DM_FIELD_TEXT,    /* struct dormouse_text */
@@ -19,9 +25,9 @@ enum dm_field_kind {
     DM_FIELD_BOOL,    /* bool */
     DM_FIELD_TIME_MS, /* int64_t of Timestamp or Duration, here and below */
     DM_FIELD_SPAN_US,
-    DM_FIELD_MESSAGE,  /* the struct itself */
-    DM_FIELD_TEXTS,    /* pointer and size_t count */
-    DM_FIELD_MESSAGES, /* likewise */
+    DM_FIELD_MESSAGE,  /* a pointer to the struct */
+    DM_FIELD_TEXTS,    /* a pointer to the elements, and a size_t count */
+    DM_FIELD_MESSAGES, /* likewise; the elements are pointers to structs */
     DM_FIELD_NUMBERS,  /* likewise; `element` is their kind */
 };
 
@@ -31,8 +37,11 @@ struct dm_field {
     enum dm_field_kind kind;
     uint32_t tag;
     uint16_t offset;
-    int16_t has;    /* offset of the bool has_x; -1: none. A message without it is always sent */
+    uint16_t end;   /* offset behind the field's last member: a shorter struct does not have it */
+    int16_t has;    /* offset of the bool has_x; -1: none */
     uint16_t count; /* offset of the count of TEXTS, MESSAGES and NUMBERS */
+    uint8_t one_of; /* a number for each union of the message: at most one field of it is set */
+    bool always;    /* of MESSAGE: decoded to an empty one where it did not come */
     enum dm_field_kind element;       /* of NUMBERS */
     const struct dm_message *message; /* of MESSAGE and MESSAGES */
 };
@@ -40,19 +49,21 @@ struct dm_field {
 struct dm_message {
     const struct dm_field *fields;
     uint32_t fields_count;
-    uint32_t size; /* of the struct */
+    uint32_t size;       /* of the struct */
+    uint32_t size_first; /* up to the last member that it had at first: no program has less */
 };
 
-/* Memory of one decoded message's arrays, all freed at once. A zeroed struct is empty. */
-struct dm_arena {
-    struct dm_arena_chunk *chunks;
-};
-void dm_arena_finish(struct dm_arena *arena);
+/* Where a struct's member ends. */
+#define DM_END_OF(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))
+
+/* What is wrong with a struct that a program passes, or with one that it holds, in static words;
+ * NULL: nothing. */
+const char *dm_message_wrong(const struct dm_message *message, const void *from);
 
 /* Appends the message to the buffer. false: no memory; the buffer is then unchanged. */
 bool dm_message_encode(struct dm_buf *out, const struct dm_message *message, const void *from);
 
-/* Fills the struct; its texts point into `bytes`, its arrays live in the arena. false: not
+/* Fills the struct; its texts point into `bytes`, what it points to lives in the arena. false: not
  * valid, or no memory. */
 bool dm_message_decode(struct dm_slice bytes, const struct dm_message *message, void *to,
                        struct dm_arena *arena);

@@ -1,38 +1,13 @@
 #include "client/field.h"
 
 #include <pb_decode.h>
-#include <stdlib.h>
 
 /* Elements of one array: what a wrong answer may make us allocate. */
 enum { ELEMENTS_MAX = 65536 };
 
-struct dm_arena_chunk {
-    struct dm_arena_chunk *next;
-    max_align_t data[];
-};
-
-static void *arena_alloc(struct dm_arena *arena, size_t size)
-{
-    struct dm_arena_chunk *chunk = calloc(1, sizeof *chunk + size);
-    if (chunk == NULL) {
-        return NULL;
-    }
-    chunk->next = arena->chunks;
-    arena->chunks = chunk;
-    return chunk->data;
-}
-
-void dm_arena_finish(struct dm_arena *arena)
-{
-    while (arena->chunks != NULL) {
-        struct dm_arena_chunk *chunk = arena->chunks;
-        arena->chunks = chunk->next;
-        free(chunk);
-    }
-}
-
 static bool decode_fields(pb_istream_t *stream, const struct dm_message *message, void *to,
                           struct dm_arena *arena);
+static void *make_inner(const struct dm_field *field, void *to, struct dm_arena *arena);
 
 /* A buffer stream's state is where it reads: so texts need no copy. */
 static bool get_text(pb_istream_t *stream, struct dormouse_text *out)
@@ -78,6 +53,31 @@ static bool get_time(pb_istream_t *stream, int64_t per_second, int64_t *out)
     }
     *out = seconds * per_second + nanos / (1000000000 / per_second);
     return true;
+}
+
+/* An empty message: whole, with those inside that are always there. Depth is that of the schema,
+ * which has no circles. */
+static bool make_empty(const struct dm_message *message, void *to, struct dm_arena *arena)
+{
+    memset(to, 0, message->size);
+    for (uint32_t i = 0; i < message->fields_count; i++) {
+        const struct dm_field *field = &message->fields[i];
+        if (field->always && make_inner(field, to, arena) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* An empty message that the field points to from now on. NULL: no memory. */
+static void *make_inner(const struct dm_field *field, void *to, struct dm_arena *arena)
+{
+    void *inner = dm_arena_alloc(arena, field->message->size);
+    if (inner == NULL || !make_empty(field->message, inner, arena)) {
+        return NULL;
+    }
+    memcpy(dm_field_at_mutable(to, field->offset), &inner, sizeof inner);
+    return inner;
 }
 
 static bool get_message(pb_istream_t *stream, const struct dm_message *message, void *to,
@@ -134,7 +134,7 @@ static char *grow(const char *elements, size_t count, size_t more, size_t size,
     if (capacity < count * 2) {
         capacity = count * 2 < ELEMENTS_MAX ? count * 2 : ELEMENTS_MAX;
     }
-    union array_head *head = arena_alloc(arena, sizeof *head + capacity * size);
+    union array_head *head = dm_arena_alloc(arena, sizeof *head + capacity * size);
     if (head == NULL) {
         return NULL;
     }
@@ -180,8 +180,15 @@ static bool get_element(pb_istream_t *stream, const struct dm_field *field, void
     if (element == NULL) {
         return false;
     }
-    return field->kind == DM_FIELD_TEXTS ? get_text(stream, element)
-                                         : get_message(stream, field->message, element, arena);
+    if (field->kind == DM_FIELD_TEXTS) {
+        return get_text(stream, element);
+    }
+    void *message = dm_arena_alloc(arena, field->message->size);
+    if (message == NULL || !make_empty(field->message, message, arena)) {
+        return false;
+    }
+    memcpy(element, &message, sizeof message);
+    return get_message(stream, field->message, message, arena);
 }
 
 static bool get_number(pb_istream_t *stream, enum dm_field_kind kind, void *value)
@@ -254,7 +261,9 @@ static bool get_field(pb_istream_t *stream, pb_wire_type_t type, const struct dm
     case DM_FIELD_SPAN_US:
         return get_time(stream, 1000000, value);
     case DM_FIELD_MESSAGE:
-        return get_message(stream, field->message, value, arena);
+        value = dm_field_pointer(value);
+        value = value == NULL ? make_inner(field, to, arena) : value;
+        return value != NULL && get_message(stream, field->message, value, arena);
     case DM_FIELD_TEXTS:
     case DM_FIELD_MESSAGES:
         return get_element(stream, field, to, arena);
@@ -308,7 +317,6 @@ static bool decode_fields(pb_istream_t *stream, const struct dm_message *message
 bool dm_message_decode(struct dm_slice bytes, const struct dm_message *message, void *to,
                        struct dm_arena *arena)
 {
-    memset(to, 0, message->size);
     pb_istream_t stream = pb_istream_from_buffer(bytes.data, bytes.size);
-    return decode_fields(&stream, message, to, arena);
+    return make_empty(message, to, arena) && decode_fields(&stream, message, to, arena);
 }

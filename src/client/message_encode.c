@@ -45,6 +45,9 @@ static bool put_time(pb_ostream_t *stream, uint32_t tag, int64_t value, int64_t 
 
 static bool put_message(pb_ostream_t *stream, const struct dm_field *field, const void *from)
 {
+    if (from == NULL) {
+        return true;
+    }
     pb_ostream_t sizing = PB_OSTREAM_SIZING;
     return encode_fields(&sizing, field->message, from) &&
            put_key(stream, PB_WT_STRING, field->tag) &&
@@ -93,15 +96,18 @@ static bool put_array(pb_ostream_t *stream, const struct dm_field *field, const 
     }
     bool ok = true;
     for (size_t i = 0; ok && i < count; i++) {
-        const void *element = elements + i * size;
-        ok = field->kind == DM_FIELD_TEXTS ? put_text(stream, field->tag, element, true)
-                                           : put_message(stream, field, element);
+        ok = field->kind == DM_FIELD_TEXTS
+                 ? put_text(stream, field->tag, dm_field_at(elements, i * size), true)
+                 : put_message(stream, field, dm_field_element(field, from, i));
     }
     return ok;
 }
 
 static bool put_field(pb_ostream_t *stream, const struct dm_field *field, const void *from)
 {
+    if (!dm_field_present(field, from)) {
+        return true;
+    }
     const void *value = dm_field_at(from, field->offset);
     bool has = field->has >= 0 && *(const bool *)dm_field_at(from, (size_t)field->has);
     if (field->has >= 0 && !has) {
@@ -121,7 +127,7 @@ static bool put_field(pb_ostream_t *stream, const struct dm_field *field, const 
     case DM_FIELD_SPAN_US:
         return put_time(stream, field->tag, *(const int64_t *)value, 1000000);
     case DM_FIELD_MESSAGE:
-        return put_message(stream, field, value);
+        return put_message(stream, field, dm_field_message(field, from));
     case DM_FIELD_TEXTS:
     case DM_FIELD_MESSAGES:
     case DM_FIELD_NUMBERS:

@@ -1,7 +1,8 @@
 #include "client/blocking.h"
 #include "client/calls.h"
 
-#include "base/assert.h"
+#include <assert.h>
+#include <stddef.h>
 
 /* The typed level: a request's struct to bytes, a call, the answer's bytes to a struct. One
  * METHOD_ line is one method, asynchronous and blocking. */
@@ -9,72 +10,65 @@
 struct dm_method {
     const char *name;
     const struct dm_message *request, *answer;
-    int change; /* offset of a struct dormouse_change in the request; -1: none */
     /* Calls `done`, cast back to its own type, with the decoded answer or NULL. */
     void (*give)(void (*done)(void), void *context, const struct dormouse_result *result,
                  const void *answer);
 };
 
-/* Room for any method's answer. */
-union answer {
-    struct dormouse_check_answer check;
-    struct dormouse_commit_reply_answer commit_reply;
-    struct dormouse_record_activity_answer record_activity;
-    struct dormouse_contact contact;
-    struct dormouse_batch_get_answer batch_get;
-    struct dormouse_list_answer list;
-    struct dormouse_set_status_answer set_status;
-    struct dormouse_batch_set_status_answer batch_set_status;
-    struct dormouse_delete_contact_answer delete_contact;
-    struct dormouse_history_answer history;
-    struct dormouse_policy policy;
-    struct dormouse_stats stats;
-};
+/* Room for most answers: those with one contact, and a little more. */
+enum { ROOM_SIZE = 1024 };
+static_assert(ROOM_SIZE >= sizeof(struct dormouse_contact) + sizeof(struct dormouse_stats),
+              "most answers need no more memory");
+
+/* NULL: not a valid message, or no memory. */
+static const void *decode(const struct dm_method *method, struct dm_slice bytes,
+                          struct dm_arena *arena)
+{
+    void *answer = dm_arena_alloc(arena, method->answer->size);
+    bool ok = answer != NULL && dm_message_decode(bytes, method->answer, answer, arena);
+    return ok ? answer : NULL;
+}
+
+static const char not_valid[] = "the answer is not a valid message";
 
 static void finish(const struct dm_call_end *end, const struct dormouse_result *result,
                    struct dm_slice payload)
 {
     const struct dm_method *method = end->method;
-    union answer answer;
-    struct dm_arena arena = {0};
-    struct dormouse_result wrong =
-        dm_result(DORMOUSE_INTERNAL, "the answer is not a valid message");
-    DM_ASSERT(method->answer->size <= sizeof answer);
-    if (result->code != DORMOUSE_OK) {
-        method->give(end->done, end->context, result, NULL);
-    } else if (dm_message_decode(payload, method->answer, &answer, &arena)) {
-        method->give(end->done, end->context, result, &answer);
-    } else {
-        method->give(end->done, end->context, &wrong, NULL);
+    max_align_t room[ROOM_SIZE / sizeof(max_align_t)];
+    struct dm_arena arena;
+    dm_arena_init(&arena, room, sizeof room);
+    struct dormouse_result wrong = dm_result(DORMOUSE_INTERNAL, not_valid);
+    const void *answer = result->code == DORMOUSE_OK ? decode(method, payload, &arena) : NULL;
+    if (result->code == DORMOUSE_OK && answer == NULL) {
+        result = &wrong;
     }
+    method->give(end->done, end->context, result, answer);
     dm_arena_finish(&arena);
 }
 
-static const struct dormouse_change *change_of(const struct dm_method *method, const void *request)
+/* Into client->scratch. NULL, or what is wrong with the request. */
+static const char *encode(struct dormouse_client *client, const struct dm_method *method,
+                          const void *request, int *code)
 {
-    return method->change < 0 ? NULL
-                              : (const void *)((const char *)request + (size_t)method->change);
-}
-
-/* Into client->scratch. */
-static int encode(struct dormouse_client *client, const struct dm_method *method,
-                  const void *request)
-{
-    const struct dormouse_change *change = change_of(method, request);
-    if (change != NULL && !dm_change_valid(change)) {
-        return DORMOUSE_INVALID_ARGUMENT;
-    }
+    const char *wrong = dm_message_wrong(method->request, request);
+    *code = wrong == NULL ? DORMOUSE_OK : DORMOUSE_INVALID_ARGUMENT;
     dm_buf_reset(&client->scratch, SIZE_MAX);
-    return dm_message_encode(&client->scratch, method->request, request)
-               ? DORMOUSE_OK
-               : DORMOUSE_RESOURCE_EXHAUSTED;
+    if (wrong == NULL && !dm_message_encode(&client->scratch, method->request, request)) {
+        *code = DORMOUSE_RESOURCE_EXHAUSTED;
+        wrong = "no memory";
+    }
+    return wrong;
 }
 
 static int begin(struct dormouse_client *client, const struct dm_method *method,
                  const void *request, uint32_t timeout_ms, void (*done)(void), void *context)
 {
-    int code = client->closing ? DORMOUSE_CANCELLED : encode(client, method, request);
-    if (code != DORMOUSE_OK) {
+    int code;
+    if (client->closing) {
+        return DORMOUSE_CANCELLED;
+    }
+    if (encode(client, method, request, &code) != NULL) {
         return code;
     }
     return dm_client_begin(
@@ -96,15 +90,16 @@ static int refuse(struct dormouse_result *result, int code, const char *message)
 }
 
 static int wait(struct dormouse_client *client, const struct dm_method *method, const void *request,
-                uint32_t timeout_ms, struct dormouse_result *result, void *answer)
+                uint32_t timeout_ms, struct dormouse_result *result, const void **answer)
 {
+    *answer = NULL;
     int code = dm_client_may_wait(client, result);
     if (code != DORMOUSE_OK) {
         return code;
     }
-    code = encode(client, method, request);
-    if (code != DORMOUSE_OK) {
-        return refuse(result, code, "the request cannot be encoded: two times, or no memory");
+    const char *wrong = encode(client, method, request, &code);
+    if (wrong != NULL) {
+        return refuse(result, code, wrong);
     }
     struct dormouse_text bytes;
     code =
@@ -114,13 +109,11 @@ static int wait(struct dormouse_client *client, const struct dm_method *method, 
         return code;
     }
     dm_arena_finish(&client->held_arena);
-    if (!dm_message_decode(dm_slice_of(bytes), method->answer, answer, &client->held_arena)) {
-        return refuse(result, DORMOUSE_INTERNAL, "the answer is not a valid message");
-    }
-    return DORMOUSE_OK;
+    *answer = decode(method, dm_slice_of(bytes), &client->held_arena);
+    return *answer == NULL ? refuse(result, DORMOUSE_INTERNAL, not_valid) : DORMOUSE_OK;
 }
 
-#define METHOD_(name_, text, request_, answer_, change_)                                           \
+#define METHOD_(name_, text, request_, answer_)                                                    \
     static void give_##name_(void (*done)(void), void *context,                                    \
                              const struct dormouse_result *result, const void *answer)             \
     {                                                                                              \
@@ -130,7 +123,6 @@ static int wait(struct dormouse_client *client, const struct dm_method *method, 
         .name = (text),                                                                            \
         .request = &dm_##request_##_message,                                                       \
         .answer = &dm_##answer_##_message,                                                         \
-        .change = (change_),                                                                       \
         .give = give_##name_,                                                                      \
     };                                                                                             \
     int dormouse_##name_(struct dormouse_client *client,                                           \
@@ -141,23 +133,25 @@ static int wait(struct dormouse_client *client, const struct dm_method *method, 
     }                                                                                              \
     int dormouse_##name_##_wait(struct dormouse_client *client,                                    \
                                 const struct dormouse_##request_ *request, uint32_t timeout_ms,    \
-                                struct dormouse_result *result, struct dormouse_##answer_ *answer) \
+                                struct dormouse_result *result,                                    \
+                                const struct dormouse_##answer_ **answer)                          \
     {                                                                                              \
-        return wait(client, &name_##_method, request, timeout_ms, result, answer);                 \
+        const void *found;                                                                         \
+        int code = wait(client, &name_##_method, request, timeout_ms, result, &found);             \
+        *answer = found;                                                                           \
+        return code;                                                                               \
     }
-#define CHANGE_(type) ((int)offsetof(struct dormouse_##type, change))
 
-METHOD_(check, "Check", check, check_answer, -1)
-METHOD_(commit_reply, "CommitReply", commit_reply, commit_reply_answer, -1)
-METHOD_(record_activity, "RecordActivity", record_activity, record_activity_answer, -1)
-METHOD_(get_contact, "GetContact", get_contact, contact, -1)
-METHOD_(batch_get_contacts, "BatchGetContacts", batch_get, batch_get_answer, -1)
-METHOD_(list_contacts, "ListContacts", list, list_answer, -1)
-METHOD_(set_status, "SetStatus", set_status, set_status_answer, CHANGE_(set_status))
-METHOD_(batch_set_status, "BatchSetStatus", batch_set_status, batch_set_status_answer,
-        CHANGE_(batch_set_status))
-METHOD_(delete_contact, "DeleteContact", delete_contact, delete_contact_answer, -1)
-METHOD_(get_history, "GetHistory", history, history_answer, -1)
-METHOD_(get_policy, "GetPolicy", get_policy, policy, -1)
-METHOD_(set_policy, "SetPolicy", set_policy, policy, -1)
-METHOD_(get_stats, "GetStats", get_stats, stats, -1)
+METHOD_(check, "Check", check, check_answer)
+METHOD_(commit_reply, "CommitReply", commit_reply, commit_reply_answer)
+METHOD_(record_activity, "RecordActivity", record_activity, record_activity_answer)
+METHOD_(get_contact, "GetContact", get_contact, contact)
+METHOD_(batch_get_contacts, "BatchGetContacts", batch_get, batch_get_answer)
+METHOD_(list_contacts, "ListContacts", list, list_answer)
+METHOD_(set_status, "SetStatus", set_status, set_status_answer)
+METHOD_(batch_set_status, "BatchSetStatus", batch_set_status, batch_set_status_answer)
+METHOD_(delete_contact, "DeleteContact", delete_contact, delete_contact_answer)
+METHOD_(get_history, "GetHistory", history, history_answer)
+METHOD_(get_policy, "GetPolicy", get_policy, policy)
+METHOD_(set_policy, "SetPolicy", set_policy, policy)
+METHOD_(get_stats, "GetStats", get_stats, stats)

@@ -64,6 +64,8 @@ void dm_client_channel_close(struct dormouse_client *client, struct dm_channel *
 void dm_client_timer_init(struct dormouse_client *client);
 void dm_client_timer_close(struct dormouse_client *client);
 
+/* What is wrong with the options, in static words; NULL: nothing. */
+const char *dm_client_options_wrong(const struct dormouse_options *options);
 /* The options, with the default where one is zero. */
 void dm_client_set_options(struct dormouse_client *client, const struct dormouse_options *options);
 
@@ -80,12 +82,6 @@ static inline struct dormouse_text dm_text_of(struct dm_slice slice)
 static inline struct dormouse_result dm_result(int code, const char *message)
 {
     return (struct dormouse_result){.code = code, .message = dormouse_text(message)};
-}
-
-/* false: both times of the change are set, which the wire cannot carry. */
-static inline bool dm_change_valid(const struct dormouse_change *change)
-{
-    return change->snooze_for_ms == 0 || change->snooze_until_ms == 0;
 }
 
 #define DM_CLIENT_SERVICE "dormouse.v1.BotStatus"

@@ -2,9 +2,16 @@
 
 #include "base/assert.h"
 
+#include <assert.h>
+#include <stddef.h>
+
 /* The two streams of the service whose messages are structs: Watch, and BulkSetStatus with its
  * progress. A watch knows a cursor, the last event that it handed on; where it resumes, it asks
  * again from there. */
+
+/* Room for a message with one event, and a little more. */
+enum { ROOM_SIZE = 1024 };
+static_assert(ROOM_SIZE >= 2 * sizeof(struct dormouse_event), "most events need no more memory");
 
 static const char invalid[] = "a message of the stream is not valid";
 
@@ -24,30 +31,36 @@ static bool place_cursor(struct dormouse_stream *stream)
 
 static void on_watch_message(struct dormouse_stream *stream, struct dm_slice bytes)
 {
+    max_align_t room[ROOM_SIZE / sizeof(max_align_t)];
+    struct dm_arena arena;
+    dm_arena_init(&arena, room, sizeof room);
     struct dormouse_watch_message message;
-    struct dm_arena arena = {0};
     if (!dm_message_decode(bytes, &dm_watch_message_message, &message, &arena)) {
+        dm_arena_finish(&arena);
         dm_stream_end(stream, DORMOUSE_INTERNAL, dm_slice_str(invalid));
         return;
     }
-    uint64_t seq = message.has_event ? message.event.seq : message.progress_seq;
-    if (stream->has_cursor && seq <= stream->cursor && message.has_event) {
-        return; /* handed on already */
+    uint64_t seq = message.event != NULL ? message.event->seq : message.progress_seq;
+    bool handed_on = stream->has_cursor && seq <= stream->cursor && message.event != NULL;
+    if (!handed_on) {
+        stream->cursor = stream->has_cursor && seq < stream->cursor ? stream->cursor : seq;
+        stream->has_cursor = true;
+        ((dormouse_watch_event)stream->typed_event)(stream->context, &message);
     }
-    stream->cursor = stream->has_cursor && seq < stream->cursor ? stream->cursor : seq;
-    stream->has_cursor = true;
-    ((dormouse_watch_event)stream->typed_event)(stream->context, &message);
+    dm_arena_finish(&arena);
 }
 
 static void on_bulk_message(struct dormouse_stream *stream, struct dm_slice bytes)
 {
     struct dormouse_bulk_progress progress;
     struct dm_arena arena = {0};
-    if (!dm_message_decode(bytes, &dm_bulk_progress_message, &progress, &arena)) {
+    bool valid = dm_message_decode(bytes, &dm_bulk_progress_message, &progress, &arena);
+    if (valid) {
+        ((dormouse_bulk_event)stream->typed_event)(stream->context, &progress);
+    } else {
         dm_stream_end(stream, DORMOUSE_INTERNAL, dm_slice_str(invalid));
-        return;
     }
-    ((dormouse_bulk_event)stream->typed_event)(stream->context, &progress);
+    dm_arena_finish(&arena);
 }
 
 /* Encodes the request: a stream of `method` with it, not connected yet. */
@@ -55,7 +68,8 @@ static struct dormouse_stream *typed_new(struct dormouse_client *client, const c
                                          const struct dm_message *message, const void *request)
 {
     dm_buf_reset(&client->scratch, SIZE_MAX);
-    if (client->closing || !dm_message_encode(&client->scratch, message, request)) {
+    if (client->closing || dm_message_wrong(message, request) != NULL ||
+        !dm_message_encode(&client->scratch, message, request)) {
         return NULL;
     }
     return dm_stream_new(client, dm_slice_str(DM_CLIENT_SERVICE), dm_slice_str(method),
@@ -67,7 +81,11 @@ struct dormouse_stream *dormouse_watch(struct dormouse_client *client,
                                        dormouse_watch_event event, dormouse_stream_end told,
                                        void *context)
 {
-    struct dormouse_watch base = *request;
+    if (dm_message_wrong(&dm_watch_message, request) != NULL) {
+        return NULL;
+    }
+    struct dormouse_watch base = {0}; /* without its cursor; the program may know fewer members */
+    memcpy(&base, request, request->struct_size);
     base.after_seq = 0;
     base.from_start = false;
     struct dormouse_stream *stream = typed_new(client, "Watch", &dm_watch_message, &base);
@@ -89,9 +107,6 @@ struct dormouse_stream *dormouse_bulk_set_status(struct dormouse_client *client,
                                                  uint32_t timeout_ms, dormouse_bulk_event event,
                                                  dormouse_stream_end told, void *context)
 {
-    if (!dm_change_valid(&request->change)) {
-        return NULL;
-    }
     struct dormouse_stream *stream =
         typed_new(client, "BulkSetStatus", &dm_bulk_set_status_message, request);
     if (stream == NULL) {

@@ -1,6 +1,7 @@
 /* Files given to `dormouse import`. The first byte: the format, or a guess. */
 #include "base/assert.h"
 #include "cli/source.h"
+#include "client/message.h"
 #include "fuzz/session.h"
 
 #include <sys/mman.h>
@@ -21,10 +22,16 @@ static void request_of(const struct dm_row *row)
 {
     const struct dm_row_defaults defaults = {
         .account_id = dormouse_text("acme"), .run = dormouse_text("1"), .expired_active = true};
-    struct dormouse_set_status request;
-    char id[DM_REQUEST_ID_SIZE + 1];
-    const char *wrong = dm_row_request(row, &defaults, 1800000000000, &request, id);
+    struct dm_row_request request;
+    const char *wrong = dm_row_request(row, &defaults, 1800000000000, &request);
     DM_ASSERT(wrong == NULL || *wrong != '\0');
+    if (wrong == NULL) {
+        struct dm_buf bytes = {0};
+        DM_ASSERT(dm_message_wrong(&dm_set_status_message, &request.set) == NULL);
+        bool good = dm_message_encode(&bytes, &dm_set_status_message, &request.set);
+        DM_ASSERT(good);
+        dm_buf_finish(&bytes);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -76,8 +76,8 @@ bool dm_cli_connect(struct dm_cli *cli)
     if (cli->client != NULL) {
         return true;
     }
-    struct dormouse_options options = {.address = cli->server,
-                                       .timeout_ms = dm_cli_connect_ms(cli)};
+    struct dormouse_options options =
+        DORMOUSE_OPTIONS(.address = cli->server, .timeout_ms = dm_cli_connect_ms(cli));
     struct dormouse_result result = {.code = 0};
     cli->client = dormouse_client_open(&options, &result);
     if (cli->client == NULL) {
@@ -222,4 +222,15 @@ bool dm_cli_change(struct dm_cli *cli, struct dormouse_change *change)
     change->lock = dm_args_flag(args, "lock");
     change->unlock = dm_args_flag(args, "unlock");
     return true;
+}
+
+size_t dm_cli_ids(const struct dm_cli *cli, size_t first, size_t count,
+                  struct dormouse_text ids[DM_CLI_BATCH_MAX])
+{
+    size_t filled = 0;
+    while (filled < DM_CLI_BATCH_MAX && first + filled < count) {
+        ids[filled] = dm_cli_word(cli, first + filled);
+        filled++;
+    }
+    return filled;
 }

@@ -53,8 +53,8 @@ struct dm_commands {
     const struct dm_command *items;
     size_t count;
 };
-extern const struct dm_commands dm_contact_commands, dm_many_commands, dm_policy_commands,
-    dm_stream_commands, dm_transfer_commands;
+extern const struct dm_commands dm_contact_commands, dm_change_commands, dm_many_commands,
+    dm_policy_commands, dm_stream_commands, dm_transfer_commands;
 
 #define DM_COMMANDS(table)                                          \
     {                                                               \
@@ -63,6 +63,13 @@ extern const struct dm_commands dm_contact_commands, dm_many_commands, dm_policy
 #define DM_OPTIONS(table) .options = (table), .options_count = sizeof(table) / sizeof(table)[0]
 
 /* The words behind the command. */
+/* How many contacts a command may name, and how many of them go into one request. */
+enum { DM_CLI_CONTACTS_MAX = 1000000, DM_CLI_BATCH_MAX = 1000 };
+
+/* The ids of up to DM_CLI_BATCH_MAX words from `first` on, of `count` in all. */
+size_t dm_cli_ids(const struct dm_cli *cli, size_t first, size_t count,
+                  struct dormouse_text ids[DM_CLI_BATCH_MAX]);
+
 static inline struct dormouse_text dm_cli_word(const struct dm_cli *cli, size_t i)
 {
     return dormouse_text(cli->args.words[i + 1]);

@@ -77,14 +77,14 @@ static int conclude(struct dm_importing *importing, int code)
 /* The last event of the whole server: what comes after it is not this import's to overwrite. */
 static int read_last_seq(struct dm_cli *cli, uint64_t *seq)
 {
-    const struct dormouse_get_stats request = {.account_id = {NULL, 0}};
-    struct dormouse_stats stats;
+    const struct dormouse_get_stats request = DORMOUSE(get_stats, .account_id = {NULL, 0});
+    const struct dormouse_stats *stats;
     struct dormouse_result result;
     if (dormouse_get_stats_wait(cli->client, &request, cli->timeout_ms, &result, &stats) !=
         DORMOUSE_OK) {
         return dm_cli_failed(dormouse_text(""), result.code, result.message);
     }
-    *seq = stats.last_seq;
+    *seq = stats->last_seq;
     return DM_EXIT_OK;
 }
 

@@ -36,8 +36,7 @@ struct dm_import_slot {
     struct dm_importing *importing;
     struct dm_import_slot *next; /* in `idle` or `again` */
     struct dm_row row;
-    struct dormouse_set_status request;
-    char request_id[DM_REQUEST_ID_SIZE + 1];
+    struct dm_row_request request;
     bool active;
     enum stage stage;
     bool asked;
@@ -185,7 +184,7 @@ static void apply(struct dm_import_slot *slot, const struct dormouse_contact *co
         return;
     }
     int code;
-    const char *why = dm_verdict_refusal(&slot->request, contact, dm_cli_now_ms(), &code);
+    const char *why = dm_verdict_refusal(&slot->request.change, contact, dm_cli_now_ms(), &code);
     if (why != NULL) {
         settle_refused(slot, code, dormouse_text(why));
     } else {
@@ -200,7 +199,7 @@ static void judge(struct dm_import_slot *slot, const struct dormouse_contact *co
     known.has_own = dm_checkpoint_find_own(&importing->checkpoint, slot->contact, &known.own_seq);
     heard(importing);
     remember(slot, contact);
-    switch (dm_verdict(&slot->request, contact, &known)) {
+    switch (dm_verdict(&slot->request.change, contact, &known)) {
     case DM_VERDICT_APPLY:
         apply(slot, contact);
         return;
@@ -240,8 +239,8 @@ static void on_set(void *context, const struct dormouse_result *result,
     struct dm_importing *importing = slot->importing;
     importing->in_flight--;
     if (answer != NULL) {
-        bool changed = slot->stage == SETTING && answer->contact.revision > slot->revision;
-        dm_checkpoint_own(&importing->checkpoint, slot->contact, answer->contact.last_seq);
+        bool changed = slot->stage == SETTING && answer->contact->revision > slot->revision;
+        dm_checkpoint_own(&importing->checkpoint, slot->contact, answer->contact->last_seq);
         settle_done(slot, changed ? &importing->changed : &importing->same);
     } else if (result->code == DORMOUSE_ABORTED && slot->races < RACES_MAX) {
         slot->races += slot->stage == SETTING;
@@ -259,11 +258,12 @@ static int call(struct dm_import_slot *slot)
 {
     struct dm_cli *cli = slot->importing->cli;
     if (slot->stage == READING) {
-        struct dormouse_get_contact key = {.account_id = slot->request.account_id,
-                                           .contact_id = slot->request.contact_id};
+        struct dormouse_get_contact key =
+            DORMOUSE(get_contact, .account_id = slot->request.set.account_id,
+                     .contact_id = slot->request.set.contact_id);
         return dormouse_get_contact(cli->client, &key, cli->timeout_ms, on_contact, slot);
     }
-    struct dormouse_set_status request = slot->request;
+    struct dormouse_set_status request = slot->request.set;
     request.has_if_revision = true;
     request.if_revision = slot->stage == ASKING ? UINT64_MAX : slot->revision;
     return dormouse_set_status(cli->client, &request, cli->timeout_ms, on_set, slot);
@@ -297,8 +297,8 @@ static void accept_row(struct dm_importing *importing, struct dm_import_slot *sl
         push(&importing->idle, slot);
         return;
     }
-    const char *why = dm_row_request(&slot->row, &importing->defaults, dm_cli_now_ms(),
-                                     &slot->request, slot->request_id);
+    const char *why =
+        dm_row_request(&slot->row, &importing->defaults, dm_cli_now_ms(), &slot->request);
     if (why != NULL) {
         dm_import_refuse(importing, &slot->row, DORMOUSE_INVALID_ARGUMENT, dormouse_text(why));
         push(&importing->idle, slot);
@@ -307,8 +307,8 @@ static void accept_row(struct dm_importing *importing, struct dm_import_slot *sl
     slot->tries = slot->races = 0;
     slot->asked = false;
     slot->active = true;
-    slot->contact = dm_checkpoint_contact(&importing->checkpoint, slot->request.account_id,
-                                          slot->request.contact_id);
+    slot->contact = dm_checkpoint_contact(&importing->checkpoint, slot->request.set.account_id,
+                                          slot->request.set.contact_id);
     importing->held = slot;
 }
 

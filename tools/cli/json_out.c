@@ -45,7 +45,7 @@ void dm_json_activity(struct dm_out *out, const struct dormouse_record_activity_
 
 void dm_json_set(struct dm_out *out, const struct dormouse_contact *contact, bool changed)
 {
-    const struct dormouse_set_status_answer answer = {.contact = *contact, .changed = changed};
+    const struct dormouse_set_status_answer answer = {.contact = contact, .changed = changed};
     put(out, "dormouse.v1.SetStatusResponse", &dm_set_status_answer_message, &answer);
 }
 

@@ -22,8 +22,8 @@ static const struct dm_option general_options[] = {
 #define GENERAL_COUNT (sizeof general_options / sizeof general_options[0])
 
 static const struct dm_commands *const tables[] = {
-    &dm_contact_commands, &dm_many_commands,     &dm_stream_commands,
-    &dm_policy_commands,  &dm_transfer_commands,
+    &dm_contact_commands, &dm_change_commands, &dm_many_commands,
+    &dm_stream_commands,  &dm_policy_commands, &dm_transfer_commands,
 };
 #define TABLES_COUNT (sizeof tables / sizeof tables[0])
 

@@ -19,19 +19,19 @@ struct list_state {
     size_t width; /* of the ids so far */
 };
 
-static bool list_page(void *context, const struct dormouse_contact *contacts, size_t count)
+static bool list_page(void *context, const struct dormouse_contact *const *contacts, size_t count)
 {
     struct list_state *state = context;
     int64_t now_ms = dm_cli_now_ms();
     for (size_t i = 0; i < count; i++) {
-        size_t width = dm_out_width(contacts[i].contact_id);
+        size_t width = dm_out_width(contacts[i]->contact_id);
         state->width = width > state->width ? width : state->width;
     }
     for (size_t i = 0; i < count; i++) {
         if (state->cli->json) {
-            dm_json_contact(&state->cli->out, &contacts[i]);
+            dm_json_contact(&state->cli->out, contacts[i]);
         } else {
-            dm_show_contact_line(&state->cli->out, &contacts[i], state->width, now_ms);
+            dm_show_contact_line(&state->cli->out, contacts[i], state->width, now_ms);
         }
         dm_out_str(&state->cli->out, "\n");
     }
@@ -70,9 +70,9 @@ static void show_events(struct dm_cli *cli, const struct dormouse_history_answer
 {
     for (size_t i = 0; i < answer->events_count; i++) {
         if (cli->json) {
-            dm_json_event(&cli->out, &answer->events[i]);
+            dm_json_event(&cli->out, answer->events[i]);
         } else {
-            dm_show_event(&cli->out, &answer->events[i], false);
+            dm_show_event(&cli->out, answer->events[i], false);
         }
         dm_out_str(&cli->out, "\n");
     }
@@ -81,8 +81,8 @@ static void show_events(struct dm_cli *cli, const struct dormouse_history_answer
 
 static int history(struct dm_cli *cli)
 {
-    struct dormouse_history request = {.account_id = cli->account,
-                                       .contact_id = dm_cli_word(cli, 0)};
+    struct dormouse_history request =
+        DORMOUSE(history, .account_id = cli->account, .contact_id = dm_cli_word(cli, 0));
     uint64_t limit = HISTORY_DEFAULT, seen = 0;
     if (!dm_args_number(&cli->args, "limit", UINT32_MAX, &limit)) {
         return dm_cli_args_usage(cli);
@@ -95,17 +95,17 @@ static int history(struct dm_cli *cli)
     do {
         uint64_t left = limit == 0 ? HISTORY_PAGE : limit - seen;
         request.page_size = left < HISTORY_PAGE ? (uint32_t)left : HISTORY_PAGE;
-        struct dormouse_history_answer answer;
+        const struct dormouse_history_answer *answer;
         struct dormouse_result result;
         if (dormouse_get_history_wait(cli->client, &request, cli->timeout_ms, &result, &answer) !=
             DORMOUSE_OK) {
             code = dm_cli_failed(request.contact_id, result.code, result.message);
             break;
         }
-        show_events(cli, &answer);
-        seen += answer.events_count;
+        show_events(cli, answer);
+        seen += answer->events_count;
         dm_buf_reset(&token.buf, SIZE_MAX);
-        dm_out_bytes(&token, answer.next_page_token.data, answer.next_page_token.size);
+        dm_out_bytes(&token, answer->next_page_token.data, answer->next_page_token.size);
         request.page_token = (struct dormouse_text){.data = (const char *)dm_buf_head(&token.buf),
                                                     .size = dm_buf_size(&token.buf)};
     } while (request.page_token.size > 0 && (limit == 0 || seen < limit));
@@ -121,8 +121,8 @@ static const struct dm_option stats_options[] = {
 
 static int stats(struct dm_cli *cli)
 {
-    struct dormouse_get_stats request = {.account_id = cli->account};
-    struct dormouse_stats answer;
+    struct dormouse_get_stats request = DORMOUSE(get_stats, .account_id = cli->account);
+    const struct dormouse_stats *answer;
     struct dormouse_result result;
     if (dm_args_flag(&cli->args, "all-accounts")) {
         request.account_id = dormouse_text("");
@@ -135,9 +135,9 @@ static int stats(struct dm_cli *cli)
         return dm_cli_failed(dormouse_text(""), result.code, result.message);
     }
     if (cli->json) {
-        dm_json_stats(&cli->out, &answer);
+        dm_json_stats(&cli->out, answer);
     } else {
-        dm_show_stats(&cli->out, &answer, dm_cli_now_ms());
+        dm_show_stats(&cli->out, answer, dm_cli_now_ms());
     }
     dm_cli_line(cli);
     return DM_EXIT_OK;
@@ -217,17 +217,17 @@ static int bulk_run(struct dm_cli *cli, const struct dormouse_bulk_set_status *r
 
 static int bulk(struct dm_cli *cli)
 {
-    struct dormouse_bulk_set_status request = {
-        .account_id = cli->account,
-        .dry_run = dm_args_flag(&cli->args, "dry-run"),
-    };
+    struct dormouse_change change = DORMOUSE(change, .status = DORMOUSE_STATUS_UNSPECIFIED);
+    struct dormouse_bulk_set_status request =
+        DORMOUSE(bulk_set_status, .account_id = cli->account, .change = &change,
+                 .dry_run = dm_args_flag(&cli->args, "dry-run"));
     if (!dm_args_flag(&cli->args, "set")) {
         return dm_cli_usage(cli, "bulk needs --set active, snoozed or inactive");
     }
-    if (!dm_cli_word_option(cli, "set", &dm_status_words, &request.change.status) ||
+    if (!dm_cli_word_option(cli, "set", &dm_status_words, &change.status) ||
         !dm_cli_word_option(cli, "if-status", &dm_status_words, &request.if_status) ||
         !dm_cli_word_option(cli, "if-reason", &dm_reason_words, &request.if_reason) ||
-        !dm_cli_change(cli, &request.change)) {
+        !dm_cli_change(cli, &change)) {
         return DM_EXIT_USAGE;
     }
     return bulk_run(cli, &request);

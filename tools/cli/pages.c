@@ -14,14 +14,14 @@ int dm_list_contacts(struct dm_cli *cli, const struct dm_listing *listing)
     if (!dm_cli_connect(cli)) {
         return cli->connect_code;
     }
-    struct dormouse_list request = {
-        .account_id = cli->account, .status = listing->status, .order = listing->order};
+    struct dormouse_list request = DORMOUSE(list, .account_id = cli->account,
+                                            .status = listing->status, .order = listing->order);
     struct dm_out token = {.colour = false}; /* a copy: the answer ends with the next call */
     uint64_t seen = 0;
     int code = DM_EXIT_OK;
     bool more = true;
     while (more) {
-        struct dormouse_list_answer answer;
+        const struct dormouse_list_answer *answer;
         struct dormouse_result result;
         request.page_size = page_size(listing->most, seen);
         if (dormouse_list_contacts_wait(cli->client, &request, cli->timeout_ms, &result, &answer) !=
@@ -29,12 +29,12 @@ int dm_list_contacts(struct dm_cli *cli, const struct dm_listing *listing)
             code = dm_cli_failed(dormouse_text(""), result.code, result.message);
             break;
         }
-        seen += answer.contacts_count;
+        seen += answer->contacts_count;
         dm_buf_reset(&token.buf, SIZE_MAX);
-        dm_out_bytes(&token, answer.next_page_token.data, answer.next_page_token.size);
+        dm_out_bytes(&token, answer->next_page_token.data, answer->next_page_token.size);
         struct dm_slice next = dm_buf_slice(&token.buf);
         request.page_token = (struct dormouse_text){.data = next.data, .size = next.size};
-        more = listing->page(listing->context, answer.contacts, answer.contacts_count) &&
+        more = listing->page(listing->context, answer->contacts, answer->contacts_count) &&
                next.size > 0 && (listing->most == 0 || seen < listing->most);
     }
     dm_out_finish(&token);

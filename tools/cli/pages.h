@@ -9,7 +9,7 @@ struct dm_listing {
     int32_t status; /* enum dormouse_status, or unset */
     int32_t order;  /* enum dormouse_list_order */
     uint64_t most;
-    bool (*page)(void *context, const struct dormouse_contact *contacts, size_t count);
+    bool (*page)(void *context, const struct dormouse_contact *const *contacts, size_t count);
     void *context;
 };
 int dm_list_contacts(struct dm_cli *cli, const struct dm_listing *listing);

@@ -29,31 +29,32 @@ static int show(struct dm_cli *cli, const struct dormouse_policy *policy)
     return DM_EXIT_OK;
 }
 
-static int fetch(struct dm_cli *cli, struct dormouse_policy *answer)
+/* NULL: *code is the exit code. */
+static const struct dormouse_policy *fetch(struct dm_cli *cli, int *code)
 {
-    struct dormouse_get_policy request = {
-        .account_id = cli->account,
-        .bot_id = dormouse_text(dm_args_value(&cli->args, "bot")),
-    };
+    const struct dormouse_policy *answer;
+    struct dormouse_get_policy request =
+        DORMOUSE(get_policy, .account_id = cli->account,
+                 .bot_id = dormouse_text(dm_args_value(&cli->args, "bot")));
     struct dormouse_result result;
     if (!dm_cli_connect(cli)) {
-        return cli->connect_code;
+        *code = cli->connect_code;
+        return NULL;
     }
-    if (dormouse_get_policy_wait(cli->client, &request, cli->timeout_ms, &result, answer) !=
+    if (dormouse_get_policy_wait(cli->client, &request, cli->timeout_ms, &result, &answer) !=
         DORMOUSE_OK) {
-        return dm_cli_failed(dormouse_text(""), result.code, result.message);
+        *code = dm_cli_failed(dormouse_text(""), result.code, result.message);
+        return NULL;
     }
-    return DM_EXIT_OK;
+    return answer;
 }
 
 static int store(struct dm_cli *cli, const struct dm_policy_draft *draft, bool if_revision)
 {
-    struct dormouse_set_policy request = {
-        .policy = draft->policy,
-        .has_if_revision = if_revision,
-        .if_revision = draft->policy.revision,
-    };
-    struct dormouse_policy answer;
+    struct dormouse_set_policy request =
+        DORMOUSE(set_policy, .policy = &draft->policy, .has_if_revision = if_revision,
+                 .if_revision = draft->policy.revision);
+    const struct dormouse_policy *answer;
     struct dormouse_result result;
     if (!dm_cli_connect(cli)) {
         return cli->connect_code;
@@ -62,7 +63,7 @@ static int store(struct dm_cli *cli, const struct dm_policy_draft *draft, bool i
         DORMOUSE_OK) {
         return dm_cli_failed(dormouse_text(""), result.code, result.message);
     }
-    return show(cli, &answer);
+    return show(cli, answer);
 }
 
 /* ---- from options ------------------------------------------------------------------- */
@@ -87,9 +88,11 @@ static bool apply_rules(struct dm_cli *cli, struct dm_policy_draft *draft)
         }
     }
     text = dm_args_value(&cli->args, "on-limit");
-    draft->policy.has_on_limit = draft->policy.has_on_limit || text != NULL;
-    if (text != NULL &&
-        !dm_policy_rule_parse(draft, dormouse_text(text), &draft->policy.on_limit)) {
+    if (text == NULL) {
+        return true;
+    }
+    draft->policy.on_limit = &draft->on_limit;
+    if (!dm_policy_rule_parse(draft, dormouse_text(text), &draft->on_limit)) {
         (void)dm_cli_usage(cli, "--on-limit: %s", draft->error);
         return false;
     }
@@ -124,23 +127,23 @@ static bool any_given(const struct dm_cli *cli)
 static int set_options(struct dm_cli *cli)
 {
     struct dm_policy_draft draft;
-    struct dormouse_policy policy = {.mode = 0};
     if (!any_given(cli)) {
         return dm_cli_usage(
             cli,
             "nothing to set: give --mode, --limit, --on-limit, --rule, --max-snooze or --file");
     }
-    (void)dm_policy_draft_copy(&draft, &policy);
+    dm_policy_draft_init(&draft);
     bool ok = apply(cli, &draft);
     dm_policy_draft_finish(&draft);
     if (!ok) {
         return DM_EXIT_USAGE;
     }
-    int code = fetch(cli, &policy);
-    if (code != DM_EXIT_OK) {
+    int code = DM_EXIT_REFUSED;
+    const struct dormouse_policy *policy = fetch(cli, &code);
+    if (policy == NULL) {
         return code;
     }
-    if (!dm_policy_draft_copy(&draft, &policy)) {
+    if (!dm_policy_draft_copy(&draft, policy)) {
         code = dm_cli_failed(dormouse_text(""), DORMOUSE_OUT_OF_RANGE, dormouse_text(draft.error));
     } else if (!apply(cli, &draft)) {
         code = DM_EXIT_USAGE;
@@ -235,9 +238,9 @@ static int policy(struct dm_cli *cli)
     if (file != NULL || any_given(cli)) {
         return dm_cli_usage(cli, "policy get takes only --bot");
     }
-    struct dormouse_policy answer;
-    int code = fetch(cli, &answer);
-    return code == DM_EXIT_OK ? show(cli, &answer) : code;
+    int code = DM_EXIT_REFUSED;
+    const struct dormouse_policy *answer = fetch(cli, &code);
+    return answer == NULL ? code : show(cli, answer);
 }
 
 static const struct dm_command commands[] = {

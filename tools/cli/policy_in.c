@@ -32,16 +32,43 @@ static void keep_texts(struct dm_policy_draft *draft, struct dormouse_text accou
         (struct dormouse_text){text == NULL ? NULL : text + account_id.size, bot_id.size};
 }
 
+void dm_policy_draft_init(struct dm_policy_draft *draft)
+{
+    *draft = (struct dm_policy_draft){
+        .policy = DORMOUSE(policy, .rules = draft->pointers),
+        .on_limit = DORMOUSE(rule, .on = DORMOUSE_ACTIVITY_UNSPECIFIED),
+    };
+    for (size_t i = 0; i < DM_POLICY_RULES_MAX; i++) {
+        draft->rules[i] = DORMOUSE(rule, .on = DORMOUSE_ACTIVITY_UNSPECIFIED);
+        draft->pointers[i] = &draft->rules[i];
+    }
+}
+
+/* What an answer holds is not sized as what is sent. */
+static void copy_rule(struct dormouse_rule *to, const struct dormouse_rule *from)
+{
+    *to = *from;
+    to->struct_size = sizeof *to;
+}
+
 bool dm_policy_draft_copy(struct dm_policy_draft *draft, const struct dormouse_policy *policy)
 {
-    *draft = (struct dm_policy_draft){.policy = *policy};
-    draft->policy.rules = draft->rules;
+    dm_policy_draft_init(draft);
+    draft->policy.mode = policy->mode;
+    draft->policy.message_limit = policy->message_limit;
+    draft->policy.max_snooze_ms = policy->max_snooze_ms;
+    draft->policy.revision = policy->revision;
     keep_texts(draft, policy->account_id, policy->bot_id);
     if (policy->rules_count > DM_POLICY_RULES_MAX) {
         return fail(draft, "the policy has more rules than this program knows");
     }
     for (size_t i = 0; i < policy->rules_count; i++) {
-        draft->rules[i] = policy->rules[i];
+        copy_rule(&draft->rules[i], policy->rules[i]);
+    }
+    draft->policy.rules_count = policy->rules_count;
+    if (policy->on_limit != NULL) {
+        copy_rule(&draft->on_limit, policy->on_limit);
+        draft->policy.on_limit = &draft->on_limit;
     }
     return true;
 }
@@ -74,7 +101,7 @@ bool dm_policy_rule_parse(struct dm_policy_draft *draft, struct dormouse_text te
                           struct dormouse_rule *rule)
 {
     struct dormouse_text action = cut(&text, ':');
-    *rule = (struct dormouse_rule){.on = rule->on};
+    *rule = DORMOUSE(rule, .on = rule->on);
     if (!dm_word_parse(&dm_action_words, action, &rule->action)) {
         return fail(draft,
                     "\"%.*s\" is not one of none, snooze:2h[:extend|keep|replace],"
@@ -112,7 +139,7 @@ static struct dormouse_rule *rule_of(struct dm_policy_draft *draft, int32_t acti
         return NULL;
     }
     draft->policy.rules_count++;
-    draft->rules[count] = (struct dormouse_rule){.on = activity};
+    draft->rules[count].on = activity;
     return &draft->rules[count];
 }
 
@@ -129,7 +156,7 @@ bool dm_policy_draft_rule(struct dm_policy_draft *draft, struct dormouse_text te
         dm_out_finish(&list);
         return false;
     }
-    struct dormouse_rule parsed = {.on = activity};
+    struct dormouse_rule parsed = DORMOUSE(rule, .on = activity);
     if (!dm_policy_rule_parse(draft, text, &parsed)) {
         return false;
     }
@@ -267,8 +294,8 @@ static bool json_member(struct dm_policy_draft *draft, const char *key, json_t *
         return ok;
     }
     if (is(key, "onLimit", "on_limit")) {
-        policy->has_on_limit = true;
-        return json_rule(draft, value, &policy->on_limit);
+        policy->on_limit = &draft->on_limit;
+        return json_rule(draft, value, &draft->on_limit);
     }
     if (is(key, "maxSnooze", "max_snooze")) {
         return json_span(draft, key, value, &policy->max_snooze_ms);
@@ -282,8 +309,7 @@ static bool json_member(struct dm_policy_draft *draft, const char *key, json_t *
 
 bool dm_policy_draft_json(struct dm_policy_draft *draft, struct dm_slice json)
 {
-    *draft = (struct dm_policy_draft){.has_revision = false};
-    draft->policy.rules = draft->rules;
+    dm_policy_draft_init(draft);
     json_error_t error;
     json_t *root = json_loadb(json.data, json.size, JSON_REJECT_DUPLICATES, &error);
     if (root == NULL) {

@@ -206,26 +206,25 @@ static uint64_t hash_row(const struct dm_row *row, const struct dm_row_defaults 
 }
 
 const char *dm_row_request(const struct dm_row *row, const struct dm_row_defaults *defaults,
-                           int64_t now_ms, struct dormouse_set_status *request,
-                           char id[DM_REQUEST_ID_SIZE + 1])
+                           int64_t now_ms, struct dm_row_request *request)
 {
-    *request = (struct dormouse_set_status){
-        .account_id = row->fields[DM_ACCOUNT_ID],
-        .contact_id = row->fields[DM_CONTACT_ID],
-    };
-    if (request->account_id.size == 0) {
-        request->account_id = defaults->account_id;
+    struct dormouse_set_status *set = &request->set;
+    request->change = DORMOUSE(change, .status = DORMOUSE_STATUS_UNSPECIFIED);
+    *set = DORMOUSE(set_status, .account_id = row->fields[DM_ACCOUNT_ID],
+                    .contact_id = row->fields[DM_CONTACT_ID], .change = &request->change,
+                    .request_id = {request->id, DM_REQUEST_ID_SIZE});
+    if (set->account_id.size == 0) {
+        set->account_id = defaults->account_id;
     }
-    if (request->account_id.size == 0) {
+    if (set->account_id.size == 0) {
         return "account_id: is empty, and no --account was given";
     }
-    if (request->contact_id.size == 0) {
+    if (set->contact_id.size == 0) {
         return "contact_id: is empty";
     }
-    (void)snprintf(id, DM_REQUEST_ID_SIZE + 1, "imp-%016" PRIx64 "%016" PRIx64,
-                   hash_row(row, defaults, request->account_id, 1),
-                   hash_row(row, defaults, request->account_id, 2));
-    request->request_id = (struct dormouse_text){id, DM_REQUEST_ID_SIZE};
+    (void)snprintf(request->id, sizeof request->id, "imp-%016" PRIx64 "%016" PRIx64,
+                   hash_row(row, defaults, set->account_id, 1),
+                   hash_row(row, defaults, set->account_id, 2));
     return parse_change(row, defaults, now_ms, &request->change);
 }
 

@@ -44,11 +44,17 @@ struct dm_row_defaults {
 
 enum { DM_REQUEST_ID_SIZE = 4 + 32 };
 
-/* Fills *request from the row; its texts are the row's. `id` gets the request id: the same for
- * the same line of the same run. NULL: good, else what is wrong, in static words. */
+/* A row as a request, which points to the change and the id: not to be moved. */
+struct dm_row_request {
+    struct dormouse_set_status set;
+    struct dormouse_change change;
+    char id[DM_REQUEST_ID_SIZE + 1]; /* the same for the same line of the same run */
+};
+
+/* Fills *request from the row; its texts are the row's. NULL: good, else what is wrong, in static
+ * words. */
 const char *dm_row_request(const struct dm_row *row, const struct dm_row_defaults *defaults,
-                           int64_t now_ms, struct dormouse_set_status *request,
-                           char id[DM_REQUEST_ID_SIZE + 1]);
+                           int64_t now_ms, struct dm_row_request *request);
 
 /* A contact as a row of an export. The reasons that only the server gives are left out, for no
  * import may give them. */

@@ -141,9 +141,9 @@ void dm_show_policy(struct dm_out *out, const struct dormouse_policy *policy)
     } else {
         dm_out_format(out, "%" PRIu32 " messages", policy->message_limit);
     }
-    if (policy->has_on_limit) {
+    if (policy->on_limit != NULL) {
         dm_out_str(out, "\non-limit     ");
-        dm_show_rule(out, &policy->on_limit);
+        dm_show_rule(out, policy->on_limit);
     }
     dm_out_str(out, "\nmax-snooze   ");
     if (policy->max_snooze_ms == 0) {
@@ -153,10 +153,10 @@ void dm_show_policy(struct dm_out *out, const struct dormouse_policy *policy)
     }
     for (size_t i = 0; i < policy->rules_count; i++) {
         dm_out_str(out, i == 0 ? "\nrules        " : "\n             ");
-        dm_out_padded(out, dormouse_text(dm_word(&dm_activity_words, policy->rules[i].on)),
+        dm_out_padded(out, dormouse_text(dm_word(&dm_activity_words, policy->rules[i]->on)),
                       REASON_WIDTH);
         dm_out_str(out, "  ");
-        dm_show_rule(out, &policy->rules[i]);
+        dm_show_rule(out, policy->rules[i]);
     }
     dm_out_format(out, "\nrevision     %" PRIu64, policy->revision);
 }

@@ -38,15 +38,15 @@ struct exporting {
     int why; /* errno, when it is not */
 };
 
-static bool export_page(void *context, const struct dormouse_contact *contacts, size_t count)
+static bool export_page(void *context, const struct dormouse_contact *const *contacts, size_t count)
 {
     struct exporting *exporting = context;
     struct dm_out *out = &exporting->cli->out;
     for (size_t i = 0; i < count; i++) {
         if (exporting->ndjson) {
-            dm_row_ndjson(out, &contacts[i]);
+            dm_row_ndjson(out, contacts[i]);
         } else {
-            dm_row_csv(out, &contacts[i]);
+            dm_row_csv(out, contacts[i]);
         }
     }
     exporting->ok = dm_out_flush(out, exporting->file);

@@ -23,10 +23,10 @@ static bool is_same(const struct dormouse_change *change, const struct dormouse_
            (!change->has_bot_id || text_is(contact->bot_id, change->bot_id));
 }
 
-enum dm_verdict dm_verdict(const struct dormouse_set_status *request,
+enum dm_verdict dm_verdict(const struct dormouse_change *change,
                            const struct dormouse_contact *contact, const struct dm_known *known)
 {
-    bool same = is_same(&request->change, contact);
+    bool same = is_same(change, contact);
     bool untouched = known->has_own ? contact->last_seq == known->own_seq
                                     : contact->last_seq <= known->after_seq;
     if (untouched) {
@@ -51,10 +51,9 @@ static const char *snooze_refusal(const struct dormouse_change *change, int64_t 
     return length_ms > DM_SNOOZE_MS_MAX ? "the snooze is longer than 366 days" : NULL;
 }
 
-const char *dm_verdict_refusal(const struct dormouse_set_status *request,
+const char *dm_verdict_refusal(const struct dormouse_change *change,
                                const struct dormouse_contact *contact, int64_t now_ms, int *code)
 {
-    const struct dormouse_change *change = &request->change;
     const char *why = NULL;
     *code = DORMOUSE_INVALID_ARGUMENT;
     if (change->status == DORMOUSE_SNOOZED) {

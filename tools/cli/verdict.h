@@ -28,10 +28,10 @@ struct dm_known {
 
 /* What the server would say to a row that is to be applied, for a dry run: NULL, or why it would
  * refuse, with its code. What only the server knows (a full disk) is not foreseen. */
-const char *dm_verdict_refusal(const struct dormouse_set_status *request,
+const char *dm_verdict_refusal(const struct dormouse_change *change,
                                const struct dormouse_contact *contact, int64_t now_ms, int *code);
 
-enum dm_verdict dm_verdict(const struct dormouse_set_status *request,
+enum dm_verdict dm_verdict(const struct dormouse_change *change,
                            const struct dormouse_contact *contact, const struct dm_known *known);
 
 #endif

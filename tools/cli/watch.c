@@ -80,15 +80,15 @@ static void on_event(void *context, const struct dormouse_watch_message *message
     if (watching->ending) {
         return;
     }
-    if (!message->has_event) {
+    if (message->event == NULL) {
         watching->seq = message->progress_seq;
         return;
     }
-    watching->seq = message->event.seq;
+    watching->seq = message->event->seq;
     if (cli->json) {
-        dm_json_event(&cli->out, &message->event);
+        dm_json_event(&cli->out, message->event);
     } else {
-        dm_show_event(&cli->out, &message->event, cli->account.size == 0);
+        dm_show_event(&cli->out, message->event, cli->account.size == 0);
     }
     dm_out_str(&cli->out, "\n");
     if (dm_buf_size(&cli->out.buf) > OUTPUT_SIZE_MAX) {
@@ -154,7 +154,7 @@ static void begin(struct watching *watching, const struct dormouse_watch *reques
 
 static int run(struct watching *watching, const struct dormouse_watch *request)
 {
-    struct dormouse_options client_options = {.address = watching->cli->server};
+    struct dormouse_options client_options = DORMOUSE_OPTIONS(.address = watching->cli->server);
     struct dormouse_result result = {.code = 0};
     start_handles(watching);
     watching->client = dormouse_client_create(&watching->loop, &client_options, &result);
@@ -228,7 +228,7 @@ static int watch(struct dm_cli *cli)
         cli->account = dormouse_text("");
     }
     struct watching watching = {.cli = cli};
-    struct dormouse_watch request = {.account_id = cli->account};
+    struct dormouse_watch request = DORMOUSE(watch, .account_id = cli->account);
     if (!read_contacts(cli, &request)) {
         return DM_EXIT_USAGE;
     }

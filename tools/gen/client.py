@@ -2,16 +2,21 @@
 """The C client's view of dormouse.v1: plain structs and enums, and the tables that bring
 them to protobuf and back.
 
-  client.py header <described set> FILE    writes include/dormouse/message.h
-  client.py check <described set> FILE     ends with 1 where that file is not what the
-                                           proto files say
-  client.py tables <described set> FOLDER  dm_message_tables.h and dm_message_tables.inc, for
-                                           src/client/message.h and message_tables.c
+  client.py header <described set> LAYOUT FILE    writes include/dormouse/message.h, after it
+                                                  has added new fields to LAYOUT
+  client.py check <described set> LAYOUT FILE     ends with 1 where these files are not what
+                                                  the proto files say
+  client.py tables <described set> LAYOUT FOLDER  dm_message_tables.h and dm_message_tables.inc,
+                                                  for src/client/message.h and message_tables.c
 
 <described set>: a FileDescriptorSet with source info, whose comments go into the header.
 
 The header is part of the tree, for who reads it there or installs it, and for reviews: a
 change of it is a change of the library's interface.
+
+LAYOUT (proto/client_layout.txt) is what programs that are compiled already rely upon: the order
+of each struct's members. New fields go to the end, whatever their number, and no member is ever
+moved or taken away.
 """
 import pathlib
 import sys
@@ -37,11 +42,10 @@ NAMES = {
     "StatusEvent": "event",
     "WatchResponse": "watch_message",
 }
-# Messages that are always there, so that their struct has no has_x for them.
+# Messages of answers that are always there: their pointer is never NULL there, an empty message
+# takes the place of one that did not come.
 ALWAYS = {
-    "BatchSetStatusRequest.change", "BulkSetStatusRequest.change", "CommitReplyResponse.contact",
-    "RecordActivityResponse.contact", "SetPolicyRequest.policy", "SetStatusRequest.change",
-    "SetStatusResponse.contact",
+    "CommitReplyResponse.contact", "RecordActivityResponse.contact", "SetStatusResponse.contact",
 }
 # Durations in microseconds; all others are in milliseconds.
 MICROSECONDS = {
@@ -51,6 +55,8 @@ MICROSECONDS = {
 # Enums whose values go without their prefix, but for the unset one; and values with another name.
 BARE = {"Status", "Decision", "Activity"}
 VALUES = {"LIST_ORDER_UNSPECIFIED": "BY_CONTACT_ID", "LIST_ORDER_WAKE_TIME": "BY_WAKE_TIME"}
+
+UNIONS_MAX = 31  # of one message, optional fields included: bits in src/client/message_wrong.c
 
 TIMES = {"google.protobuf.Timestamp", "google.protobuf.Duration"}
 NUMBERS = {
@@ -79,13 +85,41 @@ extern "C" {
 
 /* clang-format off */
 
-/* The messages of dormouse.v1.BotStatus as plain structs. A zeroed struct is an empty message.
- * Times are UTC milliseconds since 1970, 0: unset. A field `x` that may also be absent has a
- * `has_x`; a repeated one has its `x_count`. Of several in a union of the protocol ("one of"),
- * those left at zero are unset. */
+/* The messages of dormouse.v1.BotStatus as structs. What is zero is unset. Times are UTC
+ * milliseconds since 1970. A text or number that may also be absent has a `has_x`. A message inside
+ * another one is a pointer, NULL where it is absent; a repeated one is an array of pointers, with
+ * its `x_count`. Of several in a union of the protocol ("one of") at most one is set.
+ *
+ * Structs grow from release to release, always at their end. So the library must know how much of
+ * one your program knows: each struct that you pass says so, in struct_size. DORMOUSE() sets it:
+ *
+ *     struct dormouse_check request = DORMOUSE(check, .account_id = dormouse_text("acme"),
+ *                                              .contact_id = dormouse_text("c1"));
+ *
+ * (C++ has no such literals: dormouse_check request = {}; request.struct_size = sizeof request;)
+ *
+ * The structs of answers are the library's; read them where they are. One that you copy has the
+ * members that your program knows. In answers struct_size is 0, so that a copy cannot be passed on
+ * by mistake: set it to the size of your copy first. */
+#define DORMOUSE(name, ...) \\
+    ((struct dormouse_##name){.struct_size = sizeof(struct dormouse_##name), __VA_ARGS__})
+
+/* Which header a program was compiled with: the number of fields of all messages. A library that
+ * knows fewer refuses it (dormouse_client_create). */
+#define DORMOUSE_LEVEL @level@
+
+/* Of members that came after the first release. They never lie where an older program has the
+ * padding at its struct's end, which may hold anything. */
+#if defined(__GNUC__)
+#define DORMOUSE_LATER __attribute__((aligned(8)))
+#elif defined(__cplusplus)
+#define DORMOUSE_LATER alignas(8)
+#else
+#define DORMOUSE_LATER _Alignas(8)
+#endif
 
 /* Text or bytes, not NUL-terminated. In a request: yours, copied before the call returns.
- * In an answer: the client's, valid until the callback returns. */
+ * In an answer: the client's, valid as long as the answer. This struct never grows. */
 struct dormouse_text {
     const char *data;
     size_t size;
@@ -138,14 +172,14 @@ class Member:
         kind = kind_of(full, field)
         time = kind == "MESSAGE" and type_of(field) in TIMES
         self.inner = struct_name(type_of(field)) if kind == "MESSAGE" and not time else None
-        self.has = field.proto3_optional or (
-            self.inner is not None and not is_repeated(field) and path not in ALWAYS)
+        self.has = field.proto3_optional and self.inner is None
+        self.always = path in ALWAYS
         self.element = None
         if time:
             unit, self.kind = ("us", "SPAN_US") if path in MICROSECONDS else ("ms", "TIME_MS")
             self.type, self.name = "int64_t", f"{field.name}_{unit}"
         elif self.inner is not None:
-            self.type, self.kind = f"struct dormouse_{self.inner}", "MESSAGE"
+            self.type, self.kind = f"const struct dormouse_{self.inner} *", "MESSAGE"
         elif is_text(field):
             self.type, self.kind = "struct dormouse_text", "TEXT"
         else:
@@ -164,12 +198,28 @@ class Member:
         return is_repeated(self.field)
 
     def plain(self):
-        return not self.has and not self.repeated
+        return not self.has and not self.repeated and self.inner is None
 
-    def row(self, struct):
+    def declarations(self):
+        """One line each, without indent and semicolon."""
+        out = [f"bool has_{self.name}"] if self.has else []
+        if not self.repeated:
+            space = "" if self.type.endswith("*") else " "
+            out.append(f"{self.type}{space}{self.name}")
+        elif self.inner is not None:
+            out += [f"{self.type}const *{self.name}", f"size_t {self.name}_count"]
+        else:
+            out += [f"const {self.type} *{self.name}", f"size_t {self.name}_count"]
+        return out
+
+    def last(self):
+        """The member that ends the field."""
+        return f"{self.name}_count" if self.repeated else self.name
+
+    def row(self, struct, one_of):
         of = f"struct dormouse_{struct}"
         parts = [f".kind = DM_FIELD_{self.kind}", f".tag = {self.field.number}",
-                 f".offset = offsetof({of}, {self.name})",
+                 f".offset = offsetof({of}, {self.name})", f".end = DM_END_OF({of}, {self.last()})",
                  f".has = {f'offsetof({of}, has_{self.name})' if self.has else -1}"]
         if self.repeated:
             parts.append(f".count = offsetof({of}, {self.name}_count)")
@@ -177,7 +227,62 @@ class Member:
             parts.append(f".element = DM_FIELD_{self.element}")
         if self.inner is not None:
             parts.append(f".message = &dm_{self.inner}_message")
+        if one_of:
+            parts.append(f".one_of = {one_of}")
+        if self.always:
+            parts.append(".always = true")
         return "    {" + ", ".join(parts) + "},"
+
+
+class Layout:
+    """The order of each struct's members, as field names: those of the first release, then what
+    came later."""
+
+    HEAD = """\
+# The members of the C client's structs, in their order: after | those that came after the first
+# release. Programs that are compiled already rely upon it. The target 'message_h' adds new fields;
+# nothing is ever moved or taken away, or the library needs another soname.
+"""
+
+    def __init__(self, path):
+        self.path, self.lines = path, {}
+        for line in path.read_text().splitlines() if path.exists() else []:
+            if line and not line.startswith("#"):
+                message, rest = line.split(":", 1)
+                first, _, later = rest.partition("|")
+                self.lines[message] = (first.split(), later.split())
+
+    def missing(self, files):
+        """Brings in what is new, and says whether there was anything."""
+        found, before = {}, {name: (list(a), list(b)) for name, (a, b) in self.lines.items()}
+        for full, message, _ in own_messages(files):
+            name, names = local(full), [field.name for field in by_number(message)]
+            found[name] = names
+            if name not in self.lines:
+                self.lines[name] = (names, [])
+            first, later = self.lines[name]
+            later += [field for field in names if field not in first + later]
+        for name, (first, later) in self.lines.items():
+            for field in first + later:
+                if field not in found.get(name, []):
+                    raise SystemExit(f"{self.path}: {name}.{field} is no field any more, and "
+                                     "programs that are compiled already have it in a struct")
+        return self.lines != before
+
+    def write(self):
+        rows = [f"{name}: {' '.join(first)}".rstrip() + (f" | {' '.join(later)}" if later else "")
+                for name, (first, later) in sorted(self.lines.items())]
+        self.path.write_text(self.HEAD + "\n" + "\n".join(rows) + "\n")
+
+    def members(self, full, message):
+        """Each with whether it came later."""
+        fields = {field.name: field for field in message.field}
+        first, later = self.lines[local(full)]
+        return ([(Member(full, message, fields[name]), False) for name in first]
+                + [(Member(full, message, fields[name]), True) for name in later])
+
+    def level(self):
+        return sum(len(first) + len(later) for first, later in self.lines.values())
 
 
 class Comments:
@@ -237,32 +342,26 @@ def enum_text(name, enum, path, comments):
     return [*block(comments.leading(path)), f"enum dormouse_{snake(name)} {{", *aligned(rows), "};", ""]
 
 
-def struct_text(full, message, path, comments):
-    members = sorted((Member(full, message, field) for field in message.field),
-                     key=lambda member: member.field.number)
+def struct_text(full, message, path, comments, layout):
     places = {field.number: path + (2, i) for i, field in enumerate(message.field)}
-    rows, open_run = [], False
-    for member in members:
+    rows, open_run = [("    size_t struct_size;", "", "")], False
+    for member, later in layout.members(full, message):
         place = places[member.field.number]
         leading, trailing = comments.leading(place), comments.trailing(place)
         if member.one_of is not None:
             trailing = "; ".join(filter(None, [f"one of: {member.one_of}", trailing]))
-        joins = (open_run and member.plain() and not leading and not trailing
+        joins = (open_run and member.plain() and not leading and not trailing and not later
                  and rows[-1][0].startswith(f"    {member.type} "))
         if joins:
             rows[-1] = (f"{rows[-1][0][:-1]}, {member.name};", rows[-1][1], "")
             continue
-        open_run = member.plain() and not trailing
-        if member.has:
-            rows.append((f"    bool has_{member.name};", leading, ""))
-            leading = ""
-        star = "*" if member.repeated else ""
-        const = "const " if member.repeated else ""
-        rows.append((f"    {const}{member.type} {star}{member.name};", leading, trailing))
-        if member.repeated:
-            rows.append((f"    size_t {member.name}_count;", "", ""))
-    if not rows:
-        rows.append(("    char unused; /* the message has no fields */", "", ""))
+        open_run = member.plain() and not trailing and not later
+        declared = member.declarations()
+        if later:
+            declared[0] = f"DORMOUSE_LATER {declared[0]}"
+        for i, code in enumerate(declared):
+            speaks = i == (1 if member.has else 0)
+            rows.append((f"    {code};", leading if i == 0 else "", trailing if speaks else ""))
     return [*block(comments.leading(path)), f"struct dormouse_{struct_name(full)} {{", *aligned(rows),
             "};", ""]
 
@@ -296,47 +395,58 @@ def own_messages(files):
     return out
 
 
-def header(files):
-    comments, out = Comments(files), [HEAD]
+def header(files, layout):
+    comments, out = Comments(files), [HEAD.replace("@level@", str(layout.level()))]
     for file in files:
         if file.package == PACKAGE:
             for i, enum in enumerate(file.enum_type):
                 out += enum_text(enum.name, enum, (5, i), comments)
     out += ["/* ---- messages ---- */", ""]
     for full, message, path in own_messages(files):
-        out += struct_text(full, message, path, comments)
+        out += struct_text(full, message, path, comments, layout)
     return "\n".join(out) + "\n" + TAIL
 
 
-def tables(files):
+def tables(files, layout):
     declared = ["/* Generated by tools/gen/client.py. */", ""]
     defined = ["/* Generated by tools/gen/client.py: the fields of each struct, by number. */", ""]
     for full, message, _ in own_messages(files):
         struct = struct_name(full)
         declared.append(f"extern const struct dm_message dm_{struct}_message;")
-        members = [Member(full, message, field) for field in by_number(message)]
-        fields = "NULL"
+        placed = layout.members(full, message)
+        members = sorted((member for member, _ in placed), key=lambda member: member.field.number)
+        unions = [one.name for one in message.oneof_decl]
+        if len(unions) > UNIONS_MAX:
+            raise SystemExit(f"{full}: more than {UNIONS_MAX} unions")
+        fields, of = "NULL", f"struct dormouse_{struct}"
         if members:
             fields = f"{struct}_fields"
             defined += [f"static const struct dm_field {fields}[] = {{",
-                        *(member.row(struct) for member in members), "};"]
-        defined += [f"const struct dm_message dm_{struct}_message = {{", f"    .fields = {fields},",
-                    f"    .fields_count = {len(members)},",
-                    f"    .size = sizeof(struct dormouse_{struct}),", "};", ""]
+                        *(member.row(struct, unions.index(member.one_of) + 1 if member.one_of else 0)
+                          for member in members), "};"]
+        first = [member.last() for member, later in placed if not later] or ["struct_size"]
+        defined += [f"static_assert(offsetof({of}, struct_size) == 0, \"{struct}\");",
+                    f"static_assert(sizeof({of}) <= INT16_MAX, \"{struct}\");",
+                    f"const struct dm_message dm_{struct}_message = {{", f"    .fields = {fields},",
+                    f"    .fields_count = {len(members)},", f"    .size = sizeof({of}),",
+                    f"    .size_first = DM_END_OF({of}, {first[-1]}),", "};", ""]
     return "\n".join(declared) + "\n", "\n".join(defined)
 
 
 def main():
-    what, files, path = sys.argv[1], read_files(sys.argv[2]), pathlib.Path(sys.argv[3])
+    what, files = sys.argv[1], read_files(sys.argv[2])
+    layout, path = Layout(pathlib.Path(sys.argv[3])), pathlib.Path(sys.argv[4])
     collect(files)
+    new = layout.missing(files)
     if what == "header":
-        path.write_text(header(files))
+        layout.write()
+        path.write_text(header(files, layout))
     elif what == "check":
-        if path.read_text() != header(files):
-            raise SystemExit(f"{path.name} is not what proto/ says: build the target 'message_h', "
-                             "look at what it changed, and commit it")
+        if new or path.read_text() != header(files, layout):
+            raise SystemExit(f"{path.name} or {layout.path.name} is not what proto/ says: build the "
+                             "target 'message_h', look at what it changed, and commit it")
     else:
-        declared, defined = tables(files)
+        declared, defined = tables(files, layout)
         (path / "dm_message_tables.h").write_text(declared)
         (path / "dm_message_tables.inc").write_text(defined)
 

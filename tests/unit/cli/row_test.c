@@ -9,7 +9,6 @@
 #include <cmocka.h>
 
 static const struct dm_row_defaults plain = {.account_id = {"acme", 4}};
-static char request_id[DM_REQUEST_ID_SIZE + 1];
 
 static struct dm_row row_of(const char *status, const char *until, const char *length)
 {
@@ -22,16 +21,16 @@ static struct dm_row row_of(const char *status, const char *until, const char *l
 }
 
 static const char *request_of(const struct dm_row *row, const struct dm_row_defaults *defaults,
-                              struct dormouse_set_status *request)
+                              struct dm_row_request *request)
 {
-    return dm_row_request(row, defaults, 1000000, request, request_id);
+    return dm_row_request(row, defaults, 1000000, request);
 }
 
 static void a_row_is_a_change(void **state)
 {
     (void)state;
     struct dm_row row = row_of("snoozed", "", "2h");
-    struct dormouse_set_status request;
+    struct dm_row_request request;
     row.fields[DM_ACTOR] = dormouse_text("anna");
     row.fields[DM_REASON] = dormouse_text("manual_message");
     row.fields[DM_BOT_ID] = dormouse_text("b1");
@@ -39,11 +38,11 @@ static void a_row_is_a_change(void **state)
     assert_int_equal(request.change.status, DORMOUSE_SNOOZED);
     assert_int_equal(request.change.snooze_for_ms, 7200000);
     assert_int_equal(request.change.reason, DORMOUSE_REASON_MANUAL_MESSAGE);
-    assert_memory_equal(request.account_id.data, "acme", 4);
+    assert_memory_equal(request.set.account_id.data, "acme", 4);
     assert_memory_equal(request.change.actor.data, "anna", 4);
     assert_true(request.change.has_bot_id);
     assert_false(request.change.lock);
-    assert_int_equal(request.request_id.size, DM_REQUEST_ID_SIZE);
+    assert_int_equal(request.set.request_id.size, DM_REQUEST_ID_SIZE);
 }
 
 static void mistakes_in_a_row_are_named(void **state)
@@ -61,14 +60,14 @@ static void mistakes_in_a_row_are_named(void **state)
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         struct dm_row row = row_of(table[i].status, table[i].until, table[i].length);
-        struct dormouse_set_status request;
+        struct dm_row_request request;
         const char *why = request_of(&row, &plain, &request);
         assert_non_null(why);
         assert_memory_equal(why, table[i].begins, strlen(table[i].begins));
     }
     struct dm_row row = row_of("active", "", "");
     struct dm_row_defaults nobody = {.unlock = false};
-    struct dormouse_set_status request;
+    struct dm_row_request request;
     assert_non_null(request_of(&row, &nobody, &request));
     row.fields[DM_LOCKED] = dormouse_text("maybe");
     assert_non_null(request_of(&row, &plain, &request));
@@ -78,30 +77,31 @@ static void the_same_line_has_the_same_id_and_every_other_one_another(void **sta
 {
     (void)state;
     struct dm_row row = row_of("snoozed", "", "2h");
-    struct dormouse_set_status request;
+    struct dm_row_request request;
     char first[DM_REQUEST_ID_SIZE + 1];
-    assert_null(dm_row_request(&row, &plain, 1, &request, first));
-    assert_null(dm_row_request(&row, &plain, 99999, &request, request_id));
-    assert_string_equal(first, request_id);
+    assert_null(dm_row_request(&row, &plain, 1, &request));
+    (void)memcpy(first, request.id, sizeof first);
+    assert_null(dm_row_request(&row, &plain, 99999, &request));
+    assert_string_equal(first, request.id);
 
     struct dm_row_defaults again = plain;
     again.run = dormouse_text("again");
     assert_null(request_of(&row, &again, &request));
-    assert_string_not_equal(first, request_id);
+    assert_string_not_equal(first, request.id);
 
     row.line++;
     assert_null(request_of(&row, &plain, &request));
-    assert_string_not_equal(first, request_id);
+    assert_string_not_equal(first, request.id);
     row.line--;
 
     /* what belongs to which field matters, too */
     row.fields[DM_ACTOR] = dormouse_text("x");
     assert_null(request_of(&row, &plain, &request));
-    (void)memcpy(first, request_id, sizeof first);
+    (void)memcpy(first, request.id, sizeof first);
     row.fields[DM_ACTOR] = dormouse_text("");
     row.fields[DM_BOT_ID] = dormouse_text("x");
     assert_null(request_of(&row, &plain, &request));
-    assert_string_not_equal(first, request_id);
+    assert_string_not_equal(first, request.id);
 }
 
 static void a_snooze_that_is_over_may_mean_active(void **state)
@@ -109,7 +109,7 @@ static void a_snooze_that_is_over_may_mean_active(void **state)
     (void)state;
     struct dm_row row = row_of("snoozed", "1970-01-01T00:00:10Z", "");
     struct dm_row_defaults lenient = plain;
-    struct dormouse_set_status request;
+    struct dm_row_request request;
     lenient.expired_active = true;
     assert_null(request_of(&row, &plain, &request));
     assert_int_equal(request.change.status, DORMOUSE_SNOOZED);
@@ -122,7 +122,7 @@ static void reasons_that_only_the_server_gives_are_left_out(void **state)
 {
     (void)state;
     struct dm_row row = row_of("active", "", "");
-    struct dormouse_set_status request;
+    struct dm_row_request request;
     row.fields[DM_REASON] = dormouse_text("REASON_SNOOZE_EXPIRED");
     assert_null(request_of(&row, &plain, &request));
     assert_int_equal(request.change.reason, DORMOUSE_REASON_UNSPECIFIED);
@@ -141,14 +141,15 @@ static void an_exported_row_imports_as_the_same_change(void **state)
     };
     struct dm_out out = {.colour = false};
     struct dm_row row = {.line = 1};
-    struct dormouse_set_status request;
+    struct dm_row_request request;
     dm_row_ndjson(&out, &contact);
     assert_null(dm_row_json(&row, dm_buf_slice(&out.buf)));
     assert_null(request_of(&row, &plain, &request));
     assert_int_equal(request.change.snooze_until_ms, contact.snoozed_until_ms);
     assert_int_equal(request.change.reason, contact.reason);
-    assert_int_equal(request.contact_id.size, contact.contact_id.size);
-    assert_memory_equal(request.contact_id.data, contact.contact_id.data, contact.contact_id.size);
+    assert_int_equal(request.set.contact_id.size, contact.contact_id.size);
+    assert_memory_equal(request.set.contact_id.data, contact.contact_id.data,
+                        contact.contact_id.size);
     dm_row_finish(&row);
     dm_out_finish(&out);
 }

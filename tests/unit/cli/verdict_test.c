@@ -13,23 +13,23 @@ enum { BEGAN = 100, NOW = 1000000 };
 static const struct dormouse_contact inactive = {
     .status = DORMOUSE_INACTIVE, .revision = 3, .last_seq = 90};
 
-static struct dormouse_set_status wants(int32_t status)
+static struct dormouse_change wants(int32_t status)
 {
-    return (struct dormouse_set_status){.change.status = status};
+    return (struct dormouse_change){.status = status};
 }
 
-static enum dm_verdict judge(const struct dormouse_set_status *request,
+static enum dm_verdict judge(const struct dormouse_change *change,
                              const struct dormouse_contact *contact, uint64_t own, bool asked)
 {
     struct dm_known known = {
         .after_seq = BEGAN, .has_own = own != 0, .own_seq = own, .asked = asked};
-    return dm_verdict(request, contact, &known);
+    return dm_verdict(change, contact, &known);
 }
 
 static void what_was_there_before_is_overwritten(void **state)
 {
     (void)state;
-    struct dormouse_set_status active = wants(DORMOUSE_ACTIVE), off = wants(DORMOUSE_INACTIVE);
+    struct dormouse_change active = wants(DORMOUSE_ACTIVE), off = wants(DORMOUSE_INACTIVE);
     struct dormouse_contact contact = inactive, none = {.status = DORMOUSE_ACTIVE};
     assert_int_equal(judge(&active, &contact, 0, false), DM_VERDICT_APPLY);
     assert_int_equal(judge(&off, &contact, 0, false), DM_VERDICT_SAME);
@@ -42,7 +42,7 @@ static void what_was_there_before_is_overwritten(void **state)
 static void what_others_did_since_stays(void **state)
 {
     (void)state;
-    struct dormouse_set_status active = wants(DORMOUSE_ACTIVE), off = wants(DORMOUSE_INACTIVE);
+    struct dormouse_change active = wants(DORMOUSE_ACTIVE), off = wants(DORMOUSE_INACTIVE);
     struct dormouse_contact contact = inactive;
     contact.last_seq = BEGAN + 1;
     assert_int_equal(judge(&active, &contact, 0, false), DM_VERDICT_ASK);
@@ -54,7 +54,7 @@ static void what_others_did_since_stays(void **state)
 static void what_an_own_row_did_is_overwritten_by_the_next(void **state)
 {
     (void)state;
-    struct dormouse_set_status active = wants(DORMOUSE_ACTIVE);
+    struct dormouse_change active = wants(DORMOUSE_ACTIVE);
     struct dormouse_contact contact = inactive, gone = {.status = DORMOUSE_ACTIVE};
     contact.last_seq = BEGAN + 7;
     assert_int_equal(judge(&active, &contact, BEGAN + 7, false), DM_VERDICT_APPLY);
@@ -66,38 +66,38 @@ static void what_an_own_row_did_is_overwritten_by_the_next(void **state)
 static void all_that_a_row_sets_is_compared(void **state)
 {
     (void)state;
-    struct dormouse_set_status row = wants(DORMOUSE_SNOOZED);
+    struct dormouse_change row = wants(DORMOUSE_SNOOZED);
     struct dormouse_contact contact = {
         .status = DORMOUSE_SNOOZED, .revision = 1, .snoozed_until_ms = 5000, .last_seq = 1};
-    row.change.snooze_until_ms = 5000;
+    row.snooze_until_ms = 5000;
     assert_int_equal(judge(&row, &contact, 0, false), DM_VERDICT_SAME);
-    row.change.snooze_until_ms = 5001;
+    row.snooze_until_ms = 5001;
     assert_int_equal(judge(&row, &contact, 0, false), DM_VERDICT_APPLY);
-    row.change.snooze_until_ms = 0;
-    row.change.snooze_for_ms = 5000;
+    row.snooze_until_ms = 0;
+    row.snooze_for_ms = 5000;
     assert_int_equal(judge(&row, &contact, 0, false), DM_VERDICT_APPLY);
 
     row = wants(DORMOUSE_INACTIVE);
     contact = inactive;
-    row.change.lock = true;
+    row.lock = true;
     assert_int_equal(judge(&row, &contact, 0, false), DM_VERDICT_APPLY);
     contact.locked = true;
     assert_int_equal(judge(&row, &contact, 0, false), DM_VERDICT_SAME);
-    row.change.lock = false;
+    row.lock = false;
     assert_int_equal(judge(&row, &contact, 0, false), DM_VERDICT_SAME);
-    row.change.unlock = true;
+    row.unlock = true;
     assert_int_equal(judge(&row, &contact, 0, false), DM_VERDICT_APPLY);
 
     row = wants(DORMOUSE_INACTIVE);
-    row.change.has_bot_id = true;
-    row.change.bot_id = dormouse_text("b");
+    row.has_bot_id = true;
+    row.bot_id = dormouse_text("b");
     contact = inactive;
     assert_int_equal(judge(&row, &contact, 0, false), DM_VERDICT_APPLY);
     contact.bot_id = dormouse_text("b");
     assert_int_equal(judge(&row, &contact, 0, false), DM_VERDICT_SAME);
 }
 
-static void refused(const struct dormouse_set_status *row, const struct dormouse_contact *contact,
+static void refused(const struct dormouse_change *row, const struct dormouse_contact *contact,
                     int wanted)
 {
     int code = -1;
@@ -108,7 +108,7 @@ static void refused(const struct dormouse_set_status *row, const struct dormouse
 static void a_dry_run_foresees_refusals(void **state)
 {
     (void)state;
-    struct dormouse_set_status row = wants(DORMOUSE_SNOOZED);
+    struct dormouse_change row = wants(DORMOUSE_SNOOZED);
     struct dormouse_contact contact = inactive;
     static const struct {
         int64_t for_ms, until_ms;
@@ -120,21 +120,21 @@ static void a_dry_run_foresees_refusals(void **state)
         {0, NOW - 1, DORMOUSE_INVALID_ARGUMENT}, {0, NOW + 31622400001, DORMOUSE_INVALID_ARGUMENT},
     };
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
-        row.change.snooze_for_ms = times[i].for_ms;
-        row.change.snooze_until_ms = times[i].until_ms;
+        row.snooze_for_ms = times[i].for_ms;
+        row.snooze_until_ms = times[i].until_ms;
         refused(&row, &contact, times[i].code);
     }
     row = wants(DORMOUSE_ACTIVE);
     contact.locked = true;
     refused(&row, &contact, DORMOUSE_FAILED_PRECONDITION);
-    row.change.unlock = true;
+    row.unlock = true;
     refused(&row, &contact, DORMOUSE_OK);
     contact.mode = DORMOUSE_MODE_OFF;
     refused(&row, &contact, DORMOUSE_FAILED_PRECONDITION);
-    row.change.lock = true;
+    row.lock = true;
     refused(&row, &contact, DORMOUSE_INVALID_ARGUMENT);
-    row.change.lock = false;
-    row.change.actor.size = 65;
+    row.lock = false;
+    row.actor.size = 65;
     refused(&row, &contact, DORMOUSE_INVALID_ARGUMENT);
 }
 

@@ -36,8 +36,9 @@ static void answer(struct peer_connection *connection, uint32_t stream,
     struct dormouse_list list;
     struct dm_arena arena = {0};
     struct dm_buf buf = {0};
-    struct dormouse_contact contacts[2] = {{.contact_id = dormouse_text("c1")},
-                                           {.contact_id = dormouse_text("c2")}};
+    const struct dormouse_contact first = {.contact_id = dormouse_text("c1")};
+    const struct dormouse_contact second = {.contact_id = dormouse_text("c2")};
+    const struct dormouse_contact *const contacts[2] = {&first, &second};
     struct dormouse_list_answer page = {.contacts = contacts, .contacts_count = 2};
     if (!dm_slice_equal(request->method, dm_slice_str("ListContacts"))) {
         peer_fail(connection, stream, DORMOUSE_NOT_FOUND, "not here");
@@ -72,24 +73,29 @@ static void a_blocking_call_brings_its_answer(void **state)
     (void)state;
     struct server server;
     server_start(&server);
-    struct dormouse_options options = {.address = server.peer.address};
+    struct dormouse_options options = DORMOUSE_OPTIONS(.address = server.peer.address);
     struct dormouse_result result;
     struct dormouse_client *client = dormouse_client_open(&options, &result);
     assert_non_null(client);
-    struct dormouse_list request = {.account_id = dormouse_text("a")};
-    struct dormouse_list_answer page;
+    struct dormouse_list request = DORMOUSE(list, .account_id = dormouse_text("a"));
+    const struct dormouse_list_answer *page;
     for (int i = 0; i < 3; i++) {
         assert_int_equal(dormouse_list_contacts_wait(client, &request, 0, &result, &page),
                          DORMOUSE_OK);
-        assert_int_equal(page.contacts_count, 2);
-        assert_memory_equal(page.contacts[1].contact_id.data, "c2", 2);
+        assert_int_equal(page->contacts_count, 2);
+        assert_memory_equal(page->contacts[1]->contact_id.data, "c2", 2);
     }
-    struct dormouse_get_contact key = {.account_id = dormouse_text("a")};
-    struct dormouse_contact contact;
+    struct dormouse_get_contact key = DORMOUSE(get_contact, .account_id = dormouse_text("a"));
+    const struct dormouse_contact *contact;
     assert_int_equal(dormouse_get_contact_wait(client, &key, 0, &result, &contact),
                      DORMOUSE_NOT_FOUND);
+    assert_null(contact);
     assert_int_equal(result.message.size, 8);
     assert_memory_equal(result.message.data, "not here", 8);
+    key.struct_size = 0;
+    assert_int_equal(dormouse_get_contact_wait(client, &key, 0, &result, &contact),
+                     DORMOUSE_INVALID_ARGUMENT);
+    assert_non_null(strstr(result.message.data, "struct_size"));
     (void)dormouse_client_free(client);
     server_stop(&server);
 }
@@ -97,7 +103,8 @@ static void a_blocking_call_brings_its_answer(void **state)
 static void opening_without_a_server_fails_in_time(void **state)
 {
     (void)state;
-    struct dormouse_options options = {.address = "unix:no-such-socket", .timeout_ms = 30};
+    struct dormouse_options options =
+        DORMOUSE_OPTIONS(.address = "unix:no-such-socket", .timeout_ms = 30);
     struct dormouse_result result = {0};
     assert_null(dormouse_client_open(&options, &result));
     assert_int_equal(result.code, DORMOUSE_UNAVAILABLE);
@@ -109,7 +116,7 @@ static void opening_without_a_server_fails_in_time(void **state)
 static void opening_says_why_it_failed(void **state)
 {
     (void)state;
-    struct dormouse_options options = {.address = "127.0.0.1:1", .timeout_ms = 30};
+    struct dormouse_options options = DORMOUSE_OPTIONS(.address = "127.0.0.1:1", .timeout_ms = 30);
     struct dormouse_result refused = {0}, unknown = {0};
     assert_null(dormouse_client_open(&options, &refused));
     assert_int_equal(refused.code, DORMOUSE_UNAVAILABLE);
@@ -117,7 +124,7 @@ static void opening_says_why_it_failed(void **state)
     /* A name with a part of more than 63 bytes: nobody on a network is asked for it. However long
      * it takes to find that out. */
     static const char name[] = "0123456789012345678901234567890123456789012345678901234567890123:1";
-    options = (struct dormouse_options){.address = name, .timeout_ms = 100};
+    options = DORMOUSE_OPTIONS(.address = name, .timeout_ms = 100);
     do {
         assert_null(dormouse_client_open(&options, &unknown));
         options.timeout_ms *= 2;
@@ -128,7 +135,7 @@ static void opening_says_why_it_failed(void **state)
 static void opening_a_bad_address_says_what_is_wrong(void **state)
 {
     (void)state;
-    struct dormouse_options options = {.address = "unix:"};
+    struct dormouse_options options = DORMOUSE_OPTIONS(.address = "unix:");
     struct dormouse_result result = {0};
     assert_null(dormouse_client_open(&options, &result));
     assert_int_equal(result.code, DORMOUSE_INVALID_ARGUMENT);
@@ -147,8 +154,8 @@ static void on_done_wait(void *context, const struct dormouse_result *result,
     struct refusals *refusals = context;
     struct dormouse_result inner;
     struct dormouse_text text = dormouse_text("x"), nothing;
-    struct dormouse_list list = {.account_id = dormouse_text("a")};
-    struct dormouse_list_answer page;
+    struct dormouse_list list = DORMOUSE(list, .account_id = dormouse_text("a"));
+    const struct dormouse_list_answer *page;
     refusals->called++;
     refusals->code = result->code;
     refusals->wait = dormouse_call_wait(refusals->client, text, text, text, 0, &inner, &nothing);
@@ -173,7 +180,7 @@ static void blocking_calls_in_a_callback_are_refused(void **state)
     (void)state;
     struct server server;
     server_start(&server);
-    struct dormouse_options options = {.address = server.peer.address};
+    struct dormouse_options options = DORMOUSE_OPTIONS(.address = server.peer.address);
     struct refusals refusals = {.client = dormouse_client_open(&options, NULL)};
     assert_non_null(refusals.client);
     struct dormouse_text text = dormouse_text("x"), nothing;
@@ -197,7 +204,7 @@ static void a_client_on_the_callers_loop_does_not_wait(void **state)
     (void)state;
     uv_loop_t loop;
     assert_int_equal(uv_loop_init(&loop), 0);
-    struct dormouse_options options = {.address = "unix:no-such-socket"};
+    struct dormouse_options options = DORMOUSE_OPTIONS(.address = "unix:no-such-socket");
     struct dormouse_client *client = dormouse_client_create(&loop, &options, NULL);
     struct dormouse_text text = dormouse_text("x"), nothing;
     struct dormouse_result result;
@@ -218,7 +225,7 @@ static void freeing_a_client_cancels_its_calls(void **state)
     (void)state;
     struct server server;
     server_start(&server);
-    struct dormouse_options options = {.address = server.peer.address};
+    struct dormouse_options options = DORMOUSE_OPTIONS(.address = server.peer.address);
     struct refusals refusals = {.client = dormouse_client_open(&options, NULL)};
     struct dormouse_text text = dormouse_text("x");
     assert_int_equal(dormouse_call(refusals.client, text, text, text, 0, on_done_wait, &refusals),

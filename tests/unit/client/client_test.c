@@ -94,13 +94,9 @@ static void echo(struct peer_connection *connection, uint32_t stream,
 
 static void create_client(struct scene *scene, uint32_t calls_max)
 {
-    struct dormouse_options options = {
-        .address = scene->peer.address,
-        .timeout_ms = 30000,
-        .calls_max = calls_max,
-        .backoff_min_ms = 2,
-        .backoff_max_ms = 20,
-    };
+    struct dormouse_options options =
+        DORMOUSE_OPTIONS(.address = scene->peer.address, .timeout_ms = 30000,
+                         .calls_max = calls_max, .backoff_min_ms = 2, .backoff_max_ms = 20);
     scene->client = dormouse_client_create(&scene->loop, &options, NULL);
     assert_non_null(scene->client);
 }
@@ -584,7 +580,7 @@ static void a_bad_address_is_refused(void **state)
 {
     (void)state;
     struct dormouse_result result;
-    struct dormouse_options options = {.address = "nowhere"};
+    struct dormouse_options options = DORMOUSE_OPTIONS(.address = "nowhere");
     assert_null(dormouse_client_create(NULL, &options, &result));
     assert_int_equal(result.code, DORMOUSE_INVALID_ARGUMENT);
     assert_true(result.message.size > 0);
@@ -638,8 +634,8 @@ static void a_typed_call_brings_a_struct(void **state)
 {
     (void)state;
     struct scene *scene = scene_new(answer_check);
-    struct dormouse_check key = {.account_id = dormouse_text("acme"),
-                                 .contact_id = dormouse_text("c1")};
+    struct dormouse_check key =
+        DORMOUSE(check, .account_id = dormouse_text("acme"), .contact_id = dormouse_text("c1"));
     struct checked checked = {0};
     assert_int_equal(dormouse_check(scene->client, &key, 0, on_checked, &checked), DORMOUSE_OK);
     run_until(scene, &checked.ended, 1);
@@ -664,18 +660,57 @@ static void on_set(void *context, const struct dormouse_result *result,
     fail_msg("nothing was begun");
 }
 
+static int begin_set(struct scene *scene, const struct dormouse_change *change)
+{
+    struct dormouse_set_status request =
+        DORMOUSE(set_status, .account_id = dormouse_text("acme"), .contact_id = dormouse_text("c1"),
+                 .change = change);
+    return dormouse_set_status(scene->client, &request, 0, on_set, NULL);
+}
+
 static void a_change_with_two_times_is_not_begun(void **state)
 {
     (void)state;
     struct scene *scene = scene_new(silent);
-    struct dormouse_set_status request = {
-        .account_id = dormouse_text("acme"),
-        .contact_id = dormouse_text("c1"),
-        .change = {.status = DORMOUSE_SNOOZED, .snooze_for_ms = 5000, .snooze_until_ms = 1},
-    };
-    assert_int_equal(dormouse_set_status(scene->client, &request, 0, on_set, NULL),
-                     DORMOUSE_INVALID_ARGUMENT);
+    struct dormouse_change change =
+        DORMOUSE(change, .status = DORMOUSE_SNOOZED, .snooze_for_ms = 5000, .snooze_until_ms = 1);
+    assert_int_equal(begin_set(scene, &change), DORMOUSE_INVALID_ARGUMENT);
     scene_free(scene);
+}
+
+static void a_struct_of_no_known_size_is_not_begun(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(silent);
+    struct dormouse_change change = DORMOUSE(change, .status = DORMOUSE_ACTIVE);
+    static const size_t wrong[] = {0, 1, sizeof change - 1, sizeof change + 1, SIZE_MAX};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        change.struct_size = wrong[i];
+        assert_int_equal(begin_set(scene, &change), DORMOUSE_INVALID_ARGUMENT);
+    }
+    struct dormouse_check key = {.struct_size = 0};
+    assert_int_equal(dormouse_check(scene->client, &key, 0, NULL, NULL), DORMOUSE_INVALID_ARGUMENT);
+    scene_free(scene);
+}
+
+static void options_of_another_version_are_refused(void **state)
+{
+    (void)state;
+    struct dormouse_options good = DORMOUSE_OPTIONS(.address = "unix:no-such-socket"), bad[5];
+    for (size_t i = 0; i < 5; i++) {
+        bad[i] = good;
+    }
+    bad[0].struct_size = 0;
+    bad[1].struct_size = sizeof good + 8;
+    bad[2].level = 0;
+    bad[3].level = DORMOUSE_LEVEL + 1;
+    bad[4].address = NULL;
+    for (size_t i = 0; i < 5; i++) {
+        struct dormouse_result result = {.code = DORMOUSE_OK};
+        assert_null(dormouse_client_create(NULL, &bad[i], &result));
+        assert_int_equal(result.code, DORMOUSE_INVALID_ARGUMENT);
+        assert_non_null(strstr(result.message.data, i == 1 || i == 3 ? "newer" : "no "));
+    }
 }
 
 int main(void)
@@ -700,6 +735,8 @@ int main(void)
         cmocka_unit_test(a_bad_address_is_refused),
         cmocka_unit_test(a_typed_call_brings_a_struct),
         cmocka_unit_test(a_change_with_two_times_is_not_begun),
+        cmocka_unit_test(a_struct_of_no_known_size_is_not_begun),
+        cmocka_unit_test(options_of_another_version_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,10 +60,11 @@ static void assert_contact(const struct dormouse_contact *contact, const char *i
 
 static struct dm_buf list_bytes(void)
 {
-    struct dormouse_contact contacts[3] = {some_contact("c1"), some_contact("c2"),
-                                           some_contact("c3")};
+    const struct dormouse_contact contacts[3] = {some_contact("c1"), some_contact("c2"),
+                                                 some_contact("c3")};
+    const struct dormouse_contact *const pointers[3] = {&contacts[0], &contacts[1], &contacts[2]};
     struct dormouse_list_answer list = {
-        .contacts = contacts,
+        .contacts = pointers,
         .contacts_count = 3,
         .next_page_token = dormouse_text("more"),
     };
@@ -80,8 +81,8 @@ static void what_is_encoded_is_decoded_alike(void **state)
     struct dm_arena arena = {0};
     assert_true(dm_message_decode(dm_buf_slice(&buf), &dm_list_answer_message, &list, &arena));
     assert_int_equal(list.contacts_count, 3);
-    assert_contact(&list.contacts[0], "c1");
-    assert_contact(&list.contacts[2], "c3");
+    assert_contact(list.contacts[0], "c1");
+    assert_contact(list.contacts[2], "c3");
     assert_text(list.next_page_token, "more");
     /* No copy: a text lies in the bytes. */
     assert_true((const uint8_t *)list.next_page_token.data > buf.data);
@@ -93,14 +94,14 @@ static void what_is_encoded_is_decoded_alike(void **state)
 static void the_generated_code_reads_our_request(void **state)
 {
     (void)state;
+    struct dormouse_change change =
+        DORMOUSE(change, .status = DORMOUSE_SNOOZED, .snooze_until_ms = 1700000000250,
+                 .reason = DORMOUSE_REASON_STOP_KEYWORD, .unlock = true, .has_bot_id = true);
     struct dormouse_set_status request = {
+        .struct_size = sizeof request,
         .account_id = dormouse_text("acme"),
         .contact_id = dormouse_text("c1"),
-        .change = {.status = DORMOUSE_SNOOZED,
-                   .snooze_until_ms = 1700000000250,
-                   .reason = DORMOUSE_REASON_STOP_KEYWORD,
-                   .unlock = true,
-                   .has_bot_id = true},
+        .change = &change,
         .has_if_revision = true,
         .request_id = dormouse_text("r1"),
     };
@@ -133,11 +134,12 @@ static void presence_is_kept(void **state)
     const uint8_t progress_0[] = {0x10, 0x00};
     assert_true(
         dm_message_decode(dm_slice(progress_0, 2), &dm_watch_message_message, &message, &arena));
-    assert_false(message.has_event);
+    assert_null(message.event);
     const uint8_t event[] = {0x0a, 0x02, 0x08, 0x05};
     assert_true(dm_message_decode(dm_slice(event, 4), &dm_watch_message_message, &message, &arena));
-    assert_true(message.has_event);
-    assert_int_equal(message.event.seq, 5);
+    assert_non_null(message.event);
+    assert_int_equal(message.event->seq, 5);
+    dm_arena_finish(&arena);
     struct dormouse_check_answer check;
     assert_true(dm_message_decode(dm_slice(NULL, 0), &dm_check_answer_message, &check, &arena));
     assert_false(check.has_messages_left);
@@ -184,10 +186,12 @@ static void wrong_wire_types_are_refused(void **state)
 static struct dm_buf pieces_of_a_policy(size_t pieces, size_t rules)
 {
     struct dormouse_rule rule[3] = {{.on = 1, .action = 2}, {.on = 3, .lock = true}, {.on = 4}};
-    struct dormouse_set_policy request = {.policy.rules = rule, .policy.rules_count = rules};
+    const struct dormouse_rule *const pointers[3] = {&rule[0], &rule[1], &rule[2]};
+    struct dormouse_policy policy = {.rules = pointers, .rules_count = rules};
+    struct dormouse_set_policy request = {.policy = &policy};
     struct dm_buf buf = {0};
     for (size_t i = 0; i < pieces; i++) {
-        request.policy.revision = i;
+        policy.revision = i;
         rule[0].snooze_for_ms = (int64_t)i * 1000;
         assert_true(dm_message_encode(&buf, &dm_set_policy_message, &request));
     }
@@ -206,10 +210,10 @@ static void pieces_of_a_message_become_one(void **state)
         struct dm_arena arena = {0};
         assert_true(
             dm_message_decode(dm_buf_slice(&buf), &dm_set_policy_message, &decoded, &arena));
-        assert_int_equal(decoded.policy.revision, sizes[s][0] - 1);
-        assert_int_equal(decoded.policy.rules_count, sizes[s][0] * sizes[s][1]);
+        assert_int_equal(decoded.policy->revision, sizes[s][0] - 1);
+        assert_int_equal(decoded.policy->rules_count, sizes[s][0] * sizes[s][1]);
         for (size_t i = 0; i < sizes[s][0]; i++) {
-            const struct dormouse_rule *first = &decoded.policy.rules[i * sizes[s][1]];
+            const struct dormouse_rule *first = decoded.policy->rules[i * sizes[s][1]];
             assert_int_equal(first->on, 1);
             assert_int_equal(first->snooze_for_ms, i * 1000);
         }
@@ -271,6 +275,7 @@ static void damaged_bytes_do_no_harm(void **state)
 
 /* Kinds that no message has yet, at numbers with gaps. */
 struct numbers {
+    size_t struct_size;
     int64_t large;
     const int32_t *colors;
     size_t colors_count;
@@ -282,16 +287,23 @@ struct numbers {
 #define NUMBERS_(tag_, name_, element_)                                                     \
     {                                                                                       \
         .kind = DM_FIELD_NUMBERS, .tag = (tag_), .offset = offsetof(struct numbers, name_), \
-        .has = -1, .count = offsetof(struct numbers, name_##_count), .element = (element_)  \
+        .end = DM_END_OF(struct numbers, name_##_count), .has = -1,                         \
+        .count = offsetof(struct numbers, name_##_count), .element = (element_)             \
     }
 static const struct dm_field numbers_fields[] = {
-    {.kind = DM_FIELD_I64, .tag = 2, .offset = offsetof(struct numbers, large), .has = -1},
+    {.kind = DM_FIELD_I64,
+     .tag = 2,
+     .offset = offsetof(struct numbers, large),
+     .end = DM_END_OF(struct numbers, large),
+     .has = -1},
     NUMBERS_(4, colors, DM_FIELD_ENUM),
     NUMBERS_(5, flags, DM_FIELD_BOOL),
     NUMBERS_(9, totals, DM_FIELD_U64),
 };
-static const struct dm_message numbers_message = {
-    .fields = numbers_fields, .fields_count = 4, .size = sizeof(struct numbers)};
+static const struct dm_message numbers_message = {.fields = numbers_fields,
+                                                  .fields_count = 4,
+                                                  .size = sizeof(struct numbers),
+                                                  .size_first = DM_END_OF(struct numbers, large)};
 
 static void repeated_numbers_are_packed(void **state)
 {
@@ -348,6 +360,89 @@ static void repeated_numbers_come_packed_and_one_by_one(void **state)
     dm_arena_finish(&arena);
 }
 
+/* ---- structs of programs that know less ---------------------------------------- */
+
+/* What an older program passes: as many bytes as its struct has, and garbage behind them. */
+static void what_lies_behind_a_struct_is_not_looked_at(void **state)
+{
+    (void)state;
+    struct numbers whole;
+    memset(&whole, 0xA5, sizeof whole);
+    whole.struct_size = offsetof(struct numbers, colors);
+    whole.large = 7;
+    struct dm_buf buf = {0};
+    assert_null(dm_message_wrong(&numbers_message, &whole));
+    assert_true(dm_message_encode(&buf, &numbers_message, &whole));
+    assert_true(dm_slice_equal(dm_buf_slice(&buf), dm_slice("\x10\x07", 2)));
+    dm_buf_finish(&buf);
+    /* Half a member is none, and less than what there was at first is no struct. */
+    whole.struct_size = offsetof(struct numbers, colors_count) + 1;
+    assert_true(dm_message_encode(&buf, &numbers_message, &whole));
+    assert_true(dm_slice_equal(dm_buf_slice(&buf), dm_slice("\x10\x07", 2)));
+    dm_buf_finish(&buf);
+    whole.struct_size = offsetof(struct numbers, colors) - 1;
+    assert_non_null(dm_message_wrong(&numbers_message, &whole));
+}
+
+static void a_struct_inside_another_one_has_a_size_of_its_own(void **state)
+{
+    (void)state;
+    struct dormouse_rule rule = DORMOUSE(rule, .on = DORMOUSE_STOP_KEYWORD);
+    const struct dormouse_rule *rules[2] = {&rule, &rule};
+    struct dormouse_policy policy = DORMOUSE(policy, .rules = rules, .rules_count = 2);
+    struct dormouse_set_policy request = DORMOUSE(set_policy, .policy = &policy);
+    assert_null(dm_message_wrong(&dm_set_policy_message, &request));
+    rule.struct_size = 0; /* as in an answer */
+    assert_non_null(dm_message_wrong(&dm_set_policy_message, &request));
+    rule.struct_size = sizeof rule;
+    rules[1] = NULL;
+    assert_non_null(dm_message_wrong(&dm_set_policy_message, &request));
+    policy.rules_count = 1;
+    assert_null(dm_message_wrong(&dm_set_policy_message, &request));
+    policy.on_limit = &rule;
+    rule.struct_size = sizeof rule + 1;
+    assert_non_null(dm_message_wrong(&dm_set_policy_message, &request));
+}
+
+/* Answers: a message that is always there is there even where it did not come. */
+static void what_is_always_there_is_never_null(void **state)
+{
+    (void)state;
+    struct dormouse_set_status_answer answer;
+    struct dormouse_batch_set_result result;
+    struct dm_arena arena = {0};
+    assert_true(
+        dm_message_decode(dm_slice(NULL, 0), &dm_set_status_answer_message, &answer, &arena));
+    assert_non_null(answer.contact);
+    assert_int_equal(answer.contact->fence, 0);
+    assert_int_equal(answer.struct_size, 0);
+    assert_true(
+        dm_message_decode(dm_slice(NULL, 0), &dm_batch_set_result_message, &result, &arena));
+    assert_null(result.contact);
+    dm_arena_finish(&arena);
+}
+
+static void an_arena_begins_with_the_callers_memory(void **state)
+{
+    (void)state;
+    max_align_t room[64 / sizeof(max_align_t)];
+    struct dm_arena arena;
+    memset(room, 0xFF, sizeof room);
+    dm_arena_init(&arena, room, sizeof room);
+    const char *first = dm_arena_alloc(&arena, 1);
+    const char *second = dm_arena_alloc(&arena, 33);
+    assert_ptr_equal(first, room);
+    assert_true((uintptr_t)second % _Alignof(max_align_t) == 0);
+    assert_null(arena.chunks);
+    assert_int_equal(second[32], 0);
+    const char *large = dm_arena_alloc(&arena, 100000), *small = dm_arena_alloc(&arena, 64);
+    assert_int_equal(large[99999], 0);
+    assert_int_equal(small[63], 0);
+    assert_non_null(arena.chunks);
+    dm_arena_finish(&arena);
+    assert_null(arena.chunks);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -363,6 +458,10 @@ int main(void)
         cmocka_unit_test(repeated_numbers_are_packed),
         cmocka_unit_test(repeated_numbers_come_packed_and_one_by_one),
         cmocka_unit_test(damaged_bytes_do_no_harm),
+        cmocka_unit_test(what_lies_behind_a_struct_is_not_looked_at),
+        cmocka_unit_test(a_struct_inside_another_one_has_a_size_of_its_own),
+        cmocka_unit_test(what_is_always_there_is_never_null),
+        cmocka_unit_test(an_arena_begins_with_the_callers_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,7 +36,8 @@ static void scene_start(struct scene *scene)
     assert_int_equal(bind(scene->listener, (const struct sockaddr *)&name, sizeof name), 0);
     assert_int_equal(listen(scene->listener, 8), 0);
     assert_int_equal(uv_loop_init(&scene->loop), 0);
-    struct dormouse_options options = {.address = scene->address, .timeout_ms = 60000};
+    struct dormouse_options options =
+        DORMOUSE_OPTIONS(.address = scene->address, .timeout_ms = 60000);
     scene->client = dormouse_client_create(&scene->loop, &options, NULL);
     assert_non_null(scene->client);
     while (!dormouse_client_connected(scene->client)) {

@@ -26,8 +26,8 @@ static void scene_start(struct scene *scene, peer_handler handler)
     *scene = (struct scene){.code = -1};
     assert_int_equal(uv_loop_init(&scene->loop), 0);
     peer_start(&scene->peer, &scene->loop, handler, scene);
-    struct dormouse_options options = {
-        .address = scene->peer.address, .backoff_min_ms = 2, .backoff_max_ms = 20};
+    struct dormouse_options options =
+        DORMOUSE_OPTIONS(.address = scene->peer.address, .backoff_min_ms = 2, .backoff_max_ms = 20);
     scene->client = dormouse_client_create(&scene->loop, &options, NULL);
     assert_non_null(scene->client);
 }
@@ -217,9 +217,10 @@ static void closing_the_client_cancels_its_streams(void **state)
 static void send_event(struct peer_connection *connection, uint32_t stream, uint64_t seq)
 {
     struct dm_buf buf = {0};
+    const struct dormouse_event event = {
+        .seq = seq, .account_id = dormouse_text("a"), .contact_id = dormouse_text("c")};
     struct dormouse_watch_message message = {
-        .has_event = true,
-        .event = {.seq = seq, .account_id = dormouse_text("a"), .contact_id = dormouse_text("c")},
+        .event = &event,
     };
     assert_true(dm_message_encode(&buf, &dm_watch_message_message, &message));
     peer_data(connection, stream, 0, dm_buf_slice(&buf));
@@ -248,15 +249,16 @@ static struct dormouse_watch *note_watch(struct peer_connection *connection,
 static void on_event(void *context, const struct dormouse_watch_message *message)
 {
     struct scene *scene = context;
-    if (message->has_event) {
-        scene->seqs[scene->messages] = message->event.seq;
+    if (message->event != NULL) {
+        scene->seqs[scene->messages] = message->event->seq;
         count_message(scene);
     }
 }
 
 static void watch(struct scene *scene, uint64_t after_seq, bool resume)
 {
-    struct dormouse_watch request = {.account_id = dormouse_text("a"), .after_seq = after_seq};
+    struct dormouse_watch request =
+        DORMOUSE(watch, .account_id = dormouse_text("a"), .after_seq = after_seq);
     scene->stream = dormouse_watch(scene->client, &request, resume, on_event, on_end, scene);
     assert_non_null(scene->stream);
 }
@@ -350,7 +352,8 @@ static void bulk(struct peer_connection *connection, uint32_t stream,
     struct dormouse_bulk_set_status asked;
     struct dm_arena arena = {0};
     assert_true(dm_message_decode(request->payload, &dm_bulk_set_status_message, &asked, &arena));
-    assert_int_equal(asked.change.status, DORMOUSE_INACTIVE);
+    assert_int_equal(asked.change->status, DORMOUSE_INACTIVE);
+    dm_arena_finish(&arena);
     for (uint64_t i = 1; i <= 3; i++) {
         struct dm_buf buf = {0};
         struct dormouse_bulk_progress progress = {.scanned = i * 100, .done = i == 3};
@@ -372,8 +375,9 @@ static void a_bulk_change_streams_its_progress(void **state)
     (void)state;
     struct scene scene;
     scene_start(&scene, bulk);
-    struct dormouse_bulk_set_status request = {.account_id = dormouse_text("a"),
-                                               .change = {.status = DORMOUSE_INACTIVE}};
+    struct dormouse_change change = DORMOUSE(change, .status = DORMOUSE_INACTIVE);
+    struct dormouse_bulk_set_status request =
+        DORMOUSE(bulk_set_status, .account_id = dormouse_text("a"), .change = &change);
     assert_non_null(
         dormouse_bulk_set_status(scene.client, &request, 0, on_progress, on_end, &scene));
     run_until(&scene, &scene.ended, 1);
