@@ -82,7 +82,7 @@ static void put_one(struct bench *bench, struct dm_overlay *overlay, uint32_t co
     struct dm_key key;
     key_make(&key, contact);
     struct dm_slice value = record_make(bench, bytes);
-    if (!dm_overlay_put(overlay, dm_overlay_key(dm_key_slice(&key)), value, bench->revision)) {
+    if (!dm_overlay_put(overlay, dm_key_hashed(dm_key_slice(&key)), value, bench->revision)) {
         die("the overlay is full");
     }
 }
@@ -120,7 +120,7 @@ static void bench_overlay_get(struct bench *bench, const struct dm_overlay *over
         struct dm_key key;
         struct dm_slice value;
         key_make(&key, (uint32_t)(random_next(bench) % bench->contacts));
-        found += dm_overlay_get(overlay, dm_overlay_key(dm_key_slice(&key)), &value, NULL);
+        found += dm_overlay_get(overlay, dm_key_hashed(dm_key_slice(&key)), &value, NULL);
     }
     uint64_t took = now_ns(bench) - began;
     if (found != bench->contacts) {

@@ -2,6 +2,7 @@
 #define DM_CORE_IDENT_H
 
 #include "base/code.h"
+#include "base/hash.h"
 #include "base/limits.h"
 #include "base/slice.h"
 
@@ -37,6 +38,17 @@ static inline void dm_key_copy(struct dm_key *to, const struct dm_key *from)
 static inline struct dm_slice dm_key_slice(const struct dm_key *key)
 {
     return dm_slice(key->bytes, key->size);
+}
+
+/* A key and its dm_keyed_hash: several calls about one key need it only once. */
+struct dm_hashed_key {
+    struct dm_slice key;
+    uint64_t hash;
+};
+
+static inline struct dm_hashed_key dm_key_hashed(struct dm_slice key)
+{
+    return (struct dm_hashed_key){.key = key, .hash = dm_keyed_hash(key.data, key.size)};
 }
 
 uint32_t dm_key_account(struct dm_slice key);

@@ -9,6 +9,15 @@
 
 #include <stdlib.h>
 
+/* More contacts of one status than any account can have; so a row that says more is damaged, and
+ * no total runs over. */
+#define COUNT_MAX (UINT64_MAX / DM_ACCOUNTS_MAX)
+
+_Static_assert(DM_ID_SIZE_MAX == sizeof((struct dm_account *)0)->id &&
+                   DM_ID_SIZE_MAX == sizeof((struct dm_bot *)0)->id,
+               "ids fit");
+_Static_assert(DM_BOTS_MAX <= UINT16_MAX, "they fit into bot_room");
+
 static struct dm_slice id_of(const struct dm_account *account)
 {
     return dm_slice(account->id, account->id_size);
@@ -49,6 +58,8 @@ void dm_accounts_finish(struct dm_accounts *accounts)
         }
         free(accounts->all[i].bots);
     }
+    free(accounts->spare_bots);
+    free(accounts->spare_policy);
     dm_index_finish(&accounts->index);
     dm_region_finish(&accounts->region);
     *accounts = (struct dm_accounts){0};
@@ -69,18 +80,36 @@ struct dm_account *dm_accounts_find(const struct dm_accounts *accounts, struct d
 
 struct dm_account *dm_accounts_at(const struct dm_accounts *accounts, uint32_t number)
 {
+    DM_ASSERT(number - 1 < accounts->count);
     return &accounts->all[number - 1];
+}
+
+bool dm_accounts_reserve(struct dm_accounts *accounts)
+{
+    if (accounts->count == DM_ACCOUNTS_MAX) {
+        return false;
+    }
+    if (accounts->spare_bots == NULL) {
+        accounts->spare_bots = calloc(1, sizeof *accounts->spare_bots);
+    }
+    return accounts->spare_bots != NULL;
 }
 
 struct dm_account *dm_accounts_add(struct dm_accounts *accounts, struct dm_slice id)
 {
-    struct dm_bot *bots = accounts->count == DM_ACCOUNTS_MAX ? NULL : calloc(1, sizeof *bots);
-    if (bots == NULL) {
+    DM_ASSERT(id.size <= sizeof accounts->all->id);
+    if (!dm_accounts_reserve(accounts)) {
         return NULL;
     }
     struct dm_account *account = &accounts->all[accounts->count++];
     *account = (struct dm_account){
-        .number = accounts->count, .bots = bots, .bot_count = 1, .id_size = (uint8_t)id.size};
+        .number = accounts->count,
+        .bots = accounts->spare_bots,
+        .bot_count = 1,
+        .bot_room = 1,
+        .id_size = (uint8_t)id.size,
+    };
+    accounts->spare_bots = NULL;
     memcpy(account->id, id.data, id.size);
     dm_index_insert(&accounts->index, account->number, hash_of(id));
     return account;
@@ -140,7 +169,9 @@ void dm_accounts_count(struct dm_accounts *accounts, struct dm_account *account,
     if (from == to) {
         return;
     }
-    if (from != DM_STATUS_NONE) {
+    DM_ASSERT(from < DM_STATUS_COUNT && to < DM_STATUS_COUNT);
+    if (from != DM_STATUS_NONE && account->counts[from] != 0) {
+        DM_ASSERT(accounts->totals[from] != 0);
         account->counts[from]--;
         accounts->totals[from]--;
     }
@@ -173,19 +204,33 @@ int64_t dm_account_bot(const struct dm_account *account, struct dm_slice bot_id)
     return -1;
 }
 
-/* One that is as its row says. */
-static struct dm_bot *add_clean_bot(struct dm_account *account, struct dm_slice bot_id)
+bool dm_account_reserve_bot(struct dm_account *account)
 {
+    DM_ASSERT(account->bot_count <= account->bot_room);
+    if (account->bot_count < account->bot_room) {
+        return true;
+    }
     if (account->bot_count == DM_BOTS_MAX) {
-        return NULL;
+        return false;
     }
     struct dm_bot *grown =
         realloc(account->bots, ((size_t)account->bot_count + 1) * sizeof *account->bots);
     if (grown == NULL) {
-        return NULL;
+        return false;
     }
     account->bots = grown;
-    struct dm_bot *bot = &grown[account->bot_count++];
+    account->bot_room = (uint16_t)(account->bot_count + 1);
+    return true;
+}
+
+/* One that is as its row says. */
+static struct dm_bot *add_clean_bot(struct dm_account *account, struct dm_slice bot_id)
+{
+    DM_ASSERT(bot_id.size <= sizeof account->bots->id);
+    if (!dm_account_reserve_bot(account)) {
+        return NULL;
+    }
+    struct dm_bot *bot = &account->bots[account->bot_count++];
     *bot = (struct dm_bot){.id_size = (uint8_t)bot_id.size};
     memcpy(bot->id, bot_id.data, bot_id.size);
     return bot;
@@ -209,13 +254,23 @@ const struct dm_policy *dm_account_policy(const struct dm_account *account, uint
     return policy != NULL ? policy : dm_policy_default();
 }
 
-static bool store_policy(struct dm_bot *bot, const struct dm_policy *policy)
+bool dm_accounts_reserve_policy(struct dm_accounts *accounts)
+{
+    if (accounts->spare_policy == NULL) {
+        accounts->spare_policy = malloc(sizeof *accounts->spare_policy);
+    }
+    return accounts->spare_policy != NULL;
+}
+
+static bool store_policy(struct dm_accounts *accounts, struct dm_bot *bot,
+                         const struct dm_policy *policy)
 {
     if (bot->policy == NULL) {
-        bot->policy = malloc(sizeof *bot->policy);
-    }
-    if (bot->policy == NULL) {
-        return false;
+        if (!dm_accounts_reserve_policy(accounts)) {
+            return false;
+        }
+        bot->policy = accounts->spare_policy;
+        accounts->spare_policy = NULL;
     }
     *bot->policy = *policy;
     return true;
@@ -225,7 +280,7 @@ bool dm_accounts_set_policy(struct dm_accounts *accounts, struct dm_account *acc
                             const struct dm_policy *policy)
 {
     DM_ASSERT(bot < account->bot_count);
-    if (!store_policy(&account->bots[bot], policy)) {
+    if (!store_policy(accounts, &account->bots[bot], policy)) {
         return false;
     }
     dm_accounts_touch_bot(accounts, account, bot);
@@ -266,8 +321,12 @@ enum dm_code dm_accounts_load_account(struct dm_accounts *accounts, struct dm_sl
     }
     account->fence_floor = dm_load_le64(in + 4);
     for (size_t status = 1; status < DM_STATUS_COUNT; status++) {
-        account->counts[status] = dm_load_le64(in + 4 + 8 * status);
-        accounts->totals[status] += account->counts[status];
+        uint64_t count = dm_load_le64(in + 4 + 8 * status);
+        if (count > COUNT_MAX) {
+            return DM_DATA_LOSS;
+        }
+        account->counts[status] = count;
+        accounts->totals[status] += count;
     }
     return DM_OK;
 }
@@ -311,5 +370,5 @@ enum dm_code dm_accounts_load_bot(struct dm_accounts *accounts, struct dm_slice 
     if (!dm_policy_decode(&policy, dm_slice(in + policy_at, row.size - policy_at))) {
         return DM_DATA_LOSS;
     }
-    return store_policy(&account->bots[bot], &policy) ? DM_OK : DM_RESOURCE_EXHAUSTED;
+    return store_policy(accounts, &account->bots[bot], &policy) ? DM_OK : DM_RESOURCE_EXHAUSTED;
 }

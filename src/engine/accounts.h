@@ -30,6 +30,7 @@ struct dm_account {
     uint64_t fence_floor;             /* of contacts never written to: see struct dm_op */
     uint64_t floor_lsn;               /* of the delete that raised it last */
     uint64_t counts[DM_STATUS_COUNT]; /* contacts by stored status; [NONE] is unused */
+    uint16_t bot_room;                /* places in `bots` */
     uint8_t id_size;
     char id[64];
 };
@@ -41,6 +42,9 @@ struct dm_accounts {
     uint32_t dirty;     /* list of accounts changed since their rows were last written */
     size_t dirty_bytes; /* of the overlay, that their rows and those of their bots will take */
     struct dm_index index;
+    /* What the next account and the next policy will take; NULL: to be reserved. */
+    struct dm_bot *spare_bots;
+    struct dm_policy *spare_policy;
     uint64_t totals[DM_STATUS_COUNT];
 };
 
@@ -50,11 +54,19 @@ void dm_accounts_finish(struct dm_accounts *accounts);
 /* NULL when it is not known. */
 struct dm_account *dm_accounts_find(const struct dm_accounts *accounts, struct dm_slice id);
 struct dm_account *dm_accounts_at(const struct dm_accounts *accounts, uint32_t number);
+/* Each of these may add one: what is reserved before it cannot fail afterwards, so that nothing is
+ * ordered which cannot be done. false at its limit, or without memory. */
+bool dm_accounts_reserve(struct dm_accounts *accounts);
+bool dm_account_reserve_bot(struct dm_account *account);
+bool dm_accounts_reserve_policy(struct dm_accounts *accounts);
+
 /* The next number; NULL at DM_ACCOUNTS_MAX, or without memory. */
 struct dm_account *dm_accounts_add(struct dm_accounts *accounts, struct dm_slice id);
 /* A write happened: its row goes with the next sweep. */
 void dm_accounts_touch(struct dm_accounts *accounts, struct dm_account *account);
-/* Moves one contact from one status to another (NONE: it does not exist). */
+/* Moves one contact from one status to another (NONE: it does not exist). A count stays at 0: the
+ * record of a contact may have been damaged, and it then left under another status than the one
+ * that it was counted under. */
 void dm_accounts_count(struct dm_accounts *accounts, struct dm_account *account, uint8_t from,
                        uint8_t to);
 /* Takes one account from the list of changed ones; NULL at its end. */

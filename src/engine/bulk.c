@@ -1,7 +1,9 @@
-#include "engine/internal.h"
-#include "engine/met.h"
-
 #include "base/assert.h"
+#include "engine/damage.h"
+#include "engine/met.h"
+#include "engine/read.h"
+#include "engine/room.h"
+#include "engine/write.h"
 
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-#include "engine/internal.h"
+#include "engine/damage.h"
 
 #include "base/log.h"
 

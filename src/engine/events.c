@@ -1,4 +1,4 @@
-#include "engine/internal.h"
+#include "engine/read.h"
 
 #include <stdlib.h>
 
@@ -16,8 +16,8 @@ struct dm_history {
     struct dm_key key;
 };
 
-bool dm_event_read(const struct dm_engine *engine, const struct dm_entry *entry,
-                   struct dm_event *event)
+static bool event_read(const struct dm_engine *engine, const struct dm_entry *entry,
+                       struct dm_event *event)
 {
     struct dm_entry_body body;
     struct dm_record_head head;
@@ -81,7 +81,7 @@ enum dm_next dm_feed_next(struct dm_feed *feed, struct dm_event *event, size_t *
 {
     struct dm_entry entry;
     enum dm_next next = to_next(dm_cursor_next(feed->cursor, &entry, budget));
-    if (next == DM_NEXT_ITEM && !dm_event_read(feed->engine, &entry, event)) {
+    if (next == DM_NEXT_ITEM && !event_read(feed->engine, &entry, event)) {
         return DM_NEXT_FAILED;
     }
     return next;
@@ -141,7 +141,7 @@ static enum dm_next history_step(struct dm_history *history, struct dm_event *ev
     struct dm_slice key = dm_key_slice(&history->key);
     const struct dm_account *account =
         dm_accounts_at(&history->engine->accounts, dm_key_account(key));
-    if (entry.seq != history->seq || !dm_event_read(history->engine, &entry, event)) {
+    if (entry.seq != history->seq || !event_read(history->engine, &entry, event)) {
         return DM_NEXT_FAILED;
     }
     if (!dm_slice_equal(event->account_id, dm_slice(account->id, account->id_size)) ||

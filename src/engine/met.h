@@ -7,7 +7,8 @@
 
 /* A set of contacts that a walk has met. It grows with each by one bucket at the most, so no
  * step of the walk stalls for what the others met. 28 bytes a contact: it is known by all 128
- * bits of its key's dm_keyed_hash_wide, as in the cache (engine/cache.h says why that will do). */
+ * bits of its key's dm_keyed_hash_wide, as in the cache (engine/check_cache.h says why that will
+ * do). */
 struct dm_met_contact {
     struct dm_wide_hash hash;
     uint32_t link;

@@ -1,4 +1,4 @@
-#include "engine/internal.h"
+#include "engine/room.h"
 
 #include "base/limits.h"
 
@@ -81,6 +81,23 @@ static enum dm_code overlay_full(const struct dm_engine *engine, struct dm_error
                    dm_overlay_used_max(engine->overlay) >> 20);
 }
 
+enum dm_code dm_engine_writable(struct dm_engine *engine, struct dm_error *error)
+{
+    struct dm_error why;
+    enum dm_journal_state state = dm_journal_state(engine->journal, &why);
+    if (state == DM_JOURNAL_OK) {
+        return DM_OK;
+    }
+    return dm_fail(error, DM_UNAVAILABLE, "the journal cannot be written (%.160s); %s", why.message,
+                   state == DM_JOURNAL_FULL ? "free some space, then try again"
+                                            : "the server is stopping");
+}
+
+bool dm_engine_failed(struct dm_engine *engine, struct dm_error *error)
+{
+    return dm_journal_state(engine->journal, error) == DM_JOURNAL_FAILED;
+}
+
 enum dm_code dm_engine_admit(struct dm_engine *engine, struct dm_error *error)
 {
     if (dm_overlay_count(engine->overlay) >= engine->overlay_max ||
@@ -112,7 +129,7 @@ enum dm_code dm_engine_admit_snooze(struct dm_engine *engine, const struct dm_ch
     int64_t until_ms =
         change->has_for ? dm_clock_wall_ms(&engine->clock) + change->for_ms : change->until_ms;
     if (until_ms > engine->armed_until_ms ||
-        (key != NULL && dm_sleepers_has(engine->sleepers, dm_key_slice(key)))) {
+        (key != NULL && dm_sleepers_has(engine->sleepers, dm_key_hashed(dm_key_slice(key))))) {
         return DM_OK; /* it needs no timer yet, or has one */
     }
     return dm_fail(error, DM_RESOURCE_EXHAUSTED,

@@ -1,6 +1,6 @@
-#include "engine/internal.h"
-
 #include "base/assert.h"
+#include "engine/damage.h"
+#include "engine/read.h"
 
 #include <stdlib.h>
 
@@ -212,7 +212,7 @@ static bool newest_of(struct dm_scan *scan, struct dm_slice stored, struct dm_sl
 {
     struct dm_slice key = dm_key_slice(&scan->key);
     uint64_t lsn;
-    if (dm_overlay_get(scan->engine->overlay, dm_overlay_key(key), value, &lsn)) {
+    if (dm_overlay_get(scan->engine->overlay, dm_key_hashed(key), value, &lsn)) {
         dm_engine_see(scan->engine, lsn);
         return true;
     }
@@ -287,7 +287,7 @@ static enum dm_next emit(struct dm_scan *scan, int64_t now_ms, struct dm_contact
         struct dm_slice value;
         dm_key_make(&scan->key, scan->account->number, dm_slice(place->id, place->size));
         struct dm_slice id = dm_key_contact(dm_key_slice(&scan->key));
-        if (dm_engine_find(engine, dm_overlay_key(dm_key_slice(&scan->key)), &value, NULL) !=
+        if (dm_engine_find(engine, dm_key_hashed(dm_key_slice(&scan->key)), &value, NULL) !=
                 DM_OK ||
             !belongs(scan, id, value, now_ms, &now_at) ||
             !dm_record_decode(&engine->loaded.record, value)) {

@@ -170,13 +170,12 @@ static void store_id(struct dm_sleepers *sleepers, struct sleeper *sleeper, stru
     memcpy(sleeper->id, &cell, sizeof cell);
 }
 
-bool dm_sleepers_set(struct dm_sleepers *sleepers, struct dm_slice key, int64_t until_ms,
+bool dm_sleepers_set(struct dm_sleepers *sleepers, struct dm_hashed_key hashed, int64_t until_ms,
                      uint64_t fence)
 {
-    uint32_t account = dm_key_account(key);
-    struct dm_slice contact = dm_key_contact(key);
-    uint64_t hash = hash_of(key);
-    uint32_t item = find(sleepers, account, contact, hash);
+    uint32_t account = dm_key_account(hashed.key);
+    struct dm_slice contact = dm_key_contact(hashed.key);
+    uint32_t item = find(sleepers, account, contact, hashed.hash);
     if (item == 0) {
         item = take_free(sleepers);
         if (item == 0) {
@@ -185,18 +184,18 @@ bool dm_sleepers_set(struct dm_sleepers *sleepers, struct dm_slice key, int64_t 
         struct sleeper *sleeper = at(sleepers, item);
         sleeper->account = account;
         store_id(sleepers, sleeper, contact);
-        dm_index_insert(&sleepers->index, item, hash);
+        dm_index_insert(&sleepers->index, item, hashed.hash);
     }
     at(sleepers, item)->fence = (uint32_t)fence;
     dm_wheel_arm(sleepers->wheel, item - 1, (uint64_t)until_ms);
     return true;
 }
 
-bool dm_sleepers_has(const struct dm_sleepers *sleepers, struct dm_slice key)
+bool dm_sleepers_has(const struct dm_sleepers *sleepers, struct dm_hashed_key hashed)
 {
-    uint32_t account = dm_key_account(key);
-    struct dm_slice contact = dm_key_contact(key);
-    return find(sleepers, account, contact, hash_of(key)) != 0;
+    uint32_t account = dm_key_account(hashed.key);
+    struct dm_slice contact = dm_key_contact(hashed.key);
+    return find(sleepers, account, contact, hashed.hash) != 0;
 }
 
 uint32_t dm_sleepers_room(const struct dm_sleepers *sleepers)
@@ -204,15 +203,14 @@ uint32_t dm_sleepers_room(const struct dm_sleepers *sleepers)
     return sleepers->max - sleepers->index.count;
 }
 
-void dm_sleepers_clear(struct dm_sleepers *sleepers, struct dm_slice key)
+void dm_sleepers_clear(struct dm_sleepers *sleepers, struct dm_hashed_key hashed)
 {
-    uint32_t account = dm_key_account(key);
-    struct dm_slice contact = dm_key_contact(key);
-    uint64_t hash = hash_of(key);
-    uint32_t item = find(sleepers, account, contact, hash);
+    uint32_t account = dm_key_account(hashed.key);
+    struct dm_slice contact = dm_key_contact(hashed.key);
+    uint32_t item = find(sleepers, account, contact, hashed.hash);
     if (item != 0) {
         dm_wheel_cancel(sleepers->wheel, item - 1);
-        dm_index_remove(&sleepers->index, item, hash);
+        dm_index_remove(&sleepers->index, item, hashed.hash);
         give_free(sleepers, item);
     }
 }

@@ -18,12 +18,12 @@ struct dm_sleepers *dm_sleepers_create(uint32_t sleepers_max, int64_t now_ms);
 void dm_sleepers_destroy(struct dm_sleepers *sleepers);
 
 /* Arms the contact's one timer, or moves it. false when sleepers_max others are armed. */
-bool dm_sleepers_set(struct dm_sleepers *sleepers, struct dm_slice key, int64_t until_ms,
+bool dm_sleepers_set(struct dm_sleepers *sleepers, struct dm_hashed_key hashed, int64_t until_ms,
                      uint64_t fence);
-bool dm_sleepers_has(const struct dm_sleepers *sleepers, struct dm_slice key);
+bool dm_sleepers_has(const struct dm_sleepers *sleepers, struct dm_hashed_key hashed);
 uint32_t dm_sleepers_room(const struct dm_sleepers *sleepers); /* timers that are not armed */
 /* No effect when there is none. */
-void dm_sleepers_clear(struct dm_sleepers *sleepers, struct dm_slice key);
+void dm_sleepers_clear(struct dm_sleepers *sleepers, struct dm_hashed_key hashed);
 
 struct dm_sleeper {
     struct dm_key key;

@@ -1,8 +1,9 @@
-#include "engine/internal.h"
+#include "engine/sweep.h"
 
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/log.h"
+#include "engine/room.h"
 
 /* A sweep takes what has gathered in the overlay, waits until all of it is durable (the
  * view must never know more than the journal), and lets the applier bring it into the

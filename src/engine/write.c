@@ -1,76 +1,57 @@
-#include "engine/internal.h"
+#include "engine/write.h"
 
 #include "base/assert.h"
+#include "engine/damage.h"
+#include "engine/enact.h"
+#include "engine/lags.h"
+#include "engine/read.h"
+#include "engine/room.h"
 
-enum dm_code dm_engine_writable(struct dm_engine *engine, struct dm_error *error)
+/* Gives the entry its place in the order, and enacts it. Who calls this has made sure that
+ * nothing is in its way: memory for an account or a bot is reserved, and the overlay has room for
+ * whoever was admitted (see room.c). */
+static uint64_t order(struct dm_engine *engine, struct dm_ordered *ordered)
 {
-    struct dm_error why;
-    enum dm_journal_state state = dm_journal_state(engine->journal, &why);
-    if (state == DM_JOURNAL_OK) {
-        return DM_OK;
-    }
-    return dm_fail(error, DM_UNAVAILABLE, "the journal cannot be written (%.160s); %s", why.message,
-                   state == DM_JOURNAL_FULL ? "free some space, then try again"
-                                            : "the server is stopping");
-}
-
-bool dm_engine_failed(struct dm_engine *engine, struct dm_error *error)
-{
-    return dm_journal_state(engine->journal, error) == DM_JOURNAL_FAILED;
-}
-
-static uint64_t append(struct dm_engine *engine, const struct dm_entry_body *body, uint64_t seq)
-{
-    size_t size = dm_entry_encode(body, engine->entry);
-    uint64_t lsn = dm_journal_append(engine->journal, dm_slice(engine->entry, size), seq);
-    dm_engine_see(engine, lsn);
-    return lsn;
+    size_t size = dm_entry_encode(ordered->body, engine->entry);
+    struct dm_slice entry = dm_slice(engine->entry, size);
+    ordered->lsn = dm_journal_append(engine->journal, entry, ordered->seq);
+    dm_engine_see(engine, ordered->lsn);
+    enum dm_code code = dm_engine_enact(engine, ordered, NULL);
+    DM_ASSERT(code == DM_OK);
+    return ordered->lsn;
 }
 
 struct dm_account *dm_engine_account(struct dm_engine *engine, struct dm_slice account_id)
 {
     struct dm_account *account = dm_engine_known(engine, account_id);
-    if (account != NULL) {
+    if (account != NULL || !dm_accounts_reserve(&engine->accounts)) {
         return account;
     }
-    account = dm_accounts_add(&engine->accounts, account_id);
-    if (account != NULL) {
-        struct dm_entry_body body = {.kind = DM_ENTRY_ACCOUNT};
-        body.account.account = account->number;
-        body.account.id = account_id;
-        account->policy_lsn = append(engine, &body, 0);
-        dm_accounts_touch(&engine->accounts, account);
-    }
-    return account;
+    struct dm_entry_body body = {.kind = DM_ENTRY_ACCOUNT};
+    body.account.account = engine->accounts.count + 1;
+    body.account.id = account_id;
+    (void)order(engine, &(struct dm_ordered){.body = &body});
+    return dm_accounts_at(&engine->accounts, engine->accounts.count);
 }
 
-void dm_engine_put_bot(struct dm_engine *engine, struct dm_account *account, uint32_t bot)
+/* A bot gets its number, or a policy (NULL: it keeps what it has); what it takes is reserved. */
+static void put_bot(struct dm_engine *engine, const struct dm_account *account, uint32_t bot,
+                    struct dm_slice bot_id, const struct dm_policy *policy)
 {
-    uint8_t policy[DM_POLICY_SIZE];
-    const struct dm_bot *its = &account->bots[bot];
-    size_t size = its->policy == NULL ? 0 : dm_policy_encode(its->policy, policy);
+    uint8_t bytes[DM_POLICY_SIZE];
     struct dm_entry_body body = {.kind = DM_ENTRY_BOT};
     body.bot = (struct dm_entry_bot){
         .account = account->number,
         .bot = bot,
-        .id = dm_slice(its->id, its->id_size),
-        .policy = dm_slice(policy, size),
+        .id = bot_id,
+        .policy = dm_slice(bytes, policy == NULL ? 0 : dm_policy_encode(policy, bytes)),
     };
-    account->policy_lsn = append(engine, &body, 0);
-    dm_accounts_touch_bot(&engine->accounts, account, bot);
+    (void)order(engine, &(struct dm_ordered){.body = &body});
 }
 
-/* Whoever calls this puts the bot: a number that is given is in the journal, or a replay
- * would give it to another. */
-static enum dm_code add_bot(struct dm_engine *engine, struct dm_account *account,
-                            struct dm_slice bot_id, const char *field, uint32_t *bot,
-                            struct dm_error *error)
+static enum dm_code no_bot(const struct dm_account *account, const char *field,
+                           struct dm_error *error)
 {
-    int64_t number = dm_accounts_add_bot(&engine->accounts, account, bot_id);
-    if (number >= 0) {
-        *bot = (uint32_t)number;
-        return DM_OK;
-    }
     return account->bot_count == DM_BOTS_MAX
                ? dm_fail(error, DM_RESOURCE_EXHAUSTED,
                          "%s: the account has %d bots, which is the limit", field, DM_BOTS_MAX)
@@ -86,11 +67,12 @@ enum dm_code dm_engine_meet_bot(struct dm_engine *engine, struct dm_account *acc
         change->bot = (uint32_t)number;
         return DM_OK;
     }
-    enum dm_code code = add_bot(engine, account, bot_id, "change.bot_id", &change->bot, error);
-    if (code == DM_OK) {
-        dm_engine_put_bot(engine, account, change->bot);
+    if (!dm_account_reserve_bot(account)) {
+        return no_bot(account, "change.bot_id", error);
     }
-    return code;
+    change->bot = account->bot_count;
+    put_bot(engine, account, change->bot, bot_id, NULL);
+    return DM_OK;
 }
 
 static enum dm_code no_account(const struct dm_engine *engine, const char *field,
@@ -108,31 +90,21 @@ static enum dm_code no_account(const struct dm_engine *engine, const char *field
 static uint64_t commit_delete(struct dm_engine *engine, const struct dm_contact_ref *ref,
                               const struct dm_transition *change, int64_t now_ms)
 {
-    struct dm_account *account = ref->account;
-    if (change->record.fence >= account->fence_floor) {
-        account->fence_floor = change->record.fence + 1;
-    }
+    uint64_t floor = ref->account->fence_floor;
     struct dm_entry_body body = {.kind = DM_ENTRY_DELETE};
     body.deleted = (struct dm_entry_delete){
-        .account = account->number,
+        .account = ref->account->number,
         .from = change->from,
         .at_ms = now_ms,
-        .fence_floor = account->fence_floor,
+        .fence_floor = change->record.fence >= floor ? change->record.fence + 1 : floor,
         .contact = dm_key_contact(dm_key_slice(&ref->key)),
     };
-    uint64_t lsn = append(engine, &body, 0);
-    account->floor_lsn = lsn;
-    bool kept = dm_overlay_put(engine->overlay, dm_ref_key(ref), dm_slice(NULL, 0), lsn);
-    DM_ASSERT(kept); /* see room.c */
-    dm_accounts_touch(&engine->accounts, account);
-    return lsn;
+    return order(engine, &(struct dm_ordered){.body = &body, .ref = ref});
 }
 
 static uint64_t commit_record(struct dm_engine *engine, const struct dm_contact_ref *ref,
                               const struct dm_transition *change, int64_t now_ms)
 {
-    struct dm_slice record =
-        dm_slice(engine->encoded, dm_record_encode(&change->record, engine->encoded));
     struct dm_entry_body body = {.kind = DM_ENTRY_CONTACT};
     body.contact = (struct dm_entry_contact){
         .account = ref->account->number,
@@ -142,30 +114,25 @@ static uint64_t commit_record(struct dm_engine *engine, const struct dm_contact_
         .due_ms = change->due_ms,
         .previous_seq = change->previous_seq,
         .contact = dm_key_contact(dm_key_slice(&ref->key)),
-        .record = record,
+        .record = dm_slice(engine->encoded, dm_record_encode(&change->record, engine->encoded)),
     };
-    uint64_t seq = change->event ? change->record.last_seq : 0;
-    uint64_t lsn = append(engine, &body, seq);
-    bool kept = dm_overlay_put(engine->overlay, dm_ref_key(ref), record, lsn);
-    DM_ASSERT(kept); /* see room.c */
-    if (change->event) {
-        engine->last_seq = seq;
-    }
-    return lsn;
+    return order(engine, &(struct dm_ordered){
+                             .seq = change->event ? change->record.last_seq : 0,
+                             .body = &body,
+                             .ref = ref,
+                             .record = &change->record,
+                         });
 }
 
 void dm_engine_run(struct dm_engine *engine, const struct dm_loaded *contact, uint32_t policy_bot,
                    struct dm_op *op)
 {
     struct dm_step *step = &engine->step;
-    struct dm_account *account = contact->ref.account;
+    const struct dm_account *account = contact->ref.account;
     dm_engine_see(engine, account->policy_lsn);
     op->next_seq = engine->last_seq + 1;
     op->fence_floor = account->fence_floor;
     dm_step(step, &contact->record, dm_account_policy(account, policy_bot), op);
-    if (step->transition_count != 0) {
-        dm_check_cache_forget(&engine->cache, contact->ref.hash);
-    }
     for (int i = 0; i < step->transition_count; i++) {
         const struct dm_transition *change = &step->transitions[i];
         uint64_t lsn = change->record.status == DM_STATUS_NONE
@@ -174,8 +141,6 @@ void dm_engine_run(struct dm_engine *engine, const struct dm_loaded *contact, ui
         if (change->due_ms != 0) {
             dm_engine_note_wake(engine, lsn, change->due_ms);
         }
-        dm_accounts_count(&engine->accounts, account, change->from, change->record.status);
-        dm_engine_time(engine, dm_key_slice(&contact->ref.key), &change->record, change->from);
     }
 }
 
@@ -224,17 +189,13 @@ static enum dm_code discard(struct dm_engine *engine, const struct dm_loaded *co
                             uint32_t policy_bot, const struct dm_op *op, struct dm_error *error)
 {
     struct dm_step *step = &engine->step;
-    struct dm_account *account = contact->ref.account;
-    dm_step(step, &contact->record, dm_account_policy(account, policy_bot), op);
+    dm_step(step, &contact->record, dm_account_policy(contact->ref.account, policy_bot), op);
     if (step->code != DM_OK) {
         return dm_fail(error, step->code, "%s", step->error.message);
     }
     struct dm_transition *change = &step->transitions[0];
     dm_engine_discard(engine, &contact->ref, change);
-    dm_check_cache_forget(&engine->cache, contact->ref.hash);
     (void)commit_delete(engine, &contact->ref, change, op->now_ms);
-    dm_accounts_count(&engine->accounts, account, change->from, DM_STATUS_NONE);
-    dm_engine_time(engine, dm_key_slice(&contact->ref.key), &change->record, DM_STATUS_SNOOZED);
     return DM_OK;
 }
 
@@ -325,17 +286,13 @@ enum dm_code dm_engine_set_policy(struct dm_engine *engine, struct dm_slice acco
         return no_account(engine, "policy.account_id", error);
     }
     bot = bot < 0 ? dm_account_bot(account, bot_id) : bot;
-    uint32_t number = (uint32_t)bot;
-    if (bot < 0) {
-        code = add_bot(engine, account, bot_id, "policy.bot_id", &number, error);
-        if (code != DM_OK) {
-            return code;
-        }
+    if (bot < 0 && !dm_account_reserve_bot(account)) {
+        return no_bot(account, "policy.bot_id", error);
+    }
+    if (!dm_accounts_reserve_policy(&engine->accounts)) {
+        return dm_fail(error, DM_RESOURCE_EXHAUSTED, "policy: no memory for another one");
     }
     policy->revision = revision + 1;
-    if (!dm_accounts_set_policy(&engine->accounts, account, number, policy)) {
-        code = dm_fail(error, DM_RESOURCE_EXHAUSTED, "policy: no memory for another one");
-    }
-    dm_engine_put_bot(engine, account, number);
-    return code;
+    put_bot(engine, account, bot < 0 ? account->bot_count : (uint32_t)bot, bot_id, policy);
+    return DM_OK;
 }

@@ -349,11 +349,6 @@ static bool replace(struct dm_overlay *overlay, uint32_t *link, struct dm_slice 
     return true;
 }
 
-struct dm_hashed_key dm_overlay_key(struct dm_slice key)
-{
-    return (struct dm_hashed_key){.key = key, .hash = hash_of(key)};
-}
-
 bool dm_overlay_put(struct dm_overlay *overlay, struct dm_hashed_key hashed, struct dm_slice value,
                     uint64_t lsn)
 {
@@ -655,7 +650,7 @@ static uint32_t find_in_current(const struct dm_overlay *overlay,
     if (generation == overlay->current || overlay->current->count == 0) {
         return 0;
     }
-    return find(overlay->current, dm_overlay_key(key));
+    return find(overlay->current, dm_key_hashed(key));
 }
 
 /* Did the walk pass this contact of current already? It goes from the newest to the

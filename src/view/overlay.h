@@ -2,6 +2,7 @@
 #define DM_VIEW_OVERLAY_H
 
 #include "base/slice.h"
+#include "core/ident.h"
 #include "view/store.h"
 
 #include <stdbool.h>
@@ -41,13 +42,6 @@ size_t dm_overlay_used_end(const struct dm_overlay *overlay);
 /* What one entry or side row takes. One that is moved because its value grew takes a new
  * entry, with half as much again for its value. */
 size_t dm_overlay_entry_size(size_t key_size, size_t value_size);
-
-/* A key and its dm_keyed_hash: several calls about one key need it only once. */
-struct dm_hashed_key {
-    struct dm_slice key;
-    uint64_t hash;
-};
-struct dm_hashed_key dm_overlay_key(struct dm_slice key);
 
 /* Stores a contact's newest encoded record (empty: deleted) at `lsn`. Replaces the one
  * in current. false at dm_overlay_contacts_end or dm_overlay_used_end, never before. */

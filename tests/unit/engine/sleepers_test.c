@@ -34,8 +34,8 @@ static void a_contact_has_one_timer(void **state)
     struct dm_sleepers *sleepers = dm_sleepers_create(1000, 0);
     struct dm_key key = key_of(1, "c");
     struct dm_sleeper due[DUE_MAX];
-    assert_true(dm_sleepers_set(sleepers, dm_key_slice(&key), 100, 1));
-    assert_true(dm_sleepers_set(sleepers, dm_key_slice(&key), 300, 2));
+    assert_true(dm_sleepers_set(sleepers, dm_key_hashed(dm_key_slice(&key)), 100, 1));
+    assert_true(dm_sleepers_set(sleepers, dm_key_hashed(dm_key_slice(&key)), 300, 2));
     assert_int_equal(dm_sleepers_count(sleepers), 1);
     assert_int_equal(expired(sleepers, 299, due), 0);
     assert_int_equal(expired(sleepers, 300, due), 1);
@@ -51,9 +51,9 @@ static void the_same_id_of_another_account_is_another_contact(void **state)
     struct dm_sleepers *sleepers = dm_sleepers_create(1000, 0);
     struct dm_key one = key_of(1, "c"), two = key_of(2, "c");
     struct dm_sleeper due[DUE_MAX];
-    assert_true(dm_sleepers_set(sleepers, dm_key_slice(&one), 100, 1));
-    assert_true(dm_sleepers_set(sleepers, dm_key_slice(&two), 100, 1));
-    dm_sleepers_clear(sleepers, dm_key_slice(&one));
+    assert_true(dm_sleepers_set(sleepers, dm_key_hashed(dm_key_slice(&one)), 100, 1));
+    assert_true(dm_sleepers_set(sleepers, dm_key_hashed(dm_key_slice(&two)), 100, 1));
+    dm_sleepers_clear(sleepers, dm_key_hashed(dm_key_slice(&one)));
     assert_int_equal(expired(sleepers, 100, due), 1);
     assert_int_equal(dm_key_account(dm_key_slice(&due[0].key)), 2);
     dm_sleepers_destroy(sleepers);
@@ -67,11 +67,11 @@ static void long_ids_are_kept_and_given_back(void **state)
     struct dm_key key = key_of(1, name);
     struct dm_sleeper due[DUE_MAX];
     size_t before = dm_sleepers_memory(sleepers);
-    assert_true(dm_sleepers_set(sleepers, dm_key_slice(&key), 100, 1));
+    assert_true(dm_sleepers_set(sleepers, dm_key_hashed(dm_key_slice(&key)), 100, 1));
     assert_true(dm_sleepers_memory(sleepers) >= before + 64);
     assert_int_equal(expired(sleepers, 100, due), 1);
     assert_true(dm_slice_equal(dm_key_slice(&due[0].key), dm_key_slice(&key)));
-    assert_true(dm_sleepers_set(sleepers, dm_key_slice(&key), 200, 2));
+    assert_true(dm_sleepers_set(sleepers, dm_key_hashed(dm_key_slice(&key)), 200, 2));
     dm_sleepers_destroy(sleepers);
 }
 
@@ -83,7 +83,8 @@ static void it_refuses_more_than_it_may_hold(void **state)
     for (int i = 0; i < 3; i++) {
         (void)snprintf(name, sizeof name, "c%d", i);
         struct dm_key key = key_of(1, name);
-        assert_int_equal(dm_sleepers_set(sleepers, dm_key_slice(&key), 100, 1), i < 2);
+        assert_int_equal(dm_sleepers_set(sleepers, dm_key_hashed(dm_key_slice(&key)), 100, 1),
+                         i < 2);
     }
     dm_sleepers_destroy(sleepers);
 }
@@ -96,7 +97,7 @@ static void a_million_sleepers_take_at_most_64_bytes_each(void **state)
     for (int i = 0; i < 1000000; i++) {
         (void)snprintf(name, sizeof name, "contact-%012d", i);
         struct dm_key key = key_of(1, name);
-        assert_true(dm_sleepers_set(sleepers, dm_key_slice(&key), 1000 + i, 1));
+        assert_true(dm_sleepers_set(sleepers, dm_key_hashed(dm_key_slice(&key)), 1000 + i, 1));
     }
     assert_in_range(dm_sleepers_memory(sleepers), 1, 64 * 1000000);
     dm_sleepers_destroy(sleepers);
@@ -112,7 +113,7 @@ static void chosen_ids_cost_no_more_than_others(void **state)
     for (uint32_t i = 0; i < CONTACTS; i++) {
         struct dm_key key;
         dm_key_make(&key, 1, colliding_id(&ids, i));
-        assert_true(dm_sleepers_set(sleepers, dm_key_slice(&key), 100000, 1));
+        assert_true(dm_sleepers_set(sleepers, dm_key_hashed(dm_key_slice(&key)), 100000, 1));
     }
     assert_in_range(dm_sleepers_longest(sleepers), 1, 24);
     dm_sleepers_destroy(sleepers);

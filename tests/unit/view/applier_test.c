@@ -173,7 +173,7 @@ static void put(struct fixture *fixture, uint32_t account, uint32_t contact, uin
     struct dm_key key;
     key_of(&key, account, contact);
     uint64_t lsn = ++fixture->lsn;
-    assert_true(dm_overlay_put(fixture->overlay, dm_overlay_key(dm_key_slice(&key)),
+    assert_true(dm_overlay_put(fixture->overlay, dm_key_hashed(dm_key_slice(&key)),
                                record_bytes(bytes, fence, until_ms, lsn), lsn));
 }
 
@@ -181,7 +181,7 @@ static void put_deleted(struct fixture *fixture, uint32_t account, uint32_t cont
 {
     struct dm_key key;
     key_of(&key, account, contact);
-    assert_true(dm_overlay_put(fixture->overlay, dm_overlay_key(dm_key_slice(&key)),
+    assert_true(dm_overlay_put(fixture->overlay, dm_key_hashed(dm_key_slice(&key)),
                                dm_slice(NULL, 0), ++fixture->lsn));
 }
 
@@ -450,7 +450,7 @@ static void replay_over(struct dm_store *store, const struct dm_generation *gene
     struct dm_generation_entry *entries = dm_generation_sorted(generation, &count);
     for (size_t i = count; i-- > 0;) {
         assert_true(
-            dm_overlay_put(again.overlay, dm_overlay_key(entries[i].key), entries[i].value, 1));
+            dm_overlay_put(again.overlay, dm_key_hashed(entries[i].key), entries[i].value, 1));
     }
     free(entries);
     again.lsn = dm_generation_lsn(generation);
@@ -610,7 +610,7 @@ static void read_one(struct fixture *fixture, uint32_t account, uint32_t contact
     struct dm_slice value;
     struct dm_record_head head;
     key_of(&key, account, contact);
-    if (!dm_overlay_get(fixture->overlay, dm_overlay_key(dm_key_slice(&key)), &value, NULL) &&
+    if (!dm_overlay_get(fixture->overlay, dm_key_hashed(dm_key_slice(&key)), &value, NULL) &&
         !dm_store_get(store, DM_TABLE_CONTACTS, dm_key_slice(&key), &value)) {
         value = dm_slice(NULL, 0);
     }

@@ -20,7 +20,7 @@ static void put_text(struct dm_overlay *overlay, uint32_t account, uint32_t cont
     struct dm_key key;
     key_of(&key, account, contact);
     assert_true(
-        dm_overlay_put(overlay, dm_overlay_key(dm_key_slice(&key)), slice_text(value), lsn));
+        dm_overlay_put(overlay, dm_key_hashed(dm_key_slice(&key)), slice_text(value), lsn));
 }
 
 static void assert_has(const struct dm_overlay *overlay, uint32_t account, uint32_t contact,
@@ -30,7 +30,7 @@ static void assert_has(const struct dm_overlay *overlay, uint32_t account, uint3
     struct dm_slice found = {0};
     uint64_t found_lsn = 0;
     key_of(&key, account, contact);
-    assert_true(dm_overlay_get(overlay, dm_overlay_key(dm_key_slice(&key)), &found, &found_lsn));
+    assert_true(dm_overlay_get(overlay, dm_key_hashed(dm_key_slice(&key)), &found, &found_lsn));
     assert_int_equal(found.size, strlen(value));
     assert_memory_equal(found.data, value, found.size);
     assert_int_equal(found_lsn, lsn);
@@ -40,7 +40,7 @@ static void assert_has_not(const struct dm_overlay *overlay, uint32_t account, u
 {
     struct dm_key key;
     key_of(&key, account, contact);
-    assert_false(dm_overlay_get(overlay, dm_overlay_key(dm_key_slice(&key)), NULL, NULL));
+    assert_false(dm_overlay_get(overlay, dm_key_hashed(dm_key_slice(&key)), NULL, NULL));
 }
 
 /* ---- by example ----------------------------------------------------------- */
@@ -137,7 +137,7 @@ static uint32_t fill(struct dm_overlay *overlay, uint32_t from)
     struct dm_key key;
     for (uint32_t i = from;; i++) {
         key_of(&key, 1, i);
-        if (!dm_overlay_put(overlay, dm_overlay_key(dm_key_slice(&key)), slice_text("x"), i)) {
+        if (!dm_overlay_put(overlay, dm_key_hashed(dm_key_slice(&key)), slice_text("x"), i)) {
             return i;
         }
     }
@@ -192,7 +192,7 @@ static void a_full_arena_refuses_and_keeps_what_is_there(void **state)
     uint32_t taken = 0;
     for (;; taken++) {
         key_of(&key, 1, taken);
-        if (!dm_overlay_put(overlay, dm_overlay_key(dm_key_slice(&key)),
+        if (!dm_overlay_put(overlay, dm_key_hashed(dm_key_slice(&key)),
                             dm_slice(large, sizeof large), taken)) {
             break;
         }
@@ -205,7 +205,7 @@ static void a_full_arena_refuses_and_keeps_what_is_there(void **state)
     put_text(overlay, 1, taken, "small", 1);
     static uint8_t larger[65000];
     key_of(&key, 1, taken);
-    assert_false(dm_overlay_put(overlay, dm_overlay_key(dm_key_slice(&key)),
+    assert_false(dm_overlay_put(overlay, dm_key_hashed(dm_key_slice(&key)),
                                 dm_slice(larger, sizeof larger), 2));
     assert_false(
         dm_overlay_side(overlay, DM_TABLE_META, slice_text("k"), dm_slice(large, sizeof large)));
@@ -223,7 +223,7 @@ static void it_grows_to_many_contacts(void **state)
     for (uint32_t i = 0; i < MANY; i++) {
         key_of(&key, 1 + i % 1000, i);
         assert_true(
-            dm_overlay_put(overlay, dm_overlay_key(dm_key_slice(&key)), dm_slice(&i, sizeof i), i));
+            dm_overlay_put(overlay, dm_key_hashed(dm_key_slice(&key)), dm_slice(&i, sizeof i), i));
     }
     assert_int_equal(dm_overlay_count(overlay), MANY);
     assert_in_range(dm_overlay_memory(overlay) - before, MANY * 28, MANY * 80);
@@ -231,11 +231,11 @@ static void it_grows_to_many_contacts(void **state)
         struct dm_slice value;
         uint64_t lsn;
         key_of(&key, 1 + i % 1000, i);
-        assert_true(dm_overlay_get(overlay, dm_overlay_key(dm_key_slice(&key)), &value, &lsn));
+        assert_true(dm_overlay_get(overlay, dm_key_hashed(dm_key_slice(&key)), &value, &lsn));
         assert_memory_equal(value.data, &i, sizeof i);
         assert_int_equal(lsn, i);
         key_of(&key, 1 + i % 1000, i + 1);
-        assert_false(dm_overlay_get(overlay, dm_overlay_key(dm_key_slice(&key)), &value, &lsn));
+        assert_false(dm_overlay_get(overlay, dm_key_hashed(dm_key_slice(&key)), &value, &lsn));
     }
     dm_overlay_destroy(overlay);
 }
@@ -262,10 +262,10 @@ static void sorting_gives_byte_order(void **state)
             bytes[i][at] = (uint8_t)(random_below(&random, 8) == 0 ? 1 : 0);
         }
         struct dm_slice key = dm_slice(bytes[i], size);
-        if (!dm_overlay_get(overlay, dm_overlay_key(key), NULL, NULL)) {
+        if (!dm_overlay_get(overlay, dm_key_hashed(key), NULL, NULL)) {
             expected[distinct++] = key;
         }
-        assert_true(dm_overlay_put(overlay, dm_overlay_key(key), dm_slice(bytes[i], i % 40), i));
+        assert_true(dm_overlay_put(overlay, dm_key_hashed(key), dm_slice(bytes[i], i % 40), i));
     }
     qsort(expected, distinct, sizeof *expected, compare_slices);
     struct dm_generation *frozen = dm_overlay_freeze(overlay, 1);
@@ -336,7 +336,7 @@ static void model_put(struct model *model)
     key_of(&key, account + 1, contact);
     uint64_t lsn = ++model->lsn;
     size_t size = value_make(value, lsn);
-    assert_true(dm_overlay_put(model->overlay, dm_overlay_key(dm_key_slice(&key)),
+    assert_true(dm_overlay_put(model->overlay, dm_key_hashed(dm_key_slice(&key)),
                                dm_slice(value, size), lsn));
     model->contact[account][contact].current = lsn;
 }
@@ -395,7 +395,7 @@ static void model_check_get(struct model *model)
     struct dm_slice value;
     uint64_t lsn;
     key_of(&key, account + 1, contact);
-    bool found = dm_overlay_get(model->overlay, dm_overlay_key(dm_key_slice(&key)), &value, &lsn);
+    bool found = dm_overlay_get(model->overlay, dm_key_hashed(dm_key_slice(&key)), &value, &lsn);
     assert_int_equal(found, newest_lsn(layers) != 0);
     if (found) {
         assert_int_equal(lsn, newest_lsn(layers));
@@ -516,7 +516,7 @@ static void a_recycled_generation_comes_back_empty(void **state)
             struct dm_key key;
             (void)snprintf(name, sizeof name, "%d-%d", (int)round, i);
             dm_key_make(&key, 1, dm_slice_str(name));
-            assert_true(dm_overlay_put(overlay, dm_overlay_key(dm_key_slice(&key)),
+            assert_true(dm_overlay_put(overlay, dm_key_hashed(dm_key_slice(&key)),
                                        dm_slice_str("v"), round));
         }
         assert_non_null(dm_overlay_freeze(overlay, round));
@@ -525,7 +525,7 @@ static void a_recycled_generation_comes_back_empty(void **state)
     }
     struct dm_key key;
     dm_key_make(&key, 1, dm_slice_str("4-7"));
-    assert_false(dm_overlay_get(overlay, dm_overlay_key(dm_key_slice(&key)), &value, &lsn));
+    assert_false(dm_overlay_get(overlay, dm_key_hashed(dm_key_slice(&key)), &value, &lsn));
     struct dm_overlay_walk walk = {.account = 1};
     struct dm_overlay_item item;
     assert_false(dm_overlay_walk(overlay, &walk, &item));
@@ -558,7 +558,7 @@ static const uint8_t *put_many(struct dm_overlay *overlay, int count)
         char name[16];
         (void)snprintf(name, sizeof name, "%d", i);
         dm_key_make(&key, 1, dm_slice_str(name));
-        struct dm_hashed_key hashed = dm_overlay_key(dm_key_slice(&key));
+        struct dm_hashed_key hashed = dm_key_hashed(dm_key_slice(&key));
         assert_true(dm_overlay_put(overlay, hashed, dm_slice(record, sizeof record), 1));
         assert_true(dm_overlay_get(overlay, hashed, &value, &lsn));
     }
@@ -599,7 +599,7 @@ static void put(struct dm_overlay *overlay, const char *contact, const char *val
     struct dm_key key;
     dm_key_make(&key, 1, dm_slice_str(contact));
     assert_true(
-        dm_overlay_put(overlay, dm_overlay_key(dm_key_slice(&key)), dm_slice_str(value), 1));
+        dm_overlay_put(overlay, dm_key_hashed(dm_key_slice(&key)), dm_slice_str(value), 1));
 }
 
 static bool settled(const struct dm_overlay *overlay, const char *contact, const char *expected)
@@ -607,7 +607,7 @@ static bool settled(const struct dm_overlay *overlay, const char *contact, const
     struct dm_key key;
     struct dm_slice value;
     dm_key_make(&key, 1, dm_slice_str(contact));
-    if (!dm_overlay_get_settled(overlay, dm_overlay_key(dm_key_slice(&key)), &value)) {
+    if (!dm_overlay_get_settled(overlay, dm_key_hashed(dm_key_slice(&key)), &value)) {
         return false;
     }
     assert_true(dm_slice_equal(value, dm_slice_str(expected)));
@@ -651,7 +651,7 @@ static void chosen_ids_cost_no_more_than_others(void **state)
     for (uint32_t i = 0; i < CHOSEN; i++) {
         struct dm_key key;
         dm_key_make(&key, 1, colliding_id(&ids, i));
-        assert_true(dm_overlay_put(overlay, dm_overlay_key(dm_key_slice(&key)), slice_text("value"),
+        assert_true(dm_overlay_put(overlay, dm_key_hashed(dm_key_slice(&key)), slice_text("value"),
                                    i + 1));
     }
     assert_in_range(dm_overlay_longest(overlay), 1, 24);

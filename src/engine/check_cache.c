@@ -1,4 +1,4 @@
-#include "engine/cache.h"
+#include "engine/check_cache.h"
 
 /* All goes well: a contact stands in one of the two lines that its hash names, and one that
  * is in the way of another moves to its own other line (Pagh and Rodler, "Cuckoo Hashing",

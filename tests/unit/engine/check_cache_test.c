@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "core/ident.h"
-#include "engine/cache.h"
+#include "engine/check_cache.h"
 
 static const uint64_t bytes_max = 8 << 20;
 
