@@ -310,6 +310,7 @@ static void open_all(struct bench *bench)
         die(error.message);
     }
     const struct dm_engine_options options = {
+        .order = bench->journal->order,
         .journal = bench->journal,
         .store = bench->store,
         .clock = bench->clock,

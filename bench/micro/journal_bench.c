@@ -33,7 +33,7 @@ static void die(const char *what)
 
 static void wait_for_journal(const struct bench *bench)
 {
-    struct pollfd wanted = {.fd = dm_journal_event(bench->journal), .events = POLLIN};
+    struct pollfd wanted = {.fd = dm_order_event(bench->journal->order), .events = POLLIN};
     eventfd_t count;
     (void)poll(&wanted, 1, -1);
     (void)eventfd_read(wanted.fd, &count);
@@ -48,15 +48,15 @@ static void append(struct bench *bench, int count)
 {
     for (int i = 0; i < count; i++) {
         bench->seq++;
-        (void)dm_journal_append(bench->journal, dm_slice(bench->payload, bench->payload_size),
-                                bench->seq);
+        (void)dm_order_append(bench->journal->order, dm_slice(bench->payload, bench->payload_size),
+                              bench->seq);
     }
 }
 
 static void wait_until_durable(struct bench *bench)
 {
-    while (dm_journal_durable(bench->journal) < dm_journal_last(bench->journal)) {
-        dm_journal_flush(bench->journal);
+    while (dm_order_durable(bench->journal->order) < dm_order_last(bench->journal->order)) {
+        dm_order_flush(bench->journal->order);
         wait_for_journal(bench);
     }
 }
@@ -90,10 +90,10 @@ static void bench_stream(struct bench *bench)
     for (int done = 0; done < APPENDS; done += APPENDS_A_TURN) {
         uint64_t turn = now_ns(bench);
         append(bench, APPENDS_A_TURN);
-        dm_journal_flush(bench->journal);
+        dm_order_flush(bench->journal->order);
         appending_ns += now_ns(bench) - turn;
-        while (dm_journal_pending(bench->journal) > (8U << 20)) {
-            dm_journal_flush(bench->journal);
+        while (dm_order_pending(bench->journal->order) > (8U << 20)) {
+            dm_order_flush(bench->journal->order);
             wait_for_journal(bench);
         }
     }

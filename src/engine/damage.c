@@ -109,5 +109,5 @@ void dm_engine_discard(struct dm_engine *engine, const struct dm_contact_ref *re
     *change = (struct dm_transition){.from = counted_as(engine, ref)};
     /* Its fence is not known. A change raises a contact's fence by one, a delete the floor by
      * two at most, so no fence that anybody was given is above twice the number of entries. */
-    change->record.fence = 2 * dm_journal_last(engine->journal) + 2;
+    change->record.fence = 2 * dm_order_last(engine->order) + 2;
 }

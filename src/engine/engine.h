@@ -29,6 +29,7 @@
 struct dm_engine;
 
 struct dm_engine_options {
+    struct dm_order *order;     /* borrowed: decides what comes next in the journal */
     struct dm_journal *journal; /* borrowed, just opened */
     struct dm_store *store;     /* borrowed, just opened */
     struct dm_clock clock;
@@ -158,6 +159,7 @@ struct dm_engine_stats {
     uint64_t applied_lsn;
     uint64_t damage; /* records and index entries of the view met that are damaged, since start */
     const struct dm_histogram *wake_lag_ms; /* commit time - due time, since start */
+    struct dm_order_stats order;
     struct dm_journal_stats journal;
     struct dm_applier_stats applier;
 };

@@ -27,7 +27,7 @@ void dm_engine_note_wake(struct dm_engine *engine, uint64_t lsn, int64_t due_ms)
 void dm_engine_note_lags(struct dm_engine *engine, int64_t now_ms)
 {
     struct dm_lag_ring *ring = &engine->lags;
-    uint64_t durable = dm_journal_durable(engine->journal);
+    uint64_t durable = dm_order_durable(engine->order);
     while (ring->count != 0 && ring->items[ring->head].lsn <= durable) {
         int64_t lag_ms = now_ms - ring->items[ring->head].due_ms;
         dm_histogram_add(&engine->wake_lag_ms, lag_ms < 0 ? 0 : (uint64_t)lag_ms);

@@ -122,11 +122,11 @@ static enum dm_code recover(struct dm_engine *engine, struct dm_error *error)
     if (code != DM_OK) {
         return code;
     }
-    if (engine->applied_lsn > dm_journal_last(engine->journal)) {
+    if (engine->applied_lsn > dm_journal_committed(engine->journal)) {
         return dm_fail(error, DM_DATA_LOSS,
                        "the journal ends at %" PRIu64 ", before what the view holds (%" PRIu64
                        "): are both folders of the same data?",
-                       dm_journal_last(engine->journal), engine->applied_lsn);
+                       dm_journal_committed(engine->journal), engine->applied_lsn);
     }
     code = dm_engine_replay(engine, error);
     if (code == DM_OK && adopts) {
@@ -139,6 +139,7 @@ static enum dm_code recover(struct dm_engine *engine, struct dm_error *error)
 
 static void set_defaults(struct dm_engine *engine, const struct dm_engine_options *options)
 {
+    engine->order = options->order;
     engine->journal = options->journal;
     engine->store = options->store;
     engine->clock = options->clock;

@@ -12,7 +12,7 @@ void dm_engine_call_begin(struct dm_engine *engine, uint64_t barrier)
 uint64_t dm_engine_barrier(struct dm_engine *engine)
 {
     uint64_t seen = engine->seen_lsn;
-    return seen > dm_journal_durable(engine->journal) ? seen : 0;
+    return seen > dm_order_durable(engine->order) ? seen : 0;
 }
 
 struct dm_account *dm_engine_known(struct dm_engine *engine, struct dm_slice account_id)
@@ -144,7 +144,7 @@ static enum dm_code read_head(struct dm_engine *engine, const struct dm_contact_
     if (code != DM_NOT_FOUND && (code != DM_OK || !dm_record_head(head, value))) {
         return dm_engine_damaged(engine, dm_key_slice(&ref->key), error);
     }
-    if (lsn <= dm_journal_durable(engine->journal)) {
+    if (lsn <= dm_order_durable(engine->order)) {
         dm_check_cache_put(&engine->cache, ref->hash, head);
     }
     return DM_OK;

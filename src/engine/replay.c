@@ -77,6 +77,6 @@ enum dm_code dm_engine_replay(struct dm_engine *engine, struct dm_error *error)
     engine->last_lsn = engine->applied_lsn;
     enum dm_code code =
         dm_journal_replay(engine->journal, engine->applied_lsn, replay_entry, &replay, error);
-    engine->last_seq = dm_journal_durable_seq(engine->journal);
+    engine->last_seq = dm_journal_committed_seq(engine->journal);
     return replay.code == DM_OK ? code : dm_fail(error, replay.code, "%s", replay.error.message);
 }

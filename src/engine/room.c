@@ -84,18 +84,18 @@ static enum dm_code overlay_full(const struct dm_engine *engine, struct dm_error
 enum dm_code dm_engine_writable(struct dm_engine *engine, struct dm_error *error)
 {
     struct dm_error why;
-    enum dm_journal_state state = dm_journal_state(engine->journal, &why);
-    if (state == DM_JOURNAL_OK) {
+    enum dm_order_state state = dm_order_state(engine->order, &why);
+    if (state == DM_ORDER_OK) {
         return DM_OK;
     }
     return dm_fail(error, DM_UNAVAILABLE, "the journal cannot be written (%.160s); %s", why.message,
-                   state == DM_JOURNAL_FULL ? "free some space, then try again"
-                                            : "the server is stopping");
+                   state == DM_ORDER_FULL ? "free some space, then try again"
+                                          : "the server is stopping");
 }
 
 bool dm_engine_failed(struct dm_engine *engine, struct dm_error *error)
 {
-    return dm_journal_state(engine->journal, error) == DM_JOURNAL_FAILED;
+    return dm_order_state(engine->order, error) == DM_ORDER_FAILED;
 }
 
 enum dm_code dm_engine_admit(struct dm_engine *engine, struct dm_error *error)
@@ -104,7 +104,7 @@ enum dm_code dm_engine_admit(struct dm_engine *engine, struct dm_error *error)
         dm_engine_used(engine) >= dm_overlay_used_max(engine->overlay)) {
         return overlay_full(engine, error);
     }
-    if (dm_journal_pending(engine->journal) > DM_JOURNAL_PENDING_MAX) {
+    if (dm_order_pending(engine->order) > DM_JOURNAL_PENDING_MAX) {
         return dm_fail(error, DM_RESOURCE_EXHAUSTED,
                        "overloaded: more than %u bytes wait for the disk; try again later",
                        DM_JOURNAL_PENDING_MAX);

@@ -81,6 +81,7 @@ static inline struct dm_hashed_key dm_ref_key(const struct dm_contact_ref *ref)
 }
 
 struct dm_engine {
+    struct dm_order *order;
     struct dm_journal *journal;
     struct dm_store *store;
     struct dm_clock clock;

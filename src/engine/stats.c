@@ -67,7 +67,7 @@ void dm_engine_stats(struct dm_engine *engine, struct dm_slice account_id,
     static const uint64_t none[DM_STATUS_COUNT];
     const struct dm_account *account =
         account_id.size == 0 ? NULL : dm_engine_known(engine, account_id);
-    dm_engine_see(engine, dm_journal_last(engine->journal)); /* the counts are of all of it */
+    dm_engine_see(engine, dm_order_last(engine->order)); /* the counts are of all of it */
     const uint64_t *counts = account_id.size == 0 ? engine->accounts.totals
                              : account != NULL    ? account->counts
                                                   : none;
@@ -81,7 +81,7 @@ void dm_engine_stats(struct dm_engine *engine, struct dm_slice account_id,
                    .inactive = counts[DM_STATUS_INACTIVE]},
         .next_wake_ms = next == INT64_MAX ? 0 : next,
         .wakes = engine->wakes,
-        .last_seq = dm_journal_durable_seq(engine->journal),
+        .last_seq = dm_journal_committed_seq(engine->journal),
         .oldest_seq = dm_journal_oldest_seq(engine->journal),
         .accounts = engine->accounts.count,
         .sleepers = dm_sleepers_count(engine->sleepers),
@@ -100,6 +100,7 @@ void dm_engine_stats(struct dm_engine *engine, struct dm_slice account_id,
         .damage = engine->damage.met,
         .wake_lag_ms = &engine->wake_lag_ms,
     };
+    dm_order_stats(engine->order, &out->order);
     dm_journal_stats(engine->journal, &out->journal);
     dm_applier_stats(engine->applier, &out->applier);
 }

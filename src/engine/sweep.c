@@ -105,7 +105,7 @@ static bool begin(struct dm_engine *engine, int64_t now_ms)
     if (!put_rows(engine, ++sweep->row_turns > ROW_TURNS)) {
         return true;
     }
-    sweep->upto_lsn = dm_journal_last(engine->journal);
+    sweep->upto_lsn = dm_order_last(engine->order);
     sweep->generation = dm_overlay_freeze(engine->overlay, sweep->upto_lsn);
     if (sweep->generation != NULL) {
         sweep->stage = DM_SWEEP_WAITS_DURABLE;
@@ -157,7 +157,7 @@ bool dm_engine_sweep(struct dm_engine *engine, int64_t now_ms)
     struct dm_sweep *sweep = &engine->sweep;
     bool more = sweep->stage == DM_SWEEP_IDLE && begin(engine, now_ms);
     if (sweep->stage == DM_SWEEP_WAITS_DURABLE &&
-        dm_journal_durable(engine->journal) >= sweep->upto_lsn) {
+        dm_journal_synced(engine->journal) >= sweep->upto_lsn) {
         dm_applier_begin(engine->applier, sweep->generation);
         sweep->stage = DM_SWEEP_APPLIES;
     }

@@ -23,7 +23,7 @@ int dm_engine_turn(struct dm_engine *engine)
     more |= dm_engine_sweep(engine, now_ms); /* first: what it applied is room for wakes */
     more |= dm_engine_fire(engine, now_ms);
     dm_store_read_end(engine->store);
-    dm_journal_flush(engine->journal);
+    dm_order_flush(engine->order);
     if (more) {
         return 0;
     }
@@ -38,17 +38,17 @@ int dm_engine_turn(struct dm_engine *engine)
 void dm_engine_flush(struct dm_engine *engine)
 {
     dm_store_read_end(engine->store);
-    dm_journal_flush(engine->journal);
+    dm_order_flush(engine->order);
 }
 
 uint64_t dm_engine_durable(struct dm_engine *engine)
 {
-    return dm_journal_durable(engine->journal);
+    return dm_order_durable(engine->order);
 }
 
 int dm_engine_event(struct dm_engine *engine)
 {
-    return dm_journal_event(engine->journal);
+    return dm_order_event(engine->order);
 }
 
 bool dm_engine_apply_work(struct dm_engine *engine)
@@ -58,7 +58,7 @@ bool dm_engine_apply_work(struct dm_engine *engine)
 
 uint64_t dm_engine_last_seq(struct dm_engine *engine)
 {
-    return dm_journal_durable_seq(engine->journal);
+    return dm_journal_committed_seq(engine->journal);
 }
 
 uint64_t dm_engine_oldest_seq(struct dm_engine *engine)

@@ -37,8 +37,8 @@ bool dm_engine_fire(struct dm_engine *engine, int64_t now_ms)
 {
     struct dm_sleeper due[DM_WAKES_PER_TURN];
     size_t room = dm_engine_wakes_room(engine);
-    if (room == 0 || dm_journal_state(engine->journal, NULL) != DM_JOURNAL_OK ||
-        dm_journal_pending(engine->journal) > DM_JOURNAL_PENDING_MAX) {
+    if (room == 0 || dm_order_state(engine->order, NULL) != DM_ORDER_OK ||
+        dm_order_pending(engine->order) > DM_JOURNAL_PENDING_MAX) {
         return false; /* they stay due; reads judge them by the time anyway */
     }
     bool more;

@@ -14,7 +14,7 @@ static uint64_t order(struct dm_engine *engine, struct dm_ordered *ordered)
 {
     size_t size = dm_entry_encode(ordered->body, engine->entry);
     struct dm_slice entry = dm_slice(engine->entry, size);
-    ordered->lsn = dm_journal_append(engine->journal, entry, ordered->seq);
+    ordered->lsn = dm_order_append(engine->order, entry, ordered->seq);
     dm_engine_see(engine, ordered->lsn);
     enum dm_code code = dm_engine_enact(engine, ordered, NULL);
     DM_ASSERT(code == DM_OK);

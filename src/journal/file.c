@@ -16,13 +16,13 @@
 
 #define SEGMENT_SIZE_MIN 65536UL
 
-static uint64_t file_append(struct dm_journal *journal, struct dm_slice payload, uint64_t seq)
+static uint64_t file_append(struct dm_order *order, struct dm_slice payload, uint64_t seq)
 {
-    struct dm_file_journal *j = dm_file_journal_of(journal);
+    struct dm_file_journal *j = dm_file_journal_of_order(order);
     DM_ASSERT(payload.size <= (size_t)DM_JOURNAL_RECORD_MAX);
     DM_ASSERT(seq == 0 || seq == j->last_seq + 1);
     uint64_t lsn = j->last_lsn + 1;
-    if (dm_writer_state(&j->writer) != DM_JOURNAL_FAILED) {
+    if (dm_writer_state(&j->writer) != DM_ORDER_FAILED) {
         size_t size = (size_t)dm_entry_footprint(payload.size);
         struct dm_batch *batch = dm_batch_with_room(j, size);
         dm_batch_reserve(batch, size);
@@ -206,7 +206,7 @@ void dm_file_absorb(struct dm_file_journal *j)
 static void hand_over_if_idle(struct dm_file_journal *j)
 {
     dm_file_absorb(j);
-    if (j->in_flight != NULL || j->rolling || dm_writer_state(&j->writer) == DM_JOURNAL_FAILED) {
+    if (j->in_flight != NULL || j->rolling || dm_writer_state(&j->writer) == DM_ORDER_FAILED) {
         return;
     }
     if (j->head != NULL && j->head->first_lsn <= j->flushed_lsn) {
@@ -216,9 +216,9 @@ static void hand_over_if_idle(struct dm_file_journal *j)
     }
 }
 
-static void file_flush(struct dm_journal *journal)
+static void file_flush(struct dm_order *order)
 {
-    struct dm_file_journal *j = dm_file_journal_of(journal);
+    struct dm_file_journal *j = dm_file_journal_of_order(order);
     j->flushed_lsn = j->last_lsn;
     hand_over_if_idle(j);
 }
@@ -237,42 +237,30 @@ static bool file_work(struct dm_journal *journal)
 
 /* ---- questions -------------------------------------------------------------------- */
 
-static uint64_t file_durable(struct dm_journal *journal)
+static uint64_t file_durable(struct dm_order *order)
 {
-    struct dm_file_journal *j = dm_file_journal_of(journal);
+    struct dm_file_journal *j = dm_file_journal_of_order(order);
     dm_file_absorb(j);
     return j->durable.next_lsn - 1;
 }
 
-static uint64_t file_durable_seq(struct dm_journal *journal)
+static uint64_t file_last(struct dm_order *order)
 {
-    struct dm_file_journal *j = dm_file_journal_of(journal);
-    dm_file_absorb(j);
-    return j->durable.next_seq - 1;
+    return dm_file_journal_of_order(order)->last_lsn;
 }
 
-static uint64_t file_last(struct dm_journal *journal)
+static size_t file_pending(struct dm_order *order)
 {
-    return dm_file_journal_of(journal)->last_lsn;
-}
-
-static uint64_t file_oldest_seq(struct dm_journal *journal)
-{
-    return dm_file_journal_of(journal)->segments.items[0].header.first_seq;
-}
-
-static size_t file_pending(struct dm_journal *journal)
-{
-    struct dm_file_journal *j = dm_file_journal_of(journal);
+    struct dm_file_journal *j = dm_file_journal_of_order(order);
     dm_file_absorb(j);
     return j->pending;
 }
 
-static enum dm_journal_state file_state(struct dm_journal *journal, struct dm_error *error)
+static enum dm_order_state file_state(struct dm_order *order, struct dm_error *error)
 {
-    struct dm_writer *writer = &dm_file_journal_of(journal)->writer;
-    enum dm_journal_state state = dm_writer_state(writer);
-    if (state != DM_JOURNAL_OK && error != NULL) {
+    struct dm_writer *writer = &dm_file_journal_of_order(order)->writer;
+    enum dm_order_state state = dm_writer_state(writer);
+    if (state != DM_ORDER_OK && error != NULL) {
         (void)pthread_mutex_lock(&writer->mutex);
         *error = writer->error;
         (void)pthread_mutex_unlock(&writer->mutex);
@@ -280,30 +268,58 @@ static enum dm_journal_state file_state(struct dm_journal *journal, struct dm_er
     return state;
 }
 
-static void file_stats(struct dm_journal *journal, struct dm_journal_stats *stats)
+static void file_order_stats(struct dm_order *order, struct dm_order_stats *stats)
 {
-    struct dm_file_journal *j = dm_file_journal_of(journal);
+    struct dm_file_journal *j = dm_file_journal_of_order(order);
     dm_file_absorb(j);
-    *stats = (struct dm_journal_stats){
+    *stats = (struct dm_order_stats){
         .last_lsn = j->last_lsn,
         .last_seq = j->last_seq,
         .durable_lsn = j->durable.next_lsn - 1,
-        .durable_seq = j->durable.next_seq - 1,
-        .oldest_seq = file_oldest_seq(journal),
         .pending_bytes = j->pending,
-        .kept_bytes = j->segments.kept_bytes,
         .appended_bytes = j->appended_bytes,
         .batches = j->batches,
         .batch_entries = j->batch_entries,
     };
     (void)pthread_mutex_lock(&j->writer.mutex);
-    stats->sync_us = j->writer.sync_us;
+    stats->batch_us = j->writer.sync_us;
     (void)pthread_mutex_unlock(&j->writer.mutex);
 }
 
-static int file_event(struct dm_journal *journal)
+static int file_event(struct dm_order *order)
 {
-    return dm_file_journal_of(journal)->writer.event;
+    return dm_file_journal_of_order(order)->writer.event;
+}
+
+/* What is here was synced, and what is not synced is not here. */
+static uint64_t file_committed(struct dm_journal *journal)
+{
+    return file_durable(journal->order);
+}
+
+static uint64_t file_committed_seq(struct dm_journal *journal)
+{
+    struct dm_file_journal *j = dm_file_journal_of(journal);
+    dm_file_absorb(j);
+    return j->durable.next_seq - 1;
+}
+
+static uint64_t file_oldest_seq(struct dm_journal *journal)
+{
+    return dm_file_journal_of(journal)->segments.items[0].header.first_seq;
+}
+
+static void file_stats(struct dm_journal *journal, struct dm_journal_stats *stats)
+{
+    struct dm_file_journal *j = dm_file_journal_of(journal);
+    dm_file_absorb(j);
+    *stats = (struct dm_journal_stats){
+        .committed_lsn = j->durable.next_lsn - 1,
+        .committed_seq = j->durable.next_seq - 1,
+        .synced_lsn = j->durable.next_lsn - 1,
+        .oldest_seq = file_oldest_seq(journal),
+        .kept_bytes = j->segments.kept_bytes,
+    };
 }
 
 static struct dm_log_id file_log_id(struct dm_journal *journal)
@@ -347,17 +363,23 @@ static void file_close(struct dm_journal *journal)
     finish(j);
 }
 
-static const struct dm_journal_ops file_ops = {
+static const struct dm_order_ops order_ops = {
     .append = file_append,
     .flush = file_flush,
     .durable = file_durable,
-    .durable_seq = file_durable_seq,
     .last = file_last,
-    .oldest_seq = file_oldest_seq,
     .pending = file_pending,
     .state = file_state,
-    .stats = file_stats,
+    .stats = file_order_stats,
     .event = file_event,
+};
+
+static const struct dm_journal_ops journal_ops = {
+    .committed = file_committed,
+    .committed_seq = file_committed_seq,
+    .synced = file_committed,
+    .oldest_seq = file_oldest_seq,
+    .stats = file_stats,
     .log_id = file_log_id,
     .trim = dm_file_trim,
     .cursor = dm_file_cursor,
@@ -393,7 +415,8 @@ enum dm_code dm_journal_open_file(struct dm_journal **journal,
         return code;
     }
     struct dm_file_journal *j = dm_xcalloc(1, sizeof *j);
-    j->base.ops = &file_ops;
+    j->base = (struct dm_journal){.ops = &journal_ops, .order = &j->order};
+    j->order.ops = &order_ops;
     j->options = checked;
     j->segments.disk = checked.disk;
     uint64_t room = checked.segment_size - DM_SEGMENT_HEADER_SIZE;

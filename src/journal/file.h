@@ -7,6 +7,8 @@
 #include "journal/segment.h"
 #include "journal/writer.h"
 
+#include <stddef.h>
+
 /* The inside of the file journal, shared by file.c (append, flush), batch.c, retention.c (trim),
  * recover.c (open, replay), listing.c and cursor.c. All of it belongs to the loop's thread; the
  * writer has its own struct. */
@@ -27,6 +29,7 @@ struct dm_batch {
 
 struct dm_file_journal {
     struct dm_journal base;
+    struct dm_order order;
     struct dm_journal_options options;
     struct dm_segments segments;
     struct dm_place durable; /* the end of what is durable: the next batch goes there */
@@ -54,6 +57,11 @@ struct dm_file_journal {
 static inline struct dm_file_journal *dm_file_journal_of(struct dm_journal *journal)
 {
     return (struct dm_file_journal *)journal;
+}
+
+static inline struct dm_file_journal *dm_file_journal_of_order(struct dm_order *order)
+{
+    return (struct dm_file_journal *)((char *)order - offsetof(struct dm_file_journal, order));
 }
 
 /* ---- batch.c ------------------------------------------------------------------- */

@@ -2,29 +2,19 @@
 
 /* The port: every call goes to the implementation. */
 
-uint64_t dm_journal_append(struct dm_journal *journal, struct dm_slice payload, uint64_t seq)
+uint64_t dm_journal_committed(struct dm_journal *journal)
 {
-    return journal->ops->append(journal, payload, seq);
+    return journal->ops->committed(journal);
 }
 
-void dm_journal_flush(struct dm_journal *journal)
+uint64_t dm_journal_committed_seq(struct dm_journal *journal)
 {
-    journal->ops->flush(journal);
+    return journal->ops->committed_seq(journal);
 }
 
-uint64_t dm_journal_durable(struct dm_journal *journal)
+uint64_t dm_journal_synced(struct dm_journal *journal)
 {
-    return journal->ops->durable(journal);
-}
-
-uint64_t dm_journal_durable_seq(struct dm_journal *journal)
-{
-    return journal->ops->durable_seq(journal);
-}
-
-uint64_t dm_journal_last(struct dm_journal *journal)
-{
-    return journal->ops->last(journal);
+    return journal->ops->synced(journal);
 }
 
 uint64_t dm_journal_oldest_seq(struct dm_journal *journal)
@@ -32,24 +22,9 @@ uint64_t dm_journal_oldest_seq(struct dm_journal *journal)
     return journal->ops->oldest_seq(journal);
 }
 
-size_t dm_journal_pending(struct dm_journal *journal)
-{
-    return journal->ops->pending(journal);
-}
-
-enum dm_journal_state dm_journal_state(struct dm_journal *journal, struct dm_error *error)
-{
-    return journal->ops->state(journal, error);
-}
-
 void dm_journal_stats(struct dm_journal *journal, struct dm_journal_stats *stats)
 {
     journal->ops->stats(journal, stats);
-}
-
-int dm_journal_event(struct dm_journal *journal)
-{
-    return journal->ops->event(journal);
 }
 
 struct dm_log_id dm_journal_log_id(struct dm_journal *journal)

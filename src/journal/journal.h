@@ -3,20 +3,23 @@
 
 #include "base/clock.h"
 #include "base/code.h"
-#include "base/histogram.h"
 #include "base/log_id.h"
 #include "base/slice.h"
 #include "journal/disk.h"
+#include "journal/order.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The order of everything: an append-only log of opaque entries. Each has an lsn
- * (dense: 1, 2, 3, …); those that are events also have a seq (dense as well). What
- * is at or below dm_journal_durable() is on disk and stays in this order for ever.
+/* The port to the log on this machine: what was decided, in its order, to be read. Whoever
+ * decides (journal/order.h) puts the entries here, in whole batches and without a gap; nothing
+ * that is not decided is ever in it. Two marks: up to `committed` entries are here and can be
+ * read, up to `synced` they are on this machine's disk. Where the order is the log's own the
+ * two are the same, and the same as dm_order_durable; where others decide, too, an entry is
+ * durable elsewhere before it is synced here, and what is made from the log must not be ahead
+ * of `synced`.
  *
- * All calls are made by one thread (the loop). The file journal has one of its own
- * that writes and syncs whatever has gathered while the last sync ran. */
+ * All calls are made by one thread (the loop). */
 
 struct dm_journal;
 
@@ -26,50 +29,25 @@ struct dm_entry {
     struct dm_slice payload; /* valid until the next call on the same cursor */
 };
 
-enum dm_journal_state {
-    DM_JOURNAL_OK,
-    DM_JOURNAL_FULL, /* no space: what was accepted waits, it is tried again; accept nothing more */
-    DM_JOURNAL_FAILED, /* a write or sync failed: what is not durable never will be; restart */
-};
-
 enum dm_cursor_result {
     DM_CURSOR_ENTRY,
-    DM_CURSOR_END,     /* nothing durable after it, for now */
+    DM_CURSOR_END,     /* nothing committed after it, for now */
     DM_CURSOR_PENDING, /* the budget is spent: call again in a later turn */
     DM_CURSOR_GONE,    /* retention has passed it: see dm_journal_oldest_seq */
     DM_CURSOR_FAILED,  /* the file cannot be read */
 };
 
 struct dm_journal_stats {
-    uint64_t last_lsn, last_seq, durable_lsn, durable_seq, oldest_seq;
-    uint64_t pending_bytes;                     /* accepted, not durable */
-    uint64_t kept_bytes;                        /* on disk, all segments */
-    uint64_t appended_bytes;                    /* since open */
-    uint64_t batches;                           /* since open */
-    struct dm_histogram sync_us, batch_entries; /* copies */
+    uint64_t committed_lsn, committed_seq, synced_lsn, oldest_seq;
+    uint64_t kept_bytes; /* on disk, all segments */
 };
 
-/* Appends and returns the lsn. `seq` must be the last one + 1, or 0. At most
- * DM_JOURNAL_RECORD_MAX bytes of payload; copied. Allowed in every state (the
- * engine asks the state first); after FAILED it is never durable. */
-uint64_t dm_journal_append(struct dm_journal *journal, struct dm_slice payload, uint64_t seq);
-
-/* Hands what has gathered to the writer, if that is idle. Call once a turn. */
-void dm_journal_flush(struct dm_journal *journal);
-
-uint64_t dm_journal_durable(struct dm_journal *journal);     /* lsn */
-uint64_t dm_journal_durable_seq(struct dm_journal *journal); /* newest durable event */
-uint64_t dm_journal_last(struct dm_journal *journal);        /* lsn, durable or not */
+uint64_t dm_journal_committed(struct dm_journal *journal);     /* lsn */
+uint64_t dm_journal_committed_seq(struct dm_journal *journal); /* newest event */
+uint64_t dm_journal_synced(struct dm_journal *journal);        /* lsn; never above committed */
 uint64_t
-dm_journal_oldest_seq(struct dm_journal *journal);     /* oldest kept event; last + 1 if none */
-size_t dm_journal_pending(struct dm_journal *journal); /* bytes */
-enum dm_journal_state dm_journal_state(struct dm_journal *journal, struct dm_error *error);
+dm_journal_oldest_seq(struct dm_journal *journal); /* oldest kept event; last + 1 if none */
 void dm_journal_stats(struct dm_journal *journal, struct dm_journal_stats *stats);
-
-/* An eventfd that becomes readable when more is durable or the state has changed, even if
- * that was seen by some call before: who waits for it reads it, then asks. -1: nothing
- * happens by itself here. */
-int dm_journal_event(struct dm_journal *journal);
 
 /* What tells this log from every other; what is made from it should keep it. All zero: there
  * was no space yet to give an old journal one. */
@@ -85,7 +63,7 @@ struct dm_log_id dm_journal_log_id(struct dm_journal *journal);
  * What is dropped for its age is removed, other files are used again. Call it now and then. */
 void dm_journal_trim(struct dm_journal *journal, uint64_t applied_lsn);
 
-/* Reads events in order. A cursor stands after an event; only durable events come.
+/* Reads events in order. A cursor stands after an event; only committed events come.
  * `budget` is in bytes looked at: it is lowered by what was spent, and PENDING comes
  * at 0, so that finding an old place never blocks a turn. */
 struct dm_cursor *dm_journal_cursor(struct dm_journal *journal, uint64_t after_seq);
@@ -94,15 +72,16 @@ enum dm_cursor_result dm_cursor_next(struct dm_cursor *cursor, struct dm_entry *
                                      size_t *budget);
 void dm_cursor_close(struct dm_cursor *cursor); /* NULL: no effect */
 
-/* Before the first append: every entry after `after_lsn`, events and others, oldest
- * first. `each` returns false to stop with DM_DATA_LOSS. DATA_LOSS, too, when entries
- * right after `after_lsn` are not there (the log ends before it, or begins later). */
+/* Every committed entry after `after_lsn`, events and others, oldest first. `each` returns
+ * false to stop with DM_DATA_LOSS. DATA_LOSS, too, when entries right after `after_lsn` are
+ * not there (the log ends before it, or begins later). */
 enum dm_code dm_journal_replay(struct dm_journal *journal, uint64_t after_lsn,
                                bool (*each)(void *context, const struct dm_entry *entry),
                                void *context, struct dm_error *error);
 
-/* Syncs what has gathered and drops what was trimmed (unless FAILED), ends the thread,
- * frees everything. Cursors must be closed before. */
+/* Has what gathered in its own order written and synced, and drops what was trimmed (unless
+ * FAILED), ends the thread, frees everything, its own order with it. Cursors must be closed
+ * before. */
 void dm_journal_close(struct dm_journal *journal);
 
 /* ---- the file journal ---------------------------------------------------- */
@@ -117,11 +96,12 @@ struct dm_journal_options {
     bool manual; /* no thread: the owner calls dm_journal_work (tests, simulation) */
 };
 
-/* Opens or creates. FAILED_PRECONDITION when a newer version of the program wrote it. ABORTED,
- * and nothing is touched, when it is not the log that it should be (`belongs_to`): "the
- * journal is empty", or "... is another one". A torn tail (an incomplete last batch) is cut,
- * with a log line. A bad checksum with good batches after it is DATA_LOSS naming file and
- * offset. */
+/* Opens or creates a log and the order that decides by writing into it. A thread of its own
+ * writes what the disk cannot take without waiting. FAILED_PRECONDITION when a newer version of
+ * the program wrote it. ABORTED, and nothing is touched, when it is not the log that it should
+ * be (`belongs_to`): "the journal is empty", or "... is another one". A torn tail (an incomplete
+ * last batch) is cut, with a log line. A bad checksum with good batches after it is DATA_LOSS
+ * naming file and offset. */
 enum dm_code dm_journal_open_file(struct dm_journal **journal,
                                   const struct dm_journal_options *options, struct dm_error *error);
 
@@ -131,24 +111,25 @@ bool dm_journal_work(struct dm_journal *journal);
 
 /* ---- the journal in memory (tests) ---------------------------------------- */
 
-/* Entries become durable at flush, or only up to dm_journal_memory_hold's lsn. */
+/* Entries become durable at flush, unless that is held back. */
 struct dm_journal *dm_journal_open_memory(void);
 void dm_journal_memory_hold(struct dm_journal *journal,
                             bool hold); /* hold: nothing new is durable */
-void dm_journal_memory_fail(struct dm_journal *journal, enum dm_journal_state state);
+/* An entry that was decided elsewhere: from now on it is committed here. Only where nothing was
+ * ever appended to the journal's own order. */
+void dm_journal_memory_put(struct dm_journal *journal, struct dm_slice payload, uint64_t seq);
+/* hold: nothing new is synced, committed or not. Else what is committed is synced at the next
+ * flush, and when this is called. */
+void dm_journal_memory_hold_sync(struct dm_journal *journal, bool hold);
+void dm_journal_memory_fail(struct dm_journal *journal, enum dm_order_state state);
 
 /* For implementations. */
 struct dm_journal_ops {
-    uint64_t (*append)(struct dm_journal *, struct dm_slice, uint64_t);
-    void (*flush)(struct dm_journal *);
-    uint64_t (*durable)(struct dm_journal *);
-    uint64_t (*durable_seq)(struct dm_journal *);
-    uint64_t (*last)(struct dm_journal *);
+    uint64_t (*committed)(struct dm_journal *);
+    uint64_t (*committed_seq)(struct dm_journal *);
+    uint64_t (*synced)(struct dm_journal *);
     uint64_t (*oldest_seq)(struct dm_journal *);
-    size_t (*pending)(struct dm_journal *);
-    enum dm_journal_state (*state)(struct dm_journal *, struct dm_error *);
     void (*stats)(struct dm_journal *, struct dm_journal_stats *);
-    int (*event)(struct dm_journal *);
     struct dm_log_id (*log_id)(struct dm_journal *);
     void (*trim)(struct dm_journal *, uint64_t);
     struct dm_cursor *(*cursor)(struct dm_journal *, uint64_t);
@@ -162,6 +143,7 @@ struct dm_journal_ops {
 };
 struct dm_journal {
     const struct dm_journal_ops *ops;
+    struct dm_order *order; /* its own; NULL: it takes what is decided elsewhere */
 };
 struct dm_cursor {
     struct dm_journal *journal;

@@ -2,10 +2,11 @@
 #include "base/limits.h"
 #include "journal/journal.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
-/* A journal in memory: what it accepted is durable at the next flush, and kept for
- * ever. The lsn of records[i] is i + 1. */
+/* A journal in memory: what its order accepted is in the log from the next flush on, and kept
+ * for ever. The lsn of records[i] is i + 1. */
 
 struct record {
     uint64_t seq;
@@ -15,14 +16,15 @@ struct record {
 
 struct memory_journal {
     struct dm_journal base;
+    struct dm_order order;
     struct record *records;
     size_t count, capacity;
     uint64_t *lsns; /* of event i + 1 */
     size_t events, events_capacity;
-    uint64_t durable_lsn, durable_seq;
+    uint64_t durable_lsn, durable_seq, synced_lsn;
     size_t pending;
-    bool hold;
-    enum dm_journal_state state;
+    bool hold, hold_sync;
+    enum dm_order_state state;
     uint64_t appended_bytes, batches;
     struct dm_log_id log_id;
 };
@@ -37,6 +39,13 @@ static struct memory_journal *memory_of(struct dm_journal *journal)
     return (struct memory_journal *)journal;
 }
 
+static struct memory_journal *memory_of_order(struct dm_order *order)
+{
+    return (struct memory_journal *)((char *)order - offsetof(struct memory_journal, order));
+}
+
+/* ---- the order: what it accepted is durable at the next flush ----------------------- */
+
 static void remember_event(struct memory_journal *m, uint64_t seq)
 {
     DM_ASSERT(seq == m->events + 1);
@@ -48,9 +57,9 @@ static void remember_event(struct memory_journal *m, uint64_t seq)
     m->events++;
 }
 
-static uint64_t memory_append(struct dm_journal *journal, struct dm_slice payload, uint64_t seq)
+/* The lsn. */
+static uint64_t add_record(struct memory_journal *m, struct dm_slice payload, uint64_t seq)
 {
-    struct memory_journal *m = memory_of(journal);
     DM_ASSERT(payload.size <= (size_t)DM_JOURNAL_RECORD_MAX);
     if (seq != 0) {
         remember_event(m, seq);
@@ -66,36 +75,95 @@ static uint64_t memory_append(struct dm_journal *journal, struct dm_slice payloa
         memcpy(record->payload, payload.data, payload.size);
     }
     m->count++;
-    m->pending += payload.size;
     m->appended_bytes += payload.size;
     return m->count;
 }
 
-static void memory_flush(struct dm_journal *journal)
+/* All that was accepted is decided, and here. */
+static void commit_all(struct memory_journal *m)
 {
-    struct memory_journal *m = memory_of(journal);
-    if (m->hold || m->state != DM_JOURNAL_OK || m->durable_lsn == m->count) {
-        return;
-    }
     m->durable_lsn = m->count;
     m->durable_seq = m->events;
     m->pending = 0;
-    m->batches++;
 }
 
-static uint64_t memory_durable(struct dm_journal *journal)
+static uint64_t memory_append(struct dm_order *order, struct dm_slice payload, uint64_t seq)
+{
+    struct memory_journal *m = memory_of_order(order);
+    m->pending += payload.size;
+    return add_record(m, payload, seq);
+}
+
+static void memory_flush(struct dm_order *order)
+{
+    struct memory_journal *m = memory_of_order(order);
+    if (!m->hold && m->state == DM_ORDER_OK && m->durable_lsn != m->count) {
+        commit_all(m);
+        m->batches++;
+    }
+    if (!m->hold_sync) {
+        m->synced_lsn = m->durable_lsn;
+    }
+}
+
+static uint64_t memory_durable(struct dm_order *order)
+{
+    return memory_of_order(order)->durable_lsn;
+}
+
+static uint64_t memory_last(struct dm_order *order)
+{
+    return memory_of_order(order)->count;
+}
+
+static size_t memory_pending(struct dm_order *order)
+{
+    return memory_of_order(order)->pending;
+}
+
+static enum dm_order_state memory_state(struct dm_order *order, struct dm_error *error)
+{
+    struct memory_journal *m = memory_of_order(order);
+    if (m->state != DM_ORDER_OK) {
+        dm_fail(error, DM_UNAVAILABLE, "the journal %s",
+                m->state == DM_ORDER_FULL ? "is full" : "has failed");
+    }
+    return m->state;
+}
+
+static void memory_order_stats(struct dm_order *order, struct dm_order_stats *stats)
+{
+    struct memory_journal *m = memory_of_order(order);
+    memset(stats, 0, sizeof *stats);
+    stats->last_lsn = m->count;
+    stats->last_seq = m->events;
+    stats->durable_lsn = m->durable_lsn;
+    stats->pending_bytes = m->pending;
+    stats->appended_bytes = m->appended_bytes;
+    stats->batches = m->batches;
+}
+
+static int memory_event(struct dm_order *order)
+{
+    (void)order;
+    return -1;
+}
+
+/* ---- the log ------------------------------------------------------------------------- */
+
+static uint64_t memory_committed(struct dm_journal *journal)
 {
     return memory_of(journal)->durable_lsn;
 }
 
-static uint64_t memory_durable_seq(struct dm_journal *journal)
+static uint64_t memory_committed_seq(struct dm_journal *journal)
 {
     return memory_of(journal)->durable_seq;
 }
 
-static uint64_t memory_last(struct dm_journal *journal)
+static uint64_t memory_synced(struct dm_journal *journal)
 {
-    return memory_of(journal)->count;
+    return memory_of(journal)->synced_lsn;
 }
 
 static uint64_t memory_oldest_seq(struct dm_journal *journal)
@@ -104,40 +172,16 @@ static uint64_t memory_oldest_seq(struct dm_journal *journal)
     return 1;
 }
 
-static size_t memory_pending(struct dm_journal *journal)
-{
-    return memory_of(journal)->pending;
-}
-
-static enum dm_journal_state memory_state(struct dm_journal *journal, struct dm_error *error)
-{
-    struct memory_journal *m = memory_of(journal);
-    if (m->state != DM_JOURNAL_OK) {
-        dm_fail(error, DM_UNAVAILABLE, "the journal %s",
-                m->state == DM_JOURNAL_FULL ? "is full" : "has failed");
-    }
-    return m->state;
-}
-
 static void memory_stats(struct dm_journal *journal, struct dm_journal_stats *stats)
 {
     struct memory_journal *m = memory_of(journal);
-    memset(stats, 0, sizeof *stats);
-    stats->last_lsn = m->count;
-    stats->last_seq = m->events;
-    stats->durable_lsn = m->durable_lsn;
-    stats->durable_seq = m->durable_seq;
-    stats->oldest_seq = 1;
-    stats->pending_bytes = m->pending;
-    stats->kept_bytes = m->appended_bytes;
-    stats->appended_bytes = m->appended_bytes;
-    stats->batches = m->batches;
-}
-
-static int memory_event(struct dm_journal *journal)
-{
-    (void)journal;
-    return -1;
+    *stats = (struct dm_journal_stats){
+        .committed_lsn = m->durable_lsn,
+        .committed_seq = m->durable_seq,
+        .synced_lsn = m->synced_lsn,
+        .oldest_seq = 1,
+        .kept_bytes = m->appended_bytes,
+    };
 }
 
 static struct dm_log_id memory_log_id(struct dm_journal *journal)
@@ -227,17 +271,23 @@ static void memory_close(struct dm_journal *journal)
     free(m);
 }
 
-static const struct dm_journal_ops memory_ops = {
+static const struct dm_order_ops order_ops = {
     .append = memory_append,
     .flush = memory_flush,
     .durable = memory_durable,
-    .durable_seq = memory_durable_seq,
     .last = memory_last,
-    .oldest_seq = memory_oldest_seq,
     .pending = memory_pending,
     .state = memory_state,
-    .stats = memory_stats,
+    .stats = memory_order_stats,
     .event = memory_event,
+};
+
+static const struct dm_journal_ops journal_ops = {
+    .committed = memory_committed,
+    .committed_seq = memory_committed_seq,
+    .synced = memory_synced,
+    .oldest_seq = memory_oldest_seq,
+    .stats = memory_stats,
     .log_id = memory_log_id,
     .trim = memory_trim,
     .cursor = memory_cursor,
@@ -252,19 +302,37 @@ static const struct dm_journal_ops memory_ops = {
 struct dm_journal *dm_journal_open_memory(void)
 {
     struct memory_journal *m = dm_xcalloc(1, sizeof *m);
-    m->base.ops = &memory_ops;
+    m->base = (struct dm_journal){.ops = &journal_ops, .order = &m->order};
+    m->order.ops = &order_ops;
     m->log_id = dm_log_id_make();
     return &m->base;
 }
 
 void dm_journal_memory_hold(struct dm_journal *journal, bool hold)
 {
-    DM_ASSERT(journal->ops == &memory_ops);
+    DM_ASSERT(journal->ops == &journal_ops);
     memory_of(journal)->hold = hold;
 }
 
-void dm_journal_memory_fail(struct dm_journal *journal, enum dm_journal_state state)
+void dm_journal_memory_put(struct dm_journal *journal, struct dm_slice payload, uint64_t seq)
 {
-    DM_ASSERT(journal->ops == &memory_ops);
+    DM_ASSERT(journal->ops == &journal_ops);
+    struct memory_journal *m = memory_of(journal);
+    DM_ASSERT(m->durable_lsn == m->count); /* nobody else decides here */
+    (void)add_record(m, payload, seq);
+    commit_all(m);
+}
+
+void dm_journal_memory_hold_sync(struct dm_journal *journal, bool hold)
+{
+    DM_ASSERT(journal->ops == &journal_ops);
+    struct memory_journal *m = memory_of(journal);
+    m->hold_sync = hold;
+    m->synced_lsn = hold ? m->synced_lsn : m->durable_lsn;
+}
+
+void dm_journal_memory_fail(struct dm_journal *journal, enum dm_order_state state)
+{
+    DM_ASSERT(journal->ops == &journal_ops);
     memory_of(journal)->state = state;
 }

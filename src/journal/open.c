@@ -115,7 +115,7 @@ static enum dm_code adopt(struct dm_file_journal *j, struct dm_error *error)
         dm_file_segment_header(j, &j->durable, last->header.number + (empty ? 0 : 1));
     if (!dm_writer_replace(&j->writer, &header)) {
         j->log_id = (struct dm_log_id){0};
-        return dm_writer_state(&j->writer) == DM_JOURNAL_FAILED
+        return dm_writer_state(&j->writer) == DM_ORDER_FAILED
                    ? dm_fail(error, DM_UNAVAILABLE, "%s", j->writer.error.message)
                    : DM_OK; /* no space: it serves without one, the next start tries again */
     }

@@ -126,7 +126,7 @@ bool dm_writer_take_next(struct dm_writer *w)
         int file = w->disk->ops->open(w->disk, w->next_name, false);
         if (file < 0 && dm_writer_may_pass(file)) {
             w->spare_count++;
-            return dm_writer_trouble(w, DM_JOURNAL_FULL, "open", w->next_name, file);
+            return dm_writer_trouble(w, DM_ORDER_FULL, "open", w->next_name, file);
         }
         w->next_file = file;
     }

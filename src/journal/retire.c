@@ -31,7 +31,7 @@ static bool recycle(struct dm_writer *w, const struct dm_retired *retired)
     }
     failed = w->disk->ops->sync_folder(w->disk);
     if (failed != 0) {
-        return dm_writer_trouble(w, DM_JOURNAL_FAILED, "sync the folder of", name, failed);
+        return dm_writer_trouble(w, DM_ORDER_FAILED, "sync the folder of", name, failed);
     }
     if (keep) {
         w->spares[w->spare_count++] = w->next_number++;

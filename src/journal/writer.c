@@ -33,7 +33,7 @@ bool dm_writer_may_pass(int failed)
            failed == -ENOMEM || failed == -EFBIG;
 }
 
-static void set_state(struct dm_writer *w, enum dm_journal_state state)
+static void set_state(struct dm_writer *w, enum dm_order_state state)
 {
     atomic_store_explicit(&w->state, (int)state, memory_order_release);
 }
@@ -43,21 +43,21 @@ static void notify(struct dm_writer *w)
     (void)eventfd_write(w->event, 1);
 }
 
-bool dm_writer_trouble(struct dm_writer *w, enum dm_journal_state state, const char *what,
+bool dm_writer_trouble(struct dm_writer *w, enum dm_order_state state, const char *what,
                        const char *name, int failed)
 {
     char text[96];
     const char *why = failed == -EFBIG ? "larger than this process may make a file (ulimit -f)"
                                        : strerror_r(-failed, text, sizeof text);
-    enum dm_journal_state before = dm_writer_state(w);
+    enum dm_order_state before = dm_writer_state(w);
     (void)pthread_mutex_lock(&w->mutex);
     dm_fail(&w->error, DM_UNAVAILABLE, "the journal cannot %s %s: %s", what, name, why);
     (void)pthread_mutex_unlock(&w->mutex);
-    if (before == state || before == DM_JOURNAL_FAILED) {
+    if (before == state || before == DM_ORDER_FAILED) {
         return false;
     }
     set_state(w, state);
-    dm_log(DM_LOG_ERROR, state == DM_JOURNAL_FULL ? "journal full" : "journal failed",
+    dm_log(DM_LOG_ERROR, state == DM_ORDER_FULL ? "journal full" : "journal failed",
            DM_LOG_TEXT("operation", what), DM_LOG_TEXT("file", name), DM_LOG_TEXT("error", why));
     notify(w);
     return false;
@@ -65,8 +65,8 @@ bool dm_writer_trouble(struct dm_writer *w, enum dm_journal_state state, const c
 
 bool dm_writer_write_trouble(struct dm_writer *w, const char *what, const char *name, int failed)
 {
-    return dm_writer_trouble(w, dm_writer_may_pass(failed) ? DM_JOURNAL_FULL : DM_JOURNAL_FAILED,
-                             what, name, failed);
+    return dm_writer_trouble(w, dm_writer_may_pass(failed) ? DM_ORDER_FULL : DM_ORDER_FAILED, what,
+                             name, failed);
 }
 
 /* Header durable, then the name: a segment that is there has a good header. */
@@ -82,7 +82,7 @@ static bool name_next(struct dm_writer *w, const struct dm_segment_header *heade
     }
     failed = w->disk->ops->fdatasync(w->disk, w->next_file);
     if (failed != 0) {
-        return dm_writer_trouble(w, DM_JOURNAL_FAILED, "sync", w->next_name, failed);
+        return dm_writer_trouble(w, DM_ORDER_FAILED, "sync", w->next_name, failed);
     }
     failed = w->disk->ops->rename(w->disk, w->next_name, name);
     if (failed != 0) {
@@ -90,7 +90,7 @@ static bool name_next(struct dm_writer *w, const struct dm_segment_header *heade
     }
     failed = w->disk->ops->sync_folder(w->disk);
     if (failed != 0) {
-        return dm_writer_trouble(w, DM_JOURNAL_FAILED, "sync the folder of", name, failed);
+        return dm_writer_trouble(w, DM_ORDER_FAILED, "sync the folder of", name, failed);
     }
     return true;
 }
@@ -131,8 +131,8 @@ bool dm_writer_replace(struct dm_writer *w, const struct dm_segment_header *head
         return true;
     }
     w->segment = open;
-    if (dm_writer_state(w) == DM_JOURNAL_FULL) {
-        set_state(w, DM_JOURNAL_OK);
+    if (dm_writer_state(w) == DM_ORDER_FULL) {
+        set_state(w, DM_ORDER_OK);
     }
     return false;
 }
@@ -149,7 +149,7 @@ static bool write_batch(struct dm_writer *w, const struct dm_job *job)
     }
     failed = w->disk->ops->fdatasync(w->disk, w->file);
     if (failed != 0) {
-        return dm_writer_trouble(w, DM_JOURNAL_FAILED, "sync", name, failed);
+        return dm_writer_trouble(w, DM_ORDER_FAILED, "sync", name, failed);
     }
     return true;
 }
@@ -183,8 +183,8 @@ static bool run_job(struct dm_writer *w)
     if (!enter_segment(w, &w->job.segment) || (w->job.bytes.size > 0 && !write_batch(w, &w->job))) {
         return false;
     }
-    if (dm_writer_state(w) == DM_JOURNAL_FULL) {
-        set_state(w, DM_JOURNAL_OK);
+    if (dm_writer_state(w) == DM_ORDER_FULL) {
+        set_state(w, DM_ORDER_OK);
         dm_log(DM_LOG_INFO, "journal has space again");
     }
     end_job(w, began_ns);
@@ -250,7 +250,7 @@ void dm_writer_poll(struct dm_writer *w, bool wait)
     } else {
         char name[DM_SEGMENT_NAME_SIZE];
         dm_segment_name(name, w->job.segment.number);
-        (void)dm_writer_trouble(w, DM_JOURNAL_FAILED, "write and sync", name, failed);
+        (void)dm_writer_trouble(w, DM_ORDER_FAILED, "write and sync", name, failed);
     }
 }
 
@@ -258,19 +258,19 @@ void dm_writer_poll(struct dm_writer *w, bool wait)
 
 bool dm_writer_step(struct dm_writer *w, bool idle)
 {
-    if (dm_writer_state(w) == DM_JOURNAL_FAILED) {
+    if (dm_writer_state(w) == DM_ORDER_FAILED) {
         return false;
     }
     (void)pthread_mutex_lock(&w->mutex);
     bool has_job = w->has_job;
     (void)pthread_mutex_unlock(&w->mutex);
     bool did = has_job && run_job(w);
-    if (dm_writer_state(w) == DM_JOURNAL_FAILED) {
+    if (dm_writer_state(w) == DM_ORDER_FAILED) {
         return false;
     }
     did = dm_writer_recycle(w) || did;
     did = dm_writer_note_age(w) || did;
-    if (dm_writer_state(w) == DM_JOURNAL_OK && dm_writer_wants_spare(w) &&
+    if (dm_writer_state(w) == DM_ORDER_OK && dm_writer_wants_spare(w) &&
         (dm_writer_behind(w) || (idle && !did))) {
         did = dm_writer_prepare(w) || did;
     }
@@ -299,7 +299,7 @@ static bool has_work(const struct dm_writer *w)
 /* With the mutex: nothing is handed over. Prepares, slowly, or waits. */
 static void rest(struct dm_writer *w)
 {
-    bool failed = atomic_load_explicit(&w->state, memory_order_relaxed) == DM_JOURNAL_FAILED;
+    bool failed = atomic_load_explicit(&w->state, memory_order_relaxed) == DM_ORDER_FAILED;
     if (failed || (!dm_writer_wants_spare(w) && !w->prepare_failed)) {
         (void)pthread_cond_wait(&w->wake, &w->mutex);
         return;
@@ -323,14 +323,14 @@ static void *writer_main(void *context)
     struct dm_writer *w = context;
     (void)pthread_mutex_lock(&w->mutex);
     while (!w->stop) {
-        if (!has_work(w) || dm_writer_state(w) == DM_JOURNAL_FAILED) {
+        if (!has_work(w) || dm_writer_state(w) == DM_ORDER_FAILED) {
             rest(w);
             continue;
         }
         (void)pthread_mutex_unlock(&w->mutex);
         bool did = dm_writer_step(w, false);
         (void)pthread_mutex_lock(&w->mutex);
-        bool full = dm_writer_state(w) == DM_JOURNAL_FULL;
+        bool full = dm_writer_state(w) == DM_ORDER_FULL;
         if (!did && !w->stop && (full || !w->has_job)) {
             (void)wait_ms(w, RETRY_MS);
         }

@@ -36,7 +36,7 @@ struct dm_writer {
     struct dm_disk *disk;
     struct dm_clock clock;
     uint64_t segment_size;
-    int event; /* an eventfd; what it tells: dm_journal_event. -1: there was none to be had */
+    int event; /* an eventfd; what it tells: dm_order_event. -1: there was none to be had */
 
     pthread_t thread;
     pthread_mutex_t mutex;
@@ -53,7 +53,7 @@ struct dm_writer {
     int64_t age_ms, age_kept_ms; /* to be noted in the file "age"; noted */
 
     _Atomic uint64_t done; /* ticket of the newest job that has ended */
-    _Atomic int state;     /* enum dm_journal_state */
+    _Atomic int state;     /* enum dm_order_state */
 
     /* of the owner */
     bool begun; /* `job` is on its way without the thread, which does not look at it */
@@ -110,7 +110,7 @@ bool dm_writer_replace(struct dm_writer *writer, const struct dm_segment_header 
 /* Out of something that may come back? */
 bool dm_writer_may_pass(int failed);
 /* Notes it and tells of it. Always false. */
-bool dm_writer_trouble(struct dm_writer *writer, enum dm_journal_state state, const char *what,
+bool dm_writer_trouble(struct dm_writer *writer, enum dm_order_state state, const char *what,
                        const char *name, int failed);
 /* Of a write or an allocation. */
 bool dm_writer_write_trouble(struct dm_writer *writer, const char *what, const char *name,
@@ -135,9 +135,9 @@ static inline uint64_t dm_writer_segment(struct dm_writer *writer)
     return atomic_load_explicit(&writer->segment, memory_order_acquire);
 }
 
-static inline enum dm_journal_state dm_writer_state(struct dm_writer *writer)
+static inline enum dm_order_state dm_writer_state(struct dm_writer *writer)
 {
-    return (enum dm_journal_state)atomic_load_explicit(&writer->state, memory_order_acquire);
+    return (enum dm_order_state)atomic_load_explicit(&writer->state, memory_order_acquire);
 }
 
 #endif

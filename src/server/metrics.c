@@ -102,21 +102,21 @@ static void put_rpc(struct dm_buf *out, const struct dm_rpc *rpc)
 
 static void put_journal(struct dm_buf *out, const struct dm_engine_stats *stats)
 {
+    const struct dm_order_stats *order = &stats->order;
     const struct dm_journal_stats *journal = &stats->journal;
-    counter(out, "journal_entries_total", journal->last_lsn, "Entries ordered, ever.");
-    counter(out, "journal_events_total", journal->last_seq, "Events ordered, ever.");
-    gauge(out, "journal_lag_entries", journal->last_lsn - journal->durable_lsn,
+    counter(out, "journal_entries_total", order->last_lsn, "Entries ordered, ever.");
+    counter(out, "journal_events_total", order->last_seq, "Events ordered, ever.");
+    gauge(out, "journal_lag_entries", order->last_lsn - order->durable_lsn,
           "Entries ordered and not yet on disk.");
-    gauge(out, "journal_pending_bytes", journal->pending_bytes,
-          "Bytes ordered and not yet on disk.");
+    gauge(out, "journal_pending_bytes", order->pending_bytes, "Bytes ordered and not yet on disk.");
     gauge(out, "journal_kept_bytes", journal->kept_bytes, "Size of the journal on disk.");
     gauge(out, "journal_oldest_seq", journal->oldest_seq, "Oldest event that is kept.");
-    counter(out, "journal_appended_bytes_total", journal->appended_bytes,
+    counter(out, "journal_appended_bytes_total", order->appended_bytes,
             "Bytes appended since start.");
     head(out, "journal_sync_seconds", "histogram", "Time until a batch was durable.");
-    histogram(out, "journal_sync_seconds", "", &journal->sync_us, 1e6, bounds_us);
+    histogram(out, "journal_sync_seconds", "", &order->batch_us, 1e6, bounds_us);
     head(out, "journal_batch_entries", "histogram", "Entries that one sync made durable.");
-    histogram(out, "journal_batch_entries", "", &journal->batch_entries, 1, bounds_count);
+    histogram(out, "journal_batch_entries", "", &order->batch_entries, 1, bounds_count);
 }
 
 static void put_view(struct dm_buf *out, const struct dm_engine_stats *stats)
@@ -132,7 +132,7 @@ static void put_view(struct dm_buf *out, const struct dm_engine_stats *stats)
     gauge(out, "view_bytes", stats->view_bytes, "Size of the view on disk.");
     counter(out, "view_damage_total", stats->damage,
             "Damaged records and index entries met in the view since start; the log names them.");
-    gauge(out, "view_lag_entries", stats->journal.last_lsn - stats->applied_lsn,
+    gauge(out, "view_lag_entries", stats->order.last_lsn - stats->applied_lsn,
           "Entries ordered and not yet applied to the view.");
     counter(out, "view_sweeps_total", applier->sweeps, "Sweeps since start.");
     counter(out, "view_contacts_total", applier->contacts, "Contacts applied since start.");

@@ -167,7 +167,7 @@ static enum dm_code open_journal(struct server *server, struct dm_error *error)
     }
     if (code == DM_OK) {
         dm_log(DM_LOG_INFO, "journal opened",
-               DM_LOG_NUMBER("last_lsn", dm_journal_last(server->journal)),
+               DM_LOG_NUMBER("last_lsn", dm_order_last(server->journal->order)),
                DM_LOG_NUMBER("oldest_seq", dm_journal_oldest_seq(server->journal)),
                DM_LOG_NUMBER("took_ms", step_ms(server)));
     }
@@ -178,6 +178,7 @@ static enum dm_code open_engine(struct server *server, struct dm_error *error)
 {
     const struct dm_options *options = server->options;
     const struct dm_engine_options engine_options = {
+        .order = server->journal->order,
         .journal = server->journal,
         .store = server->store,
         .clock = dm_loop_calls_clock(server->loop),

@@ -25,6 +25,7 @@ void house_open(struct house *house)
     house->journal = dm_journal_open_memory();
     house->store = dm_store_open_memory();
     const struct dm_engine_options options = {
+        .order = house->journal->order,
         .journal = house->journal,
         .store = house->store,
         .clock = virtual_clock_port(&house->clock),

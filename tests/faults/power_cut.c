@@ -149,7 +149,8 @@ static void open_house(struct house *house)
                                                .manual = true};
     code = dm_journal_open_file(&house->journal, &journal, &error);
     if (code == DM_OK) {
-        const struct dm_engine_options engine = {.journal = house->journal,
+        const struct dm_engine_options engine = {.order = house->journal->order,
+                                                 .journal = house->journal,
                                                  .store = house->store,
                                                  .clock = virtual_clock_port(&world.clock),
                                                  .horizon_ms = 10000,
@@ -246,8 +247,8 @@ static void check_events(struct house *house)
 
 static void check(struct house *house)
 {
-    uint64_t last = dm_journal_last(house->journal);
-    CHECK(last >= world.told_lsn && last <= dm_journal_last(world.live.journal));
+    uint64_t last = dm_order_last(house->journal->order);
+    CHECK(last >= world.told_lsn && last <= dm_order_last(world.live.journal->order));
     check_contacts(house, last);
     check_events(house);
 }
@@ -375,12 +376,13 @@ static void verify(const char *from)
 static void remember(unsigned contact, const struct dm_contact *now)
 {
     CHECK(world.state_count < STATES_MAX);
-    world.states[world.state_count++] = (struct state){.lsn = dm_journal_last(world.live.journal),
-                                                       .fence = now->fence,
-                                                       .revision = now->revision,
-                                                       .until_ms = now->until_ms,
-                                                       .status = now->status,
-                                                       .contact = (uint8_t)contact};
+    world.states[world.state_count++] =
+        (struct state){.lsn = dm_order_last(world.live.journal->order),
+                       .fence = now->fence,
+                       .revision = now->revision,
+                       .until_ms = now->until_ms,
+                       .status = now->status,
+                       .contact = (uint8_t)contact};
 }
 
 static void make_op(struct dm_op *op)
@@ -416,13 +418,13 @@ static void mutate(void)
     struct dm_outcome out;
     struct dm_error error;
     unsigned contact = (unsigned)below(CONTACTS);
-    uint64_t before = dm_journal_last(world.live.journal);
+    uint64_t before = dm_order_last(world.live.journal->order);
     name_of(name, contact);
     make_op(&op);
     enum dm_code code = dm_engine_mutate(world.live.engine, dm_slice_str("acme"),
                                          dm_slice_str(name), dm_slice_str(""), &op, &out, &error);
     CHECK(code == DM_OK);
-    if (dm_journal_last(world.live.journal) == before) {
+    if (dm_order_last(world.live.journal->order) == before) {
         return; /* nothing was written */
     }
     if (op.kind == DM_OP_DELETE) {

@@ -257,7 +257,7 @@ static void run(struct script *s)
 
 static void read_events(struct dm_journal *journal, bool damaged)
 {
-    uint64_t last = dm_journal_durable_seq(journal), seq = dm_journal_oldest_seq(journal) - 1;
+    uint64_t last = dm_journal_committed_seq(journal), seq = dm_journal_oldest_seq(journal) - 1;
     struct dm_cursor *cursor = dm_journal_cursor(journal, seq);
     struct dm_entry entry;
     size_t budget = 1 << 20;
@@ -273,13 +273,13 @@ static void read_events(struct dm_journal *journal, bool damaged)
 /* Appends, and must find it again after the next open. */
 static void append(struct dm_journal *journal)
 {
-    uint64_t seq = dm_journal_durable_seq(journal) + 1;
-    uint64_t lsn = dm_journal_append(journal, dm_slice_str("more"), seq);
-    dm_journal_flush(journal);
+    uint64_t seq = dm_journal_committed_seq(journal) + 1;
+    uint64_t lsn = dm_order_append(journal->order, dm_slice_str("more"), seq);
+    dm_order_flush(journal->order);
     while (dm_journal_work(journal)) {
-        dm_journal_flush(journal);
+        dm_order_flush(journal->order);
     }
-    DM_ASSERT(dm_journal_durable(journal) == lsn && dm_journal_durable_seq(journal) == seq);
+    DM_ASSERT(dm_order_durable(journal->order) == lsn && dm_journal_committed_seq(journal) == seq);
 }
 
 static bool nothing(void *context, const struct dm_entry *entry)
@@ -297,10 +297,11 @@ static void recover(const struct dm_journal_options *options, const struct scrip
         DM_ASSERT(script->damaged && error.message[0] != '\0');
         return;
     }
-    uint64_t first = dm_journal_last(journal);
+    uint64_t first = dm_order_last(journal->order);
     DM_ASSERT(script->damaged || first == script->lsn - 1);
     struct dm_store *store = dm_store_open_memory();
-    const struct dm_engine_options engine_options = {.journal = journal,
+    const struct dm_engine_options engine_options = {.order = journal->order,
+                                                     .journal = journal,
                                                      .store = store,
                                                      .clock = options->clock,
                                                      .cache_bytes = 65536,
@@ -312,13 +313,13 @@ static void recover(const struct dm_journal_options *options, const struct scrip
     }
     dm_store_close(store);
     read_events(journal, script->damaged);
-    if (dm_journal_last(journal) == first) {
+    if (dm_order_last(journal->order) == first) {
         append(journal);
         first++;
     }
     dm_journal_close(journal);
     code = dm_journal_open_file(&journal, options, &error);
-    DM_ASSERT(code == DM_OK && dm_journal_last(journal) >= first);
+    DM_ASSERT(code == DM_OK && dm_order_last(journal->order) >= first);
     (void)dm_journal_replay(journal, 0, nothing, NULL, &error);
     dm_journal_close(journal);
 }

@@ -48,7 +48,7 @@ void journal_model_append(struct journal_model *model, struct dm_journal *journa
     model->seqs[model->last_lsn] = seq;
     model->last_lsn++;
     model->last_seq += seq != 0;
-    uint64_t lsn = dm_journal_append(journal, make_payload(model, seed), seq);
+    uint64_t lsn = dm_order_append(journal->order, make_payload(model, seed), seq);
     DM_ASSERT(lsn == model->last_lsn);
 }
 
@@ -97,7 +97,7 @@ const char *journal_model_check_replay(struct journal_model *model, struct dm_jo
     if (code != DM_OK) {
         return "replay failed";
     }
-    return replayed.lsn == dm_journal_durable(journal) ? NULL : "replay stops early";
+    return replayed.lsn == dm_order_durable(journal->order) ? NULL : "replay stops early";
 }
 
 const char *journal_model_follow(struct journal_model *model, struct dm_cursor *cursor,
@@ -139,8 +139,8 @@ const char *journal_model_check_events(struct journal_model *model, struct dm_jo
     uint64_t seq = after_seq;
     const char *wrong = journal_model_follow(model, cursor, &seq, budget);
     dm_cursor_close(cursor);
-    if (wrong == NULL && seq != dm_journal_durable_seq(journal) &&
-        after_seq <= dm_journal_durable_seq(journal)) {
+    if (wrong == NULL && seq != dm_journal_committed_seq(journal) &&
+        after_seq <= dm_journal_committed_seq(journal)) {
         return "a cursor ends early";
     }
     return wrong;

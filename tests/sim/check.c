@@ -7,7 +7,7 @@
 
 void check_order(struct sim *sim, const char *after)
 {
-    uint64_t last = dm_journal_last(sim->journal);
+    uint64_t last = dm_order_last(sim->journal->order);
     if (last != sim->model->count) {
         sim_fail(sim, "after %s the newest lsn is %llu, expected %llu", after,
                  (unsigned long long)last, (unsigned long long)sim->model->count);
@@ -167,10 +167,10 @@ static void check_numbers(struct sim *sim)
         sim_fail(sim, "%u timers for %llu sleepers", stats.sleepers,
                  (unsigned long long)totals.snoozed);
     }
-    if (stats.applied_lsn > stats.journal.durable_lsn) {
+    if (stats.applied_lsn > stats.order.durable_lsn) {
         sim_fail(sim, "lsn %llu is applied, and only %llu durable",
                  (unsigned long long)stats.applied_lsn,
-                 (unsigned long long)stats.journal.durable_lsn);
+                 (unsigned long long)stats.order.durable_lsn);
     }
 }
 

@@ -170,7 +170,7 @@ static void check_finished(struct sim *sim)
     dm_engine_stats(sim->engine, dm_slice(NULL, 0), &stats);
     sim_equal(sim, "the overlay", "the end", 0, stats.overlay_contacts);
     sim_equal(sim, "sleepers", "the end", 0, stats.sleepers);
-    sim_equal(sim, "durable", "the end", sim->model->count, stats.journal.durable_lsn);
+    sim_equal(sim, "durable", "the end", sim->model->count, stats.order.durable_lsn);
     sim_equal(sim, "applied", "the end", sim->model->count, stats.applied_lsn);
     sim_equal(sim, "the newest seq", "the end", sim->model->event_count, stats.last_seq);
     sim_equal(sim, "wakes", "the end", sim->wakes, stats.wakes);

@@ -39,7 +39,7 @@ static enum dm_code open_journal(struct sim *sim)
  * told of. */
 static void cut_to_kept(struct sim *sim)
 {
-    uint64_t kept = dm_journal_last(sim->journal);
+    uint64_t kept = dm_order_last(sim->journal->order);
     sim_say(sim, "    the journal kept %llu of %llu (acknowledged: %llu)", (unsigned long long)kept,
             (unsigned long long)sim->model->count, (unsigned long long)sim->acked_lsn);
     if (kept < sim->acked_lsn) {
@@ -52,13 +52,14 @@ static void cut_to_kept(struct sim *sim)
     }
     model_cut(sim->model, kept);
     sim_equal(sim, "the newest seq", "after opening", sim->model->event_count,
-              dm_journal_durable_seq(sim->journal));
+              dm_journal_committed_seq(sim->journal));
 }
 
 static void open_engine(struct sim *sim)
 {
     struct dm_error error = {0};
     const struct dm_engine_options options = {
+        .order = sim->journal->order,
         .journal = sim->journal,
         .store = sim->store,
         .clock = virtual_clock_port(&sim->clock),
@@ -216,7 +217,7 @@ void world_show(struct sim *sim, uint64_t needed, uint64_t barrier)
 
 bool world_writable(struct sim *sim)
 {
-    return dm_journal_state(sim->journal, NULL) == DM_JOURNAL_OK;
+    return dm_order_state(sim->journal->order, NULL) == DM_ORDER_OK;
 }
 
 bool world_overlay_full(struct sim *sim)
@@ -327,7 +328,7 @@ static void take_wakes(struct sim *sim)
 {
     static struct found found[ACCOUNT_COUNT * CONTACT_MAX];
     unsigned count = 0;
-    if (dm_journal_last(sim->journal) == sim->model->count) {
+    if (dm_order_last(sim->journal->order) == sim->model->count) {
         return;
     }
     for (unsigned a = 0; a < ACCOUNT_COUNT; a++) {

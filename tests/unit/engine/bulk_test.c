@@ -29,6 +29,7 @@ static int setup(void **state)
     f->journal = dm_journal_open_memory();
     f->store = dm_store_open_memory();
     const struct dm_engine_options options = {
+        .order = f->journal->order,
         .journal = f->journal,
         .store = f->store,
         .clock = virtual_clock_port(&f->clock),
@@ -126,7 +127,7 @@ static void what_is_only_looked_at_is_waited_for(void **state)
     dm_journal_memory_hold(f->journal, true);
     set(f, "acme", dm_slice_str("new"), DM_STATUS_INACTIVE, 0);
     (void)dm_engine_turn(f->engine);
-    uint64_t last = dm_journal_last(f->journal);
+    uint64_t last = dm_order_last(f->journal->order);
     assert_true(last > dm_engine_durable(f->engine));
     assert_int_equal(bulk(f, DM_STATUS_ACTIVE, true).matched, 2);
     assert_int_equal(dm_engine_barrier(f->engine), last);

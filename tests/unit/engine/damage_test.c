@@ -28,6 +28,7 @@ struct fixture {
 static enum dm_code try_open(struct fixture *f)
 {
     const struct dm_engine_options options = {
+        .order = f->journal->order,
         .journal = f->journal,
         .store = f->store,
         .clock = virtual_clock_port(&f->clock),
@@ -84,7 +85,7 @@ static void into_the_view(struct fixture *f)
         }
         settle(f);
         dm_engine_stats(f->engine, dm_slice(NULL, 0), &stats);
-    } while (stats.overlay_contacts != 0 || stats.applied_lsn != stats.journal.last_lsn);
+    } while (stats.overlay_contacts != 0 || stats.applied_lsn != stats.order.last_lsn);
     dm_engine_close(f->engine);
     open_engine(f);
     settle(f);
@@ -269,7 +270,7 @@ static void a_change_that_needs_the_record_is_refused(void **state)
     struct dm_outcome out;
     some_contacts(f);
     flip(f, "ben", 20, 1);
-    uint64_t before = dm_journal_last(f->journal);
+    uint64_t before = dm_order_last(f->journal->order);
     assert_damaged(f, mutate(f, "ben", set_op(DM_STATUS_ACTIVE, 0, false), &out), "ben");
     struct dm_op op = set_op(DM_STATUS_ACTIVE, 0, true);
     op.set.has_if_revision = true;
@@ -280,7 +281,7 @@ static void a_change_that_needs_the_record_is_refused(void **state)
     op = (struct dm_op){.kind = DM_OP_ACTIVITY};
     op.activity.activity = DM_ACTIVITY_STOP_KEYWORD;
     assert_damaged(f, mutate(f, "ben", op, &out), "ben");
-    assert_int_equal(dm_journal_last(f->journal), before);
+    assert_int_equal(dm_order_last(f->journal->order), before);
     struct dm_history *history =
         dm_history_open(f->engine, dm_slice_str("acme"), dm_slice_str("ben"), 0);
     struct dm_event event;
@@ -323,7 +324,7 @@ static void a_delete_helps(void **state)
     flip(f, "ben", 9, 1);
     assert_int_equal(mutate(f, "ben", (struct dm_op){.kind = DM_OP_DELETE}, &out), DM_OK);
     assert_true(out.existed);
-    assert_int_equal(dm_engine_barrier(f->engine), dm_journal_last(f->journal));
+    assert_int_equal(dm_engine_barrier(f->engine), dm_order_last(f->journal->order));
     assert_int_equal(check(f, "ben", &now), DM_OK);
     assert_int_equal(now.status, DM_STATUS_ACTIVE);
     assert_int_equal(counts(f).contacts, 4);

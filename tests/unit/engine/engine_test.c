@@ -27,6 +27,7 @@ static void open_engine(struct fixture *f)
 {
     struct dm_error error;
     const struct dm_engine_options options = {
+        .order = f->journal->order,
         .journal = f->journal,
         .store = f->store,
         .clock = virtual_clock_port(&f->clock),
@@ -463,14 +464,14 @@ static void a_journal_that_cannot_be_written_refuses_writes_and_not_reads(void *
     struct dm_outcome out;
     (void)set_status(f, "c", DM_STATUS_INACTIVE, 0);
     settle(f);
-    dm_journal_memory_fail(f->journal, DM_JOURNAL_FULL);
+    dm_journal_memory_fail(f->journal, DM_ORDER_FULL);
     struct dm_op op = {.kind = DM_OP_DELETE};
     assert_int_equal(mutate(f, "c", op, &out), DM_UNAVAILABLE);
     assert_int_equal(check(f, "c").status, DM_STATUS_INACTIVE);
     assert_false(dm_engine_failed(f->engine, NULL));
-    dm_journal_memory_fail(f->journal, DM_JOURNAL_OK);
+    dm_journal_memory_fail(f->journal, DM_ORDER_OK);
     assert_int_equal(mutate(f, "c", op, &out), DM_OK);
-    dm_journal_memory_fail(f->journal, DM_JOURNAL_FAILED);
+    dm_journal_memory_fail(f->journal, DM_ORDER_FAILED);
     assert_true(dm_engine_failed(f->engine, NULL));
 }
 

@@ -30,6 +30,7 @@ static int setup(void **state)
     f->journal = dm_journal_open_memory();
     f->store = dm_store_open_memory();
     const struct dm_engine_options options = {
+        .order = f->journal->order,
         .journal = f->journal,
         .store = f->store,
         .clock = virtual_clock_port(&f->clock),

@@ -32,6 +32,7 @@ struct fixture {
 static enum dm_code open_engine(struct fixture *f, struct dm_error *error)
 {
     const struct dm_engine_options options = {
+        .order = f->journal->order,
         .journal = f->journal,
         .store = f->store,
         .clock = virtual_clock_port(&f->clock),
@@ -110,7 +111,7 @@ static void apply_all(struct fixture *f)
     }
     dm_engine_stats(f->engine, dm_slice(NULL, 0), &stats);
     assert_int_equal(stats.overlay_contacts, 0);
-    assert_int_equal(stats.applied_lsn, stats.journal.last_lsn);
+    assert_int_equal(stats.applied_lsn, stats.order.last_lsn);
 }
 
 /* The view cannot be written from now on, and a sweep of one contact waits for it. */
@@ -259,8 +260,8 @@ static void wakes_go_on_when_callers_are_refused_and_then_wait(void **state)
     }
     apply_all(f);
     fill_view(f);
-    while (set_numbered(f, "busy", (unsigned)dm_journal_last(f->journal), DM_STATUS_INACTIVE, 0, "",
-                        0, &error) == DM_OK) {
+    while (set_numbered(f, "busy", (unsigned)dm_order_last(f->journal->order), DM_STATUS_INACTIVE,
+                        0, "", 0, &error) == DM_OK) {
     }
     virtual_clock_advance(&f->clock, 31 * minute_ms);
     settle(f);
@@ -388,7 +389,7 @@ static void what_a_replay_cannot_read_is_still_called_damaged(void **state)
 {
     struct fixture *f = *state;
     struct dm_error error = {0};
-    (void)dm_journal_append(f->journal, dm_slice_str("no entry of ours"), 0);
+    (void)dm_order_append(f->journal->order, dm_slice_str("no entry of ours"), 0);
     close_engine(f);
     assert_int_equal(open_engine(f, &error), DM_DATA_LOSS);
 }

@@ -84,19 +84,19 @@ static void follow(struct world *w, uint64_t seed)
         w->cursor_seq = dm_journal_oldest_seq(w->journal) - 1;
         dm_cursor_seek(w->cursor, w->cursor_seq);
     }
-    uint64_t durable_seq = dm_journal_durable_seq(w->journal); /* each look may find more */
+    uint64_t durable_seq = dm_journal_committed_seq(w->journal); /* each look may find more */
     size_t budget = 1 + below(w, 5000);
     const char *wrong = journal_model_follow(&w->model, w->cursor, &w->cursor_seq, budget);
     if (!dm_sim_disk_stopped(w->sim)) { /* it may be in the middle of this */
         expect(wrong, seed);
         assert_true(w->cursor_seq >= durable_seq);
-        assert_true(w->cursor_seq <= dm_journal_durable_seq(w->journal));
+        assert_true(w->cursor_seq <= dm_journal_committed_seq(w->journal));
     }
 }
 
 static void trim(struct world *w)
 {
-    uint64_t durable = dm_journal_durable(w->journal);
+    uint64_t durable = dm_order_durable(w->journal->order);
     if (durable > w->applied) {
         w->applied += below(w, durable - w->applied + 1);
     }
@@ -111,7 +111,7 @@ static void one_step(struct world *w, uint64_t seed)
             journal_model_append(&w->model, w->journal);
         }
     } else if (kind < 12) {
-        dm_journal_flush(w->journal);
+        dm_order_flush(w->journal->order);
     } else if (kind < 17) {
         (void)dm_journal_work(w->journal);
     } else if (kind == 17) {
@@ -121,7 +121,7 @@ static void one_step(struct world *w, uint64_t seed)
     } else {
         w->now_ms += (int64_t)below(w, 1000000);
     }
-    uint64_t durable = dm_journal_durable(w->journal);
+    uint64_t durable = dm_order_durable(w->journal->order);
     assert_true(durable >= w->acked && durable <= w->model.last_lsn);
     w->acked = durable;
 }
@@ -138,13 +138,13 @@ static void crash(struct world *w)
 
 static void run_until_crash(struct world *w, uint64_t seed)
 {
-    w->cursor_seq = dm_journal_durable_seq(w->journal);
+    w->cursor_seq = dm_journal_committed_seq(w->journal);
     w->cursor = dm_journal_cursor(w->journal, w->cursor_seq);
     dm_sim_disk_stop_at(w->sim, 1 + below(w, 60));
-    for (int i = 0; i < 300 && dm_journal_state(w->journal, NULL) == DM_JOURNAL_OK; i++) {
+    for (int i = 0; i < 300 && dm_order_state(w->journal->order, NULL) == DM_ORDER_OK; i++) {
         one_step(w, seed);
     }
-    w->acked = dm_journal_durable(w->journal);
+    w->acked = dm_order_durable(w->journal->order);
     dm_cursor_close(w->cursor);
     dm_journal_close(w->journal);
     crash(w);
@@ -175,15 +175,15 @@ static void reopen_through_crashes(struct world *w, uint64_t seed)
 
 static void check_survivors(struct world *w, uint64_t seed)
 {
-    uint64_t last = dm_journal_last(w->journal);
+    uint64_t last = dm_order_last(w->journal->order);
     if (last < w->acked || last > w->model.last_lsn) {
         fail_msg("seed %llu: acked %llu, found %llu, appended %llu", (unsigned long long)seed,
                  (unsigned long long)w->acked, (unsigned long long)last,
                  (unsigned long long)w->model.last_lsn);
     }
-    assert_int_equal(dm_journal_durable(w->journal), last);
+    assert_int_equal(dm_order_durable(w->journal->order), last);
     journal_model_cut(&w->model, last);
-    assert_int_equal(dm_journal_durable_seq(w->journal), w->model.last_seq);
+    assert_int_equal(dm_journal_committed_seq(w->journal), w->model.last_seq);
     w->acked = last;
     expect(journal_model_check_replay(&w->model, w->journal, w->applied), seed);
     uint64_t after = dm_journal_oldest_seq(w->journal) - 1;

@@ -31,7 +31,7 @@ struct bench {
 static unsigned times_rung(struct bench *b)
 {
     eventfd_t count = 0;
-    (void)eventfd_read(dm_journal_event(b->journal), &count);
+    (void)eventfd_read(dm_order_event(b->journal->order), &count);
     return (unsigned)count;
 }
 
@@ -94,9 +94,9 @@ static void append(struct bench *b, int count)
 /* Until nothing more can be done. */
 static void drain(struct bench *b)
 {
-    dm_journal_flush(b->journal);
+    dm_order_flush(b->journal->order);
     while (dm_journal_work(b->journal)) {
-        dm_journal_flush(b->journal);
+        dm_order_flush(b->journal->order);
     }
 }
 
@@ -120,7 +120,7 @@ static void reopen(struct bench *b)
 
 static bool is_durable(struct bench *b)
 {
-    return dm_journal_durable(b->journal) == b->model.last_lsn;
+    return dm_order_durable(b->journal->order) == b->model.last_lsn;
 }
 
 static void assert_all_there(struct bench *b)
@@ -151,27 +151,27 @@ static bool take_any(void *context, const struct dm_entry *entry)
 static void a_new_journal_is_empty(void **state)
 {
     struct bench *b = *state;
-    assert_int_equal(dm_journal_last(b->journal), 0);
-    assert_int_equal(dm_journal_durable(b->journal), 0);
+    assert_int_equal(dm_order_last(b->journal->order), 0);
+    assert_int_equal(dm_order_durable(b->journal->order), 0);
     assert_int_equal(dm_journal_oldest_seq(b->journal), 1);
     assert_null(journal_model_check_replay(&b->model, b->journal, 0));
     assert_null(journal_model_check_events(&b->model, b->journal, 0, 1));
-    dm_journal_flush(b->journal);
-    assert_int_equal(dm_journal_pending(b->journal), 0);
+    dm_order_flush(b->journal->order);
+    assert_int_equal(dm_order_pending(b->journal->order), 0);
 }
 
 static void an_entry_is_durable_only_after_write_and_sync(void **state)
 {
     struct bench *b = *state;
     append(b, 3);
-    assert_int_equal(dm_journal_durable(b->journal), 0);
-    assert_true(dm_journal_pending(b->journal) > 0);
-    dm_journal_flush(b->journal);
-    assert_int_equal(dm_journal_durable(b->journal), 0);
+    assert_int_equal(dm_order_durable(b->journal->order), 0);
+    assert_true(dm_order_pending(b->journal->order) > 0);
+    dm_order_flush(b->journal->order);
+    assert_int_equal(dm_order_durable(b->journal->order), 0);
     assert_true(dm_journal_work(b->journal));
-    assert_int_equal(dm_journal_durable(b->journal), 3);
-    assert_int_equal(dm_journal_durable_seq(b->journal), b->model.last_seq);
-    assert_int_equal(dm_journal_pending(b->journal), 0);
+    assert_int_equal(dm_order_durable(b->journal->order), 3);
+    assert_int_equal(dm_journal_committed_seq(b->journal), b->model.last_seq);
+    assert_int_equal(dm_order_pending(b->journal->order), 0);
     assert_int_equal(times_rung(b), 1);
 }
 
@@ -181,29 +181,33 @@ static void what_was_not_flushed_is_not_written(void **state)
     append(b, 1);
     while (dm_journal_work(b->journal)) {
     }
-    assert_int_equal(dm_journal_durable(b->journal), 0);
+    assert_int_equal(dm_order_durable(b->journal->order), 0);
 }
 
 static void what_gathers_meanwhile_becomes_the_next_batch(void **state)
 {
     struct bench *b = *state;
     append(b, 1);
-    dm_journal_flush(b->journal);
+    dm_order_flush(b->journal->order);
     append(b, 5);
-    dm_journal_flush(b->journal);
+    dm_order_flush(b->journal->order);
     assert_true(dm_journal_work(b->journal));
-    assert_int_equal(dm_journal_durable(b->journal), 1);
+    assert_int_equal(dm_order_durable(b->journal->order), 1);
     assert_true(dm_journal_work(b->journal));
-    assert_int_equal(dm_journal_durable(b->journal), 6);
-    struct dm_journal_stats *stats = calloc(1, sizeof *stats);
+    assert_int_equal(dm_order_durable(b->journal->order), 6);
+    struct dm_order_stats *stats = calloc(1, sizeof *stats);
     assert_non_null(stats);
-    dm_journal_stats(b->journal, stats);
+    dm_order_stats(b->journal->order, stats);
     assert_int_equal(stats->batches, 2);
     assert_int_equal(stats->batch_entries.max, 5);
-    assert_int_equal(stats->sync_us.count, 2);
+    assert_int_equal(stats->batch_us.count, 2);
     assert_int_equal(stats->last_lsn, 6);
-    assert_int_equal(stats->kept_bytes, SEGMENT_SIZE);
     free(stats);
+    struct dm_journal_stats kept;
+    dm_journal_stats(b->journal, &kept);
+    assert_int_equal(kept.committed_lsn, 6);
+    assert_int_equal(kept.synced_lsn, 6);
+    assert_int_equal(kept.kept_bytes, SEGMENT_SIZE);
 }
 
 static void closing_makes_all_durable(void **state)
@@ -211,7 +215,7 @@ static void closing_makes_all_durable(void **state)
     struct bench *b = *state;
     append(b, 3000);
     reopen(b);
-    assert_int_equal(dm_journal_last(b->journal), 3000);
+    assert_int_equal(dm_order_last(b->journal->order), 3000);
     assert_null(journal_model_check_replay(&b->model, b->journal, 0));
     assert_all_there(b);
 }
@@ -256,7 +260,7 @@ static void replay_refuses_what_the_log_has_not(void **state)
     struct bench *b = *state;
     fill_until_segment(b, 8);
     struct dm_error error;
-    uint64_t last = dm_journal_durable(b->journal);
+    uint64_t last = dm_order_durable(b->journal->order);
     assert_int_equal(dm_journal_replay(b->journal, last, take_any, NULL, &error), DM_OK);
     assert_int_equal(dm_journal_replay(b->journal, last + 1, take_any, NULL, &error), DM_DATA_LOSS);
     dm_journal_trim(b->journal, last);
@@ -359,7 +363,7 @@ static void no_flipped_bit_is_ever_read_as_good(void **state)
             refused++;
         } else {
             struct journal_model *model = &b->model;
-            assert_int_equal(dm_journal_last(b->journal), model->last_lsn);
+            assert_int_equal(dm_order_last(b->journal->order), model->last_lsn);
             const char *replay = journal_model_check_replay(model, b->journal, 0);
             const char *read = journal_model_check_events(model, b->journal, 0, 5000);
             assert_true(replay == NULL || strcmp(replay, "replay failed") == 0);
@@ -386,16 +390,16 @@ static void a_payload_that_looks_like_a_batch_is_none(void **state)
         dm_batch_header_write(forged + i * DM_BATCH_HEADER_SIZE, &header, 0, 0);
     }
     for (uint64_t seed = 0; seed < 100; seed++) {
-        dm_journal_append(b->journal, dm_slice_str("good"), 0);
+        dm_order_append(b->journal->order, dm_slice_str("good"), 0);
         drain(b);
-        uint64_t durable = dm_journal_durable(b->journal);
-        dm_journal_append(b->journal, dm_slice(forged, sizeof forged), 0);
+        uint64_t durable = dm_order_durable(b->journal->order);
+        dm_order_append(b->journal->order, dm_slice(forged, sizeof forged), 0);
         dm_sim_disk_stop_at(b->sim, 2);
         drain(b);
         dm_journal_close(b->journal);
         dm_sim_disk_crash(b->sim, seed);
         open_journal(b);
-        assert_true(dm_journal_last(b->journal) >= durable);
+        assert_true(dm_order_last(b->journal->order) >= durable);
     }
 }
 
@@ -405,24 +409,24 @@ static void no_space_waits_and_recovers_by_itself(void **state)
 {
     struct bench *b = *state;
     dm_sim_disk_set_capacity(b->sim, 3ULL * SEGMENT_SIZE);
-    while (dm_journal_state(b->journal, NULL) == DM_JOURNAL_OK) {
+    while (dm_order_state(b->journal->order, NULL) == DM_ORDER_OK) {
         append(b, 20);
         drain(b);
     }
     struct dm_error error = {0};
-    assert_int_equal(dm_journal_state(b->journal, &error), DM_JOURNAL_FULL);
+    assert_int_equal(dm_order_state(b->journal->order, &error), DM_ORDER_FULL);
     assert_int_equal(error.code, DM_UNAVAILABLE);
     assert_non_null(strstr(error.message, "No space"));
     append(b, 100);
-    dm_journal_flush(b->journal);
+    dm_order_flush(b->journal->order);
     assert_false(dm_journal_work(b->journal));
-    assert_true(dm_journal_durable(b->journal) < b->model.last_lsn);
+    assert_true(dm_order_durable(b->journal->order) < b->model.last_lsn);
     (void)times_rung(b);
     dm_sim_disk_set_capacity(b->sim, 0);
     assert_true(dm_journal_work(b->journal));
     assert_true(times_rung(b) > 0);
     drain(b);
-    assert_int_equal(dm_journal_state(b->journal, NULL), DM_JOURNAL_OK);
+    assert_int_equal(dm_order_state(b->journal->order, NULL), DM_ORDER_OK);
     assert_all_there(b);
     reopen(b);
     assert_null(journal_model_check_replay(&b->model, b->journal, 0));
@@ -434,32 +438,32 @@ static void a_trim_makes_space(void **state)
     b->options.retention_bytes = SEGMENT_SIZE;
     reopen(b);
     dm_sim_disk_set_capacity(b->sim, 3ULL * SEGMENT_SIZE);
-    while (dm_journal_state(b->journal, NULL) == DM_JOURNAL_OK) {
+    while (dm_order_state(b->journal->order, NULL) == DM_ORDER_OK) {
         append(b, 20);
         drain(b);
     }
-    dm_journal_trim(b->journal, dm_journal_durable(b->journal));
+    dm_journal_trim(b->journal, dm_order_durable(b->journal->order));
     drain(b);
-    assert_int_equal(dm_journal_state(b->journal, NULL), DM_JOURNAL_OK);
+    assert_int_equal(dm_order_state(b->journal->order, NULL), DM_ORDER_OK);
     assert_all_there(b);
 }
 
 static void assert_final(struct bench *b)
 {
     struct dm_error error = {0};
-    uint64_t durable = dm_journal_durable(b->journal);
+    uint64_t durable = dm_order_durable(b->journal->order);
     append(b, 5);
     drain(b);
-    assert_int_equal(dm_journal_state(b->journal, &error), DM_JOURNAL_FAILED);
+    assert_int_equal(dm_order_state(b->journal->order, &error), DM_ORDER_FAILED);
     assert_non_null(strstr(error.message, "Input/output error"));
     append(b, 5);
     drain(b);
     assert_false(dm_journal_work(b->journal));
-    assert_int_equal(dm_journal_durable(b->journal), durable);
-    assert_int_equal(dm_journal_last(b->journal), b->model.last_lsn);
+    assert_int_equal(dm_order_durable(b->journal->order), durable);
+    assert_int_equal(dm_order_last(b->journal->order), b->model.last_lsn);
     reopen(b);
-    assert_true(dm_journal_last(b->journal) >= durable);
-    journal_model_cut(&b->model, dm_journal_last(b->journal));
+    assert_true(dm_order_last(b->journal->order) >= durable);
+    journal_model_cut(&b->model, dm_order_last(b->journal->order));
     assert_null(journal_model_check_replay(&b->model, b->journal, 0));
 }
 
@@ -486,7 +490,7 @@ static void a_failure_to_prepare_is_not_final(void **state)
     struct bench *b = *state;
     dm_sim_disk_fail_sync(b->sim, "prepare-2", 1);
     fill_until_segment(b, 3);
-    assert_int_equal(dm_journal_state(b->journal, NULL), DM_JOURNAL_OK);
+    assert_int_equal(dm_order_state(b->journal->order, NULL), DM_ORDER_OK);
     assert_all_there(b);
 }
 
@@ -509,7 +513,7 @@ static void trimming_by_bytes_keeps_what_is_not_applied(void **state)
     fill_until_segment(b, 10);
     dm_journal_trim(b->journal, 1);
     assert_int_equal(dm_journal_oldest_seq(b->journal), 1);
-    dm_journal_trim(b->journal, dm_journal_durable(b->journal));
+    dm_journal_trim(b->journal, dm_order_durable(b->journal->order));
     drain(b);
     assert_true(dm_journal_oldest_seq(b->journal) > 1);
     assert_false(dm_sim_disk_exists(b->sim, "0000000000000006.seg"));
@@ -524,10 +528,10 @@ static void trimming_by_age_drops_what_is_old(void **state)
 {
     struct bench *b = *state;
     fill_until_segment(b, 3);
-    dm_journal_trim(b->journal, dm_journal_durable(b->journal));
+    dm_journal_trim(b->journal, dm_order_durable(b->journal->order));
     assert_int_equal(dm_journal_oldest_seq(b->journal), 1);
     virtual_clock_advance(&b->clock, b->options.retention_ms + 1);
-    dm_journal_trim(b->journal, dm_journal_durable(b->journal));
+    dm_journal_trim(b->journal, dm_order_durable(b->journal->order));
     drain(b);
     assert_false(dm_sim_disk_exists(b->sim, "0000000000000002.seg"));
     assert_true(dm_sim_disk_exists(b->sim, "0000000000000003.seg"));
@@ -538,7 +542,7 @@ static void closing_drops_what_was_trimmed(void **state)
 {
     struct bench *b = *state;
     fill_until_segment(b, 10);
-    dm_journal_trim(b->journal, dm_journal_durable(b->journal));
+    dm_journal_trim(b->journal, dm_order_durable(b->journal->order));
     uint64_t oldest = dm_journal_oldest_seq(b->journal);
     assert_true(oldest > 1);
     reopen(b);
@@ -550,7 +554,7 @@ static void dropped_files_are_recycled_within_bounds(void **state)
 {
     struct bench *b = *state;
     fill_until_segment(b, 12);
-    dm_journal_trim(b->journal, dm_journal_durable(b->journal));
+    dm_journal_trim(b->journal, dm_order_durable(b->journal->order));
     drain(b);
     assert_int_equal(files_with(b, "spare-"), 3);
     uint64_t used = dm_sim_disk_used(b->sim);
@@ -586,10 +590,10 @@ static void a_cursor_waits_at_the_end_and_goes_on(void **state)
     uint64_t seq = 0;
     for (int i = 0; i < 300; i++) {
         assert_null(journal_model_follow(&b->model, cursor, &seq, 50));
-        assert_int_equal(seq, dm_journal_durable_seq(b->journal));
+        assert_int_equal(seq, dm_journal_committed_seq(b->journal));
         append(b, 7);
         assert_null(journal_model_follow(&b->model, cursor, &seq, 50));
-        assert_int_equal(seq, dm_journal_durable_seq(b->journal));
+        assert_int_equal(seq, dm_journal_committed_seq(b->journal));
         drain(b);
     }
     dm_cursor_close(cursor);
@@ -618,10 +622,10 @@ static void a_cursor_passed_by_retention_is_gone(void **state)
     size_t budget = 1000000;
     fill_until_segment(b, 10);
     assert_int_equal(dm_cursor_next(old, &entry, &budget), DM_CURSOR_ENTRY);
-    uint64_t seq = dm_journal_durable_seq(b->journal);
+    uint64_t seq = dm_journal_committed_seq(b->journal);
     tail = dm_journal_cursor(b->journal, seq);
     assert_null(journal_model_follow(&b->model, tail, &seq, 100));
-    dm_journal_trim(b->journal, dm_journal_durable(b->journal));
+    dm_journal_trim(b->journal, dm_order_durable(b->journal->order));
     drain(b);
     assert_int_equal(dm_cursor_next(old, &entry, &budget), DM_CURSOR_GONE);
     uint64_t oldest = dm_journal_oldest_seq(b->journal);
@@ -639,16 +643,16 @@ static void a_cursor_at_the_end_outlives_the_drop_of_its_segment(void **state)
 {
     struct bench *b = *state;
     fill_until_segment(b, 3);
-    uint64_t seq = dm_journal_durable_seq(b->journal);
+    uint64_t seq = dm_journal_committed_seq(b->journal);
     struct dm_cursor *cursor = dm_journal_cursor(b->journal, seq);
     assert_null(journal_model_follow(&b->model, cursor, &seq, 100));
     /* Entries that are no events: the cursor's next event is still to come. */
     uint8_t payload[1000] = {0};
     while (!dm_sim_disk_exists(b->sim, "0000000000000010.seg")) {
-        dm_journal_append(b->journal, dm_slice(payload, sizeof payload), 0);
+        dm_order_append(b->journal->order, dm_slice(payload, sizeof payload), 0);
         drain(b);
     }
-    dm_journal_trim(b->journal, dm_journal_durable(b->journal));
+    dm_journal_trim(b->journal, dm_order_durable(b->journal->order));
     drain(b);
     struct dm_entry entry;
     size_t budget = 10;
@@ -657,7 +661,7 @@ static void a_cursor_at_the_end_outlives_the_drop_of_its_segment(void **state)
         budget = 10;
     }
     assert_int_equal(dm_cursor_next(cursor, &entry, &budget), DM_CURSOR_END);
-    dm_journal_append(b->journal, dm_slice_str("at last"), seq + 1);
+    dm_order_append(b->journal->order, dm_slice_str("at last"), seq + 1);
     drain(b);
     budget = 1000;
     assert_int_equal(dm_cursor_next(cursor, &entry, &budget), DM_CURSOR_ENTRY);

@@ -86,9 +86,9 @@ static int tear_down(void **state)
 
 static void drain(struct bench *b)
 {
-    dm_journal_flush(b->journal);
+    dm_order_flush(b->journal->order);
     while (dm_journal_work(b->journal)) {
-        dm_journal_flush(b->journal);
+        dm_order_flush(b->journal->order);
     }
 }
 
@@ -112,14 +112,14 @@ static void pass(struct bench *b, int64_t ms, int64_t step_ms)
 {
     for (; ms > 0; ms -= step_ms) {
         virtual_clock_advance(&b->clock, step_ms);
-        dm_journal_trim(b->journal, dm_journal_durable(b->journal));
+        dm_journal_trim(b->journal, dm_order_durable(b->journal->order));
         drain(b);
     }
 }
 
 static void assert_all_there(struct bench *b)
 {
-    assert_int_equal(dm_journal_durable(b->journal), b->model.last_lsn);
+    assert_int_equal(dm_order_durable(b->journal->order), b->model.last_lsn);
     uint64_t oldest = dm_journal_oldest_seq(b->journal);
     assert_null(journal_model_check_events(&b->model, b->journal, oldest - 1, 777));
 }
@@ -269,7 +269,7 @@ static void without_space_an_old_log_is_served_all_the_same(void **state)
     open_journal(b);
     struct dm_log_id id = dm_journal_log_id(b->journal);
     assert_false(dm_log_id_known(&id));
-    assert_int_equal(dm_journal_state(b->journal, NULL), DM_JOURNAL_OK);
+    assert_int_equal(dm_order_state(b->journal->order, NULL), DM_ORDER_OK);
     append(b, 3);
     assert_all_there(b);
     close_journal(b);
@@ -392,7 +392,7 @@ static void without_space_the_segment_in_use_goes_on(void **state)
     dm_sim_disk_set_capacity(b->sim, dm_sim_disk_used(b->sim) + 100);
     open_journal(b);
     pass(b, 2 * retention_ms, 3600000);
-    assert_int_equal(dm_journal_state(b->journal, NULL), DM_JOURNAL_OK);
+    assert_int_equal(dm_order_state(b->journal->order, NULL), DM_ORDER_OK);
     append(b, 3);
     assert_all_there(b);
     assert_int_equal(dm_journal_oldest_seq(b->journal), 1);

@@ -12,14 +12,14 @@ static void what_is_flushed_is_durable(void **state)
 {
     (void)state;
     struct dm_journal *journal = dm_journal_open_memory();
-    assert_int_equal(dm_journal_append(journal, dm_slice_str("one"), 1), 1);
-    assert_int_equal(dm_journal_append(journal, dm_slice_str("two"), 0), 2);
-    assert_int_equal(dm_journal_durable(journal), 0);
-    assert_int_equal(dm_journal_pending(journal), 6);
-    dm_journal_flush(journal);
-    assert_int_equal(dm_journal_durable(journal), 2);
-    assert_int_equal(dm_journal_durable_seq(journal), 1);
-    assert_int_equal(dm_journal_pending(journal), 0);
+    assert_int_equal(dm_order_append(journal->order, dm_slice_str("one"), 1), 1);
+    assert_int_equal(dm_order_append(journal->order, dm_slice_str("two"), 0), 2);
+    assert_int_equal(dm_order_durable(journal->order), 0);
+    assert_int_equal(dm_order_pending(journal->order), 6);
+    dm_order_flush(journal->order);
+    assert_int_equal(dm_order_durable(journal->order), 2);
+    assert_int_equal(dm_journal_committed_seq(journal), 1);
+    assert_int_equal(dm_order_pending(journal->order), 0);
     dm_journal_close(journal);
 }
 
@@ -28,12 +28,12 @@ static void a_held_journal_makes_nothing_durable(void **state)
     (void)state;
     struct dm_journal *journal = dm_journal_open_memory();
     dm_journal_memory_hold(journal, true);
-    dm_journal_append(journal, dm_slice_str("one"), 1);
-    dm_journal_flush(journal);
-    assert_int_equal(dm_journal_durable(journal), 0);
+    dm_order_append(journal->order, dm_slice_str("one"), 1);
+    dm_order_flush(journal->order);
+    assert_int_equal(dm_order_durable(journal->order), 0);
     dm_journal_memory_hold(journal, false);
-    dm_journal_flush(journal);
-    assert_int_equal(dm_journal_durable(journal), 1);
+    dm_order_flush(journal->order);
+    assert_int_equal(dm_order_durable(journal->order), 1);
     dm_journal_close(journal);
 }
 
@@ -42,12 +42,12 @@ static void a_failed_journal_says_so_and_makes_nothing_durable(void **state)
     (void)state;
     struct dm_journal *journal = dm_journal_open_memory();
     struct dm_error error = {0};
-    assert_int_equal(dm_journal_state(journal, &error), DM_JOURNAL_OK);
-    dm_journal_memory_fail(journal, DM_JOURNAL_FAILED);
-    dm_journal_append(journal, dm_slice_str("one"), 1);
-    dm_journal_flush(journal);
-    assert_int_equal(dm_journal_durable(journal), 0);
-    assert_int_equal(dm_journal_state(journal, &error), DM_JOURNAL_FAILED);
+    assert_int_equal(dm_order_state(journal->order, &error), DM_ORDER_OK);
+    dm_journal_memory_fail(journal, DM_ORDER_FAILED);
+    dm_order_append(journal->order, dm_slice_str("one"), 1);
+    dm_order_flush(journal->order);
+    assert_int_equal(dm_order_durable(journal->order), 0);
+    assert_int_equal(dm_order_state(journal->order, &error), DM_ORDER_FAILED);
     assert_int_equal(error.code, DM_UNAVAILABLE);
     dm_journal_close(journal);
 }
@@ -61,7 +61,7 @@ static void it_reads_and_replays_what_was_appended(void **state)
     for (int i = 0; i < 500; i++) {
         journal_model_append(&model, journal);
     }
-    dm_journal_flush(journal);
+    dm_order_flush(journal->order);
     assert_null(journal_model_check_replay(&model, journal, 0));
     assert_null(journal_model_check_replay(&model, journal, 321));
     assert_null(journal_model_check_events(&model, journal, 0, 100));

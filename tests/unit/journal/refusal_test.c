@@ -52,9 +52,9 @@ static uint64_t write_batches(struct bench *b, unsigned count)
 {
     uint64_t before = dm_sim_disk_begin_calls(b->sim);
     for (unsigned i = 0; i < count; i++) {
-        uint64_t lsn = dm_journal_append(b->journal, dm_slice_str("entry"), 0);
-        dm_journal_flush(b->journal);
-        while (dm_journal_durable(b->journal) < lsn) {
+        uint64_t lsn = dm_order_append(b->journal->order, dm_slice_str("entry"), 0);
+        dm_order_flush(b->journal->order);
+        while (dm_order_durable(b->journal->order) < lsn) {
             (void)dm_journal_work(b->journal);
         }
     }

@@ -123,7 +123,7 @@ static int narrow_list(struct dm_disk *disk, void (*each)(void *context, const c
 /* Until more is durable or the state has changed. */
 static void wait_for_journal(struct stage *s)
 {
-    struct pollfd wanted = {.fd = dm_journal_event(s->journal), .events = POLLIN};
+    struct pollfd wanted = {.fd = dm_order_event(s->journal->order), .events = POLLIN};
     eventfd_t count;
     assert_int_equal(poll(&wanted, 1, -1), 1);
     (void)eventfd_read(wanted.fd, &count);
@@ -200,11 +200,11 @@ static void one_turn(struct stage *s, struct dm_cursor *cursor, uint64_t *seq, u
     for (uint64_t i = dm_test_random(random) % 40; i > 0; i--) {
         journal_model_append(&s->model, s->journal);
     }
-    dm_journal_flush(s->journal);
+    dm_order_flush(s->journal->order);
     assert_null(journal_model_follow(&s->model, cursor, seq, 3000));
-    assert_true(*seq <= dm_journal_durable_seq(s->journal));
+    assert_true(*seq <= dm_journal_committed_seq(s->journal));
     if (dm_test_random(random) % 16 == 0) {
-        dm_journal_trim(s->journal, dm_journal_durable(s->journal));
+        dm_journal_trim(s->journal, dm_order_durable(s->journal->order));
     }
 }
 
@@ -217,14 +217,14 @@ static void loop_and_writer_work_side_by_side(void **state)
     for (int turn = 0; turn < 1500; turn++) {
         one_turn(s, cursor, &seq, &random);
     }
-    while (dm_journal_durable(s->journal) < s->model.last_lsn) {
-        dm_journal_flush(s->journal);
+    while (dm_order_durable(s->journal->order) < s->model.last_lsn) {
+        dm_order_flush(s->journal->order);
         wait_for_journal(s);
     }
     assert_null(journal_model_follow(&s->model, cursor, &seq, 3000));
     assert_int_equal(seq, s->model.last_seq);
     dm_cursor_close(cursor);
-    dm_journal_trim(s->journal, dm_journal_durable(s->journal));
+    dm_journal_trim(s->journal, dm_order_durable(s->journal->order));
     dm_journal_close(s->journal);
     open_journal(s);
     uint64_t oldest = dm_journal_oldest_seq(s->journal);
@@ -238,10 +238,10 @@ static void closing_with_much_gathered_makes_it_durable(void **state)
     for (int i = 0; i < 3000; i++) {
         journal_model_append(&s->model, s->journal);
     }
-    dm_journal_flush(s->journal);
+    dm_order_flush(s->journal->order);
     dm_journal_close(s->journal);
     open_journal(s);
-    assert_int_equal(dm_journal_durable(s->journal), s->model.last_lsn);
+    assert_int_equal(dm_order_durable(s->journal->order), s->model.last_lsn);
     assert_null(journal_model_check_replay(&s->model, s->journal, 0));
 }
 
@@ -251,8 +251,8 @@ static void what_was_seen_already_is_told_of_as_well(void **state)
     struct stage *s = *state;
     for (int i = 0; i < 200; i++) {
         journal_model_append(&s->model, s->journal);
-        dm_journal_flush(s->journal);
-        while (dm_journal_durable(s->journal) < s->model.last_lsn) {
+        dm_order_flush(s->journal->order);
+        while (dm_order_durable(s->journal->order) < s->model.last_lsn) {
         }
         wait_for_journal(s);
     }
@@ -262,21 +262,21 @@ static void a_full_disk_is_waited_for(void **state)
 {
     struct stage *s = *state;
     atomic_store(&s->disk.full, true);
-    while (dm_journal_state(s->journal, NULL) == DM_JOURNAL_OK) {
+    while (dm_order_state(s->journal->order, NULL) == DM_ORDER_OK) {
         for (int i = 0; i < 50; i++) {
             journal_model_append(&s->model, s->journal);
         }
-        dm_journal_flush(s->journal);
+        dm_order_flush(s->journal->order);
         wait_for_journal(s);
     }
-    assert_int_equal(dm_journal_state(s->journal, NULL), DM_JOURNAL_FULL);
-    assert_true(dm_journal_durable(s->journal) < s->model.last_lsn);
+    assert_int_equal(dm_order_state(s->journal->order, NULL), DM_ORDER_FULL);
+    assert_true(dm_order_durable(s->journal->order) < s->model.last_lsn);
     atomic_store(&s->disk.full, false);
-    while (dm_journal_durable(s->journal) < s->model.last_lsn) {
-        dm_journal_flush(s->journal);
+    while (dm_order_durable(s->journal->order) < s->model.last_lsn) {
+        dm_order_flush(s->journal->order);
         wait_for_journal(s);
     }
-    assert_int_equal(dm_journal_state(s->journal, NULL), DM_JOURNAL_OK);
+    assert_int_equal(dm_order_state(s->journal->order, NULL), DM_ORDER_OK);
     assert_null(journal_model_check_events(&s->model, s->journal, 0, 100000));
 }
 

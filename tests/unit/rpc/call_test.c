@@ -158,7 +158,7 @@ static void a_failed_journal_makes_pending_answers_unavailable(void **state)
     dm_journal_memory_hold(f->journal, true);
     uint64_t id = set_status(f, &f->one, "bob", INACTIVE, 0, 0);
     (void)settle(f);
-    dm_journal_memory_fail(f->journal, DM_JOURNAL_FAILED);
+    dm_journal_memory_fail(f->journal, DM_ORDER_FAILED);
     (void)settle(f);
     expect_fail(&f->one, id, DM_UNAVAILABLE, "");
     id = set_status(f, &f->one, "eve", INACTIVE, 0, 0);

@@ -59,7 +59,7 @@ static void a_failed_journal_is_not_serving(void **state)
     struct fixture *f = *state;
     uint64_t id = health(f, "Watch", BOT_STATUS);
     expect_health(f, SAID_MESSAGE, id, SERVING);
-    dm_journal_memory_fail(f->journal, DM_JOURNAL_FAILED);
+    dm_journal_memory_fail(f->journal, DM_ORDER_FAILED);
     (void)settle(f);
     expect_health(f, SAID_MESSAGE, id, NOT_SERVING);
     expect_health(f, SAID_REPLY, health(f, "Check", ""), NOT_SERVING);
@@ -73,13 +73,13 @@ static void a_full_disk_is_not_serving_until_there_is_room(void **state)
     uint64_t id = health(f, "Watch", "");
     expect_health(f, SAID_MESSAGE, id, SERVING);
     assert_int_equal(dm_rpc_ready(f->rpc, NULL), DM_OK);
-    dm_journal_memory_fail(f->journal, DM_JOURNAL_FULL);
+    dm_journal_memory_fail(f->journal, DM_ORDER_FULL);
     (void)settle(f);
     assert_int_equal(dm_rpc_ready(f->rpc, &error), DM_UNAVAILABLE);
     assert_non_null(strstr(error.message, "cannot be written"));
     expect_health(f, SAID_MESSAGE, id, NOT_SERVING);
     expect_health(f, SAID_REPLY, health(f, "Check", BOT_STATUS), NOT_SERVING);
-    dm_journal_memory_fail(f->journal, DM_JOURNAL_OK);
+    dm_journal_memory_fail(f->journal, DM_ORDER_OK);
     (void)settle(f);
     expect_health(f, SAID_MESSAGE, id, SERVING);
 }
