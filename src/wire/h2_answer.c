@@ -101,7 +101,9 @@ int dm_h2_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *he
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
     memcpy(room, head, FRAME_HEAD);
-    memcpy(room + FRAME_HEAD, bytes.data, length);
+    if (length != 0) {
+        memcpy(room + FRAME_HEAD, bytes.data, length);
+    }
     dm_buf_commit(&h->base.out, FRAME_HEAD + length);
     if (st->asset.size != 0) {
         st->asset = dm_slice((const char *)bytes.data + length, bytes.size - length);

@@ -10,7 +10,8 @@ enum {
     POOL_BUFFER_MAX = 512, /* bytes that each buffer of a pooled stream keeps */
     BUFFER_KEEP = 16384,   /* bytes that an empty buffer of an open stream keeps */
 };
-_Static_assert(POOL_MAX *(sizeof(struct dm_h2_stream) + 3 * POOL_BUFFER_MAX) <= DM_BUFFERS_FREE,
+_Static_assert(POOL_MAX *(sizeof(struct dm_h2_stream) + (size_t)3 * POOL_BUFFER_MAX) <=
+                   DM_BUFFERS_FREE,
                "a pool alone does not count as much held");
 
 void dm_h2_stream_recount(struct dm_h2 *h, struct dm_h2_stream *st)

@@ -102,7 +102,7 @@ void dm_http_date(int64_t unix_s, char to[DM_HTTP_DATE_SIZE])
     memcpy(to, "Day, 00 Mon 0000 00:00:00 GMT", DM_HTTP_DATE_SIZE);
     memcpy(to, days + day % 7 * 3, 3);
     put_digits(to + 5, date.day, 2);
-    memcpy(to + 8, months + (date.month - 1) * 3, 3);
+    memcpy(to + 8, months + (size_t)(date.month - 1) * 3, 3);
     put_digits(to + 12, date.year, 4);
     put_digits(to + 17, second / 3600, 2);
     put_digits(to + 20, second / 60 % 60, 2);

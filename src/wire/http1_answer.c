@@ -70,15 +70,17 @@ static bool lives(const struct dm_http1 *h)
 }
 
 /* What only this version of HTTP says, with the empty line that ends the head. */
-static struct dm_slice framing(const struct dm_http1 *h)
+static const char *framing(const struct dm_http1 *h)
 {
-    static const char *const texts[2][3] = {
-        {"\r\n", "connection: keep-alive\r\n\r\n", "connection: close\r\n\r\n"},
-        {"transfer-encoding: chunked\r\n\r\n", NULL,
-         "connection: close\r\ntransfer-encoding: chunked\r\n\r\n"},
-    };
-    bool keeps = lives(h) && !dm_http1_request(h->parser)->minor_1; /* it wants to be told */
-    return dm_slice_str(texts[h->chunked][!lives(h) ? 2 : keeps ? 1 : 0]);
+    if (h->chunked) {
+        return lives(h) ? "transfer-encoding: chunked\r\n\r\n"
+                        : "connection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+    }
+    if (!lives(h)) {
+        return "connection: close\r\n\r\n";
+    }
+    /* A client of HTTP/1.0 wants to be told. */
+    return dm_http1_request(h->parser)->minor_1 ? "\r\n" : "connection: keep-alive\r\n\r\n";
 }
 
 /* All of it in one piece of memory. */
@@ -87,7 +89,7 @@ static void put_head(struct dm_http1 *h, int status, const struct dm_http_header
     static const struct dm_slice colon = {": ", 2};
     static const struct dm_slice end_of_line = {"\r\n", 2};
     struct dm_slice first = dm_slice_str(status_line(status));
-    struct dm_slice last = framing(h);
+    struct dm_slice last = dm_slice_str(framing(h));
     size_t size = first.size + last.size;
     for (size_t i = 0; i < headers->count; i++) {
         size += headers->list[i].name.size + headers->list[i].value.size + colon.size +

@@ -194,6 +194,29 @@ def h2_call(stream, method, payload, service=SERVICE, more=(), end=1):
     return h2_frame(1, 4, stream, head) + h2_frame(0, end, stream, envelope(payload))
 
 
+def h2_other(stream, path, kind, body, more=()):
+    """A request of any protocol; kind None: a GET."""
+    head = [(":method", "GET" if kind is None else "POST"), (":scheme", "http"), (":path", path),
+            (":authority", "a")] + ([] if kind is None else [("content-type", kind)])
+    frame = h2_frame(1, 5 if kind is None else 4, stream, hpack([*head, *more]))
+    return frame if kind is None else frame + h2_frame(0, 1, stream, body)
+
+
+def h2_protocols(check, watch):
+    path = f"/{SERVICE}/Check"
+    write("h2", "connect", h2_other(1, path, "application/proto", check)
+          + h2_other(3, path, "application/json", b'{"accountId":"a","contactId":"c"}', [("connect-timeout-ms", "100")])
+          + h2_other(5, f"{path}?connect=v1&encoding=json&message=%7B%7D", None, b"")
+          + h2_other(7, f"{path}?encoding=proto&base64=1&message=CgFh", None, b""))
+    write("h2", "connect-stream", h2_other(1, f"/{SERVICE}/Watch", "application/connect+proto", envelope(watch))
+          + h2_other(3, f"/{SERVICE}/Watch", "application/connect+json", envelope(b"{}") + envelope(b"{}"))
+          + h2_other(5, "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "application/connect+proto",
+                     envelope(message((7, "*"))) + envelope(message((3, "dormouse/v1/dormouse.proto")))))
+    write("h2", "grpcweb", h2_other(1, path, "application/grpc-web", envelope(check))
+          + h2_other(3, path, "application/grpc-web-text", base64.b64encode(envelope(check)))
+          + h2_other(5, path, "application/grpc-web-text+proto", b"*") + h2_other(7, "/metrics", None, b""))
+
+
 def h2_seeds():
     for method, requests in CALLS:
         write("h2", method, b"".join(h2_call(2 * i + 1, method, r) for i, r in enumerate(requests)))
@@ -215,6 +238,7 @@ def h2_seeds():
     write("h2", "misplaced", h2_call(1, "Check", check) + h2_frame(2, 0, 5, b"\0\0\0\1\x10")
           + h2_call(3, "Check", check, end=0) + h2_frame(3, 0, 3, b"\0\0\0\x08") + h2_frame(0, 1, 3, b"x")
           + h2_frame(1, 5, 5, head) + h2_frame(0, 8, 7, b"\6data") + h2_frame(0, 1, 1, b"x"))
+    h2_protocols(check, BY_NAME["Watch"][0])
     write("h2", "content-type", h2_frame(1, 5, 1, head + hpack([("content-type", "text/html")])))
 
 

@@ -32,8 +32,9 @@ SUITES = [streams, service, status, ids, replies, activities, policies, lists]
 AT_ONCE = 8  # cases: wakes take their second side by side
 
 
-def python(name):
-    return lambda target, options: ["/usr/bin/python3", os.path.join(DRIVERS, name), target]
+def python(name, *arguments):
+    script = os.path.join(DRIVERS, name)
+    return lambda target, options: ["/usr/bin/python3", script, target, *arguments]
 
 
 def node(name, *arguments):
@@ -62,10 +63,15 @@ CLIENTS = {
     "connect-json": node("connect_client.mjs", "connect-json"),
     "connect-grpc": node("connect_client.mjs", "grpc"),
     "grpc-web": node("connect_client.mjs", "grpc-web"),
+    "connect-proto-2": node("connect_client.mjs", "connect-proto", "2"),
+    "connect-json-2": node("connect_client.mjs", "connect-json", "2"),
+    "grpc-web-2": node("connect_client.mjs", "grpc-web", "2"),
     "curl": python("curl_client.py"),
+    "curl-2": python("curl_client.py", "--http2-prior-knowledge"),
     "buf": lambda target, options: [*python("buf_client.py")(target, options), *glob.glob(BUF)],
 }
-FROM_NPM = {"grpcjs", "connect-proto", "connect-json", "connect-grpc", "grpc-web", "buf"}
+FROM_NPM = {"grpcjs", "connect-proto", "connect-json", "connect-grpc", "grpc-web", "buf",
+            "connect-proto-2", "connect-json-2", "grpc-web-2"}
 
 
 def play(driver, one, number):

@@ -1,5 +1,5 @@
-// @connectrpc/connect-node: Connect with protobuf or JSON and gRPC-Web over HTTP/1.1,
-// and gRPC over HTTP/2.
+// @connectrpc/connect-node: Connect with protobuf or JSON and gRPC-Web over HTTP/1.1 or
+// HTTP/2, and gRPC over HTTP/2.
 import { ConnectError } from "@connectrpc/connect";
 import {
   createConnectTransport,
@@ -8,14 +8,14 @@ import {
 } from "@connectrpc/connect-node";
 import { Schema, serve } from "./lines.mjs";
 
-const [target, descriptors, protocol] = process.argv.slice(2);
+const [target, descriptors, protocol, httpVersion = "1.1"] = process.argv.slice(2);
 const schema = new Schema(descriptors);
-const http1 = { baseUrl: `http://${target}`, httpVersion: "1.1" };
-const connect = { ...http1, useBinaryFormat: protocol === "connect-proto" };
+const base = { baseUrl: `http://${target}`, httpVersion };
+const connect = { ...base, useBinaryFormat: protocol === "connect-proto" };
 const transports = {
   "connect-proto": () => createConnectTransport(connect),
   "connect-json": () => createConnectTransport(connect),
-  "grpc-web": () => createGrpcWebTransport(http1),
+  "grpc-web": () => createGrpcWebTransport(base),
   grpc: () => createGrpcTransport({ baseUrl: `http://${target}` }),
 };
 const transport = transports[protocol]();
@@ -58,4 +58,5 @@ async function begin(...args) {
 }
 
 const can = ["stream", "any_method", "fast"];
-await serve(protocol === "grpc" ? [...can, "bidi"] : can, begin);
+const both = protocol === "grpc" || httpVersion === "2"; // ways at once
+await serve(both ? [...can, "bidi"] : can, begin);

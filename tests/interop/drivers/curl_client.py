@@ -20,7 +20,8 @@ END_STREAM = 2
 
 
 def curl(*arguments, **options):
-    command = ["curl", "--silent", "--show-error", "--no-buffer", "--http1.1", *arguments]
+    version = sys.argv[2] if len(sys.argv) > 2 else "--http1.1"
+    command = ["curl", "--silent", "--show-error", "--no-buffer", version, *arguments]
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
     )
