@@ -1,5 +1,6 @@
 #include "wire/ttrpc_calls.h"
 
+#include "base/assert.h"
 #include "base/hash.h"
 
 #include <stddef.h>
@@ -102,6 +103,7 @@ static uint32_t close_gap(struct dm_ttrpc_calls *calls, uint32_t gap)
 void dm_ttrpc_calls_remove(struct dm_ttrpc_calls *calls, struct dm_ttrpc_call *call)
 {
     uint32_t gap = (uint32_t)(call - calls->places);
+    DM_ASSERT(gap < calls->size && call->id != 0 && calls->used > 0);
     if (calls->displaced != 0) {
         calls->displaced -= gap != place_of(calls, call->id);
         gap = close_gap(calls, gap);
@@ -113,4 +115,71 @@ void dm_ttrpc_calls_remove(struct dm_ttrpc_calls *calls, struct dm_ttrpc_call *c
         calls->places = NULL;
         calls->size = 0;
     }
+}
+
+/* ---- calls
+ * --------------------------------------------------------------------------------------- */
+
+void dm_ttrpc_calls_begin(struct dm_ttrpc_calls *calls, struct dm_ttrpc_call call)
+{
+    DM_ASSERT(calls->current.id == 0 && call.id != 0);
+    calls->current = call;
+}
+
+bool dm_ttrpc_calls_settle(struct dm_ttrpc_calls *calls)
+{
+    if (calls->current.id != 0) {
+        if (!dm_ttrpc_calls_add(calls, calls->current)) {
+            return false;
+        }
+        calls->current.id = 0;
+    }
+    return true;
+}
+
+bool dm_ttrpc_calls_is_open(struct dm_ttrpc_calls *calls, uint64_t id)
+{
+    if (id != 0 && calls->current.id == id) {
+        return true;
+    }
+    const struct dm_ttrpc_call *call = dm_ttrpc_calls_find(calls, id);
+    return call != NULL && call->state != DM_TTRPC_CALL_CANCELLED;
+}
+
+bool dm_ttrpc_calls_close(struct dm_ttrpc_calls *calls, uint64_t id)
+{
+    if (id != 0 && calls->current.id == id) {
+        calls->current.id = 0;
+        return true;
+    }
+    struct dm_ttrpc_call *call = dm_ttrpc_calls_find(calls, id);
+    if (call == NULL || call->state == DM_TTRPC_CALL_CANCELLED) {
+        return false;
+    }
+    dm_ttrpc_calls_remove(calls, call);
+    return true;
+}
+
+bool dm_ttrpc_calls_cancel(struct dm_ttrpc_calls *calls, uint32_t id)
+{
+    const struct dm_ttrpc_call call = {.id = id, .state = DM_TTRPC_CALL_CANCELLED};
+    if (!dm_ttrpc_calls_add(calls, call)) {
+        return false;
+    }
+    calls->cancelled++;
+    return true;
+}
+
+uint32_t dm_ttrpc_calls_next_cancelled(struct dm_ttrpc_calls *calls)
+{
+    for (uint32_t at = 0; calls->cancelled != 0 && at < calls->size; at++) {
+        struct dm_ttrpc_call *call = &calls->places[at];
+        if (call->id != 0 && call->state == DM_TTRPC_CALL_CANCELLED) {
+            uint32_t id = call->id;
+            dm_ttrpc_calls_remove(calls, call);
+            calls->cancelled--;
+            return id;
+        }
+    }
+    return 0;
 }
