@@ -86,10 +86,14 @@ static void begin_call(struct conn *c, const struct dm_session_event *event)
 static void answer_http(struct conn *c, const struct dm_session_event *event)
 {
     const struct dm_loop_options *options = &c->loop->options;
+    const struct dm_page_request request = {.path = event->method,
+                                            .query = event->payload,
+                                            .if_none_match = event->if_none_match,
+                                            .accept_encoding = event->accept_encoding};
     struct dm_page page = {.text = {0}};
     dm_http_answer_init(&page.answer, 404);
     if (options->http != NULL) {
-        options->http(options->http_context, event->method, event->payload, &page);
+        options->http(options->http_context, &request, &page);
     }
     if (dm_buf_size(&page.text) != 0) {
         page.answer.body = dm_buf_slice(&page.text);

@@ -8,7 +8,13 @@
 
 #include <stdint.h>
 
-/* The answer to an HTTP GET or HEAD outside the RPC paths: 404 at first. Headers come into
+/* An HTTP GET or HEAD outside the RPC paths. A header that is absent has no data. */
+struct dm_page_request {
+    struct dm_slice path, query;
+    struct dm_slice if_none_match, accept_encoding;
+};
+
+/* The answer to it: 404 at first. Headers come into
  * answer.headers; the body is what is put into `text`, or, if nothing is, answer.body: static
  * bytes that lie in the program (answer.body_lasting). */
 struct dm_page {
@@ -26,7 +32,7 @@ struct dm_loop_options {
     /* See struct dm_session_limits. Borrowed. */
     const char *const *hosts, *const *cors_origins;
     /* Fills *page; NULL: every such path is 404. */
-    void (*http)(void *context, struct dm_slice path, struct dm_slice query, struct dm_page *page);
+    void (*http)(void *context, const struct dm_page_request *request, struct dm_page *page);
     void *http_context;
     void (*hangup)(void); /* at SIGHUP; NULL: nothing. Must not block */
 };

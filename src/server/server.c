@@ -62,16 +62,14 @@ static void answer_ready(const struct server *server, struct dm_page *page)
     }
 }
 
-static void answer_http(void *context, struct dm_slice path, struct dm_slice query,
-                        struct dm_page *page)
+static void answer_http(void *context, const struct dm_page_request *request, struct dm_page *page)
 {
     struct server *server = context;
-    (void)query;
-    if (path_is(path, "/healthz")) {
+    if (path_is(request->path, "/healthz")) {
         answer_text(page, 200, "ok");
-    } else if (path_is(path, "/readyz")) {
+    } else if (path_is(request->path, "/readyz")) {
         answer_ready(server, page);
-    } else if (path_is(path, "/metrics")) {
+    } else if (path_is(request->path, "/metrics")) {
         page->answer.status = 200;
         dm_http_answer_type(&page->answer, DM_METRICS_CONTENT_TYPE);
         dm_metrics_write(&page->text, server->engine, server->rpc, server->loop);

@@ -191,7 +191,7 @@ static void end(struct dm_exchange *x, enum dm_code code, const char *message)
     }
     answer.body = dm_buf_slice(&x->tail);
     dm_http_headers_add(&answer.headers, DM_HTTP_HEADER("content-type", "application/json"));
-    if (x->route.accept_encoding) {
+    if (x->route.tell_encodings) {
         dm_http_headers_add(&answer.headers, x->route.protocol->accept_encoding);
     }
     dm_exchange_answer(x, &answer);

@@ -106,7 +106,7 @@ void dm_exchange_start(struct dm_exchange *x)
     headers.count = 0;
     dm_http_headers_add(&headers, *x->route.content_type);
     put_common(x, &headers, false);
-    if (x->route.accept_encoding) {
+    if (x->route.tell_encodings) {
         dm_http_headers_add(&headers, x->route.protocol->accept_encoding);
     }
     x->started = true;

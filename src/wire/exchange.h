@@ -65,6 +65,7 @@ struct dm_route {
     bool text; /* gRPC-Web in base64 */
     bool get;  /* Connect: the message is in the query */
     struct dm_slice path, query;
+    struct dm_slice if_none_match, accept_encoding; /* of a page; data NULL: absent */
     struct dm_slice service, method;
     int64_t timeout_ns;
     const struct dm_http_header *content_type; /* of the answer */
@@ -80,7 +81,7 @@ struct dm_route {
     /* A call that has failed already, unless DM_OK; to be told in its own protocol. */
     enum dm_code code;
     const char *message;
-    bool accept_encoding; /* tell which encodings are taken */
+    bool tell_encodings; /* tell which encodings are taken */
 };
 
 enum dm_exchange_state {

@@ -2,6 +2,8 @@
 
 #include "wire/envelope.h"
 
+_Static_assert(DM_CODE_COUNT <= 100, "a code has one digit, or two");
+
 static int64_t unit_ns(char unit)
 {
     switch (unit) {
@@ -103,7 +105,7 @@ static void fail_at_once(struct dm_exchange *x)
     for (size_t i = 0; i < count; i++) {
         dm_http_headers_add(&answer.headers, list[i]);
     }
-    if (x->route.accept_encoding) {
+    if (x->route.tell_encodings) {
         dm_http_headers_add(&answer.headers, x->route.protocol->accept_encoding);
     }
     dm_exchange_answer(x, &answer);

@@ -7,6 +7,7 @@ enum {
     FRAME_HEAD = 9,
     QUEUED_OUTPUT_FACTOR = 16, /* output_high times this may wait for the client's windows */
 };
+_Static_assert(DM_OUTPUT_LOW < DM_OUTPUT_HIGH, "reading begins again at less than stops it");
 
 /* ---- heads ------------------------------------------------------------------------------------
  */

@@ -10,6 +10,9 @@ enum { TYPE_DATA = 0, TYPE_HEADERS = 1, TYPE_PRIORITY = 2, TYPE_RST_STREAM = 3 }
 enum { FLAG_END_STREAM = 1 };
 enum { PROTOCOL_ERROR = 1, STREAM_CLOSED = 5 };
 #define STREAM_BITS 0x7fffffffU
+_Static_assert(DM_H2_GUARD_STREAMS == 8 * sizeof(uint64_t), "a bit of `ended` for each stream");
+_Static_assert(HEAD_SIZE + DEPENDENCY_SIZE == sizeof((struct dm_h2_guard){0}.head),
+               "the head has room for a PRIORITY's dependency");
 
 void dm_h2_guard_init(struct dm_h2_guard *guard)
 {

@@ -26,6 +26,10 @@ nghttp2_rcbuf *dm_h2_head_take(struct dm_h2_head *head, uint32_t index)
         return NULL;
     }
     head->held &= ~(1U << index);
+    if (index < DM_HTTP_NAMES) {
+        head->request.headers[index] = dm_slice(NULL, 0);
+        head->request.counts[index] = 0;
+    }
     return head->values[index];
 }
 
@@ -33,12 +37,7 @@ void dm_h2_head_reset(struct dm_h2_head *head)
 {
     struct dm_http_request *request = &head->request;
     while (head->held != 0) {
-        uint32_t index = (uint32_t)__builtin_ctz(head->held);
-        nghttp2_rcbuf_decref(dm_h2_head_take(head, index));
-        if (index < DM_HTTP_NAMES) {
-            request->headers[index] = dm_slice(NULL, 0);
-            request->counts[index] = 0;
-        }
+        nghttp2_rcbuf_decref(dm_h2_head_take(head, (uint32_t)__builtin_ctz(head->held)));
     }
     request->version = DM_HTTP_2;
     request->verb = DM_HTTP_VERB_OTHER;

@@ -29,8 +29,8 @@ void dm_h2_head_reset(struct dm_h2_head *head);
 bool dm_h2_head_note(struct dm_h2_head *head, nghttp2_rcbuf *name, nghttp2_rcbuf *value);
 /* All has come: judges what this version of HTTP says. head->request is valid until the reset. */
 void dm_h2_head_end(struct dm_h2_head *head);
-/* Takes over a value that is to outlive the head, to be let go of by nghttp2_rcbuf_decref; NULL:
- * there is none. */
+/* Takes a value that is to outlive it out of the head, to be let go of by nghttp2_rcbuf_decref;
+ * NULL: there is none. */
 nghttp2_rcbuf *dm_h2_head_take(struct dm_h2_head *head, uint32_t index);
 
 #endif

@@ -6,6 +6,9 @@
 #include "wire/route.h"
 
 enum { HURRIED_PER_WINDOW = 256 }; /* streams looked at for how fast they come */
+_Static_assert(DM_H2_STREAM_WINDOW <= DM_H2_CONNECTION_WINDOW, "one stream fits the connection");
+_Static_assert(DM_HTTP_URL_MAX < DM_HTTP_HEAD_MAX, "a head has room for the longest URL");
+_Static_assert(DM_H2_GATHERED_MESSAGES_MAX > 1, "one message at least can be gathered");
 
 /* ---- judging ------------------------------------------------------------------------------------
  */
@@ -146,7 +149,11 @@ static void end_of_head(struct dm_h2 *h, struct dm_h2_stream *st)
     dm_h2_head_end(&h->head);
     dm_route(&st->x, &h->head.request);
     dm_request_begin(&st->x, h->base.now_ns);
-    st->target = dm_h2_head_take(&h->head, DM_H2_HELD_PATH);
+    st->kept[0] = dm_h2_head_take(&h->head, DM_H2_HELD_PATH);
+    if (dm_exchange_is_page(&st->x)) {
+        st->kept[1] = dm_h2_head_take(&h->head, DM_HTTP_IF_NONE_MATCH);
+        st->kept[2] = dm_h2_head_take(&h->head, DM_HTTP_ACCEPT_ENCODING);
+    }
     dm_h2_head_reset(&h->head);
     h->gathered += dm_buf_size(&st->x.input); /* of a GET: its message */
     if (!dm_exchange_is_page(&st->x) && st->x.route.code != DM_OK) {

@@ -46,15 +46,22 @@ struct dm_h2_stream *dm_h2_stream_take(struct dm_h2 *h, int32_t id)
     return st;
 }
 
+static void let_go(struct dm_h2_stream *st)
+{
+    for (size_t i = 0; i < DM_H2_KEPT; i++) {
+        if (st->kept[i] != NULL) {
+            nghttp2_rcbuf_decref(st->kept[i]);
+        }
+    }
+}
+
 static void stream_free(struct dm_h2 *h, struct dm_h2_stream *st)
 {
     h->memory -= st->memory;
     dm_list_remove(&st->link);
     dm_list_remove(&st->half);
     dm_list_remove(&st->all);
-    if (st->target != NULL) {
-        nghttp2_rcbuf_decref(st->target);
-    }
+    let_go(st);
     dm_exchange_release(&st->x);
     dm_buf_finish(&st->output);
     free(st);
@@ -76,13 +83,11 @@ void dm_h2_stream_release(struct dm_h2 *h, struct dm_h2_stream *st)
         stream_free(h, st);
         return;
     }
-    if (st->target != NULL) {
-        nghttp2_rcbuf_decref(st->target);
-    }
+    let_go(st);
     dm_exchange_reset(&st->x, POOL_BUFFER_MAX);
     dm_buf_reset(&st->output, POOL_BUFFER_MAX);
     dm_h2_stream_recount(h, st);
-    size_t rest = offsetof(struct dm_h2_stream, target);
+    size_t rest = offsetof(struct dm_h2_stream, kept);
     memset((char *)st + rest, 0, sizeof *st - rest);
     st->asset = dm_slice(NULL, 0);
     dm_list_push_back(&h->pool, &st->link);

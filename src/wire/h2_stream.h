@@ -10,6 +10,8 @@
  * connection knows of all of them. A stream is in use from its first header until it is closed and
  * the owner knows; then it waits in a pool for the next one. */
 
+enum { DM_H2_KEPT = 3 };
+
 struct dm_h2_stream {
     struct dm_list all;    /* in h2.all */
     struct dm_list link;   /* in h2.ready, h2.gone or h2.pool */
@@ -18,7 +20,9 @@ struct dm_h2_stream {
     struct dm_buf output;  /* of the answer's body */
     struct dm_slice asset; /* or all of that, if it lies in the program itself */
     struct dm_exchange x;
-    nghttp2_rcbuf *target; /* where the exchange's path and query are; NULL: none */
+    /* Where the slices of the exchange's route are: its path and query, and a page's headers.
+     * NULL: none. */
+    nghttp2_rcbuf *kept[DM_H2_KEPT];
     int32_t id;
     bool submitted;     /* response headers are with nghttp2 */
     bool deferred;      /* nghttp2 waits for resume_data */

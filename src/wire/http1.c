@@ -20,6 +20,8 @@
  * protocol and the connection lives. */
 
 enum { KEEP = 4096 }; /* bytes of memory that an emptied buffer keeps */
+_Static_assert(4 * KEEP <= DM_BUFFERS_FREE, "what an idle connection keeps is free");
+_Static_assert(DM_HTTP1_PIPELINE_MAX >= DM_READ_SIZE, "one read is no reason to pause");
 
 static struct dm_http1 *http1_of(struct dm_session *s)
 {

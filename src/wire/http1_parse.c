@@ -25,6 +25,7 @@ enum {
     REQUEST_LINE_EXTRA = 32, /* a request line beside its URL */
     KEEP_HEAD = 4096,        /* bytes of memory kept from request to request */
 };
+_Static_assert((int)KEEP_HEAD <= (int)DM_HTTP_HEAD_MAX, "no more is kept than a head may have");
 
 struct dm_http1_parser {
     llhttp_t ll;

@@ -6,6 +6,10 @@
 #include "base/limits.h"
 #include "wire/envelope.h"
 
+_Static_assert((DM_MESSAGE_SIZE_MAX + DM_ENVELOPE_HEAD) / 3 * 4 + 8 <= DM_HTTP_DISCARD_MAX,
+               "the longest body that is taken, in base64, is not too long to be read");
+_Static_assert(DM_ENVELOPE_HEAD < DM_SMALL_BODY, "an envelope's head is never a long message");
+
 void dm_request_begin(struct dm_exchange *x, uint64_t now_ns)
 {
     const struct dm_route *route = &x->route;
@@ -177,6 +181,8 @@ static void show_page(struct dm_exchange *x, struct dm_session_event *event)
     event->kind = DM_EVENT_HTTP;
     event->method = x->route.path;
     event->payload = x->route.query;
+    event->if_none_match = x->route.if_none_match;
+    event->accept_encoding = x->route.accept_encoding;
     event->get = true;
     x->shown = 0;
 }

@@ -5,6 +5,8 @@
 #include "wire/grpc.h"
 #include "wire/grpcweb.h"
 
+_Static_assert(DM_HTTP_PATH_MAX < DM_HTTP_URL_MAX, "a URL has room for a path and a query");
+
 static void refuse(struct dm_route *out, int status, const char *why)
 {
     out->protocol = NULL;
@@ -100,7 +102,7 @@ static void judge_encoding(const struct dm_http_request *r, struct dm_route *out
 {
     struct dm_slice encoding = r->headers[out->protocol->encoding];
     if (encoding.size != 0 && !dm_text_equal(encoding, "identity")) {
-        out->accept_encoding = true;
+        out->tell_encodings = true;
         fail(out, DM_UNIMPLEMENTED, out->protocol->bad_encoding);
     }
 }
@@ -169,7 +171,7 @@ static void judge_query(const struct dm_connect_query *query, struct dm_route *o
         fail(out, DM_INVALID_ARGUMENT, "base64 must be 0 or 1");
     }
     if (query->compressed) {
-        out->accept_encoding = true;
+        out->tell_encodings = true;
         fail(out, DM_UNIMPLEMENTED, out->protocol->bad_encoding);
     }
 }
@@ -277,6 +279,8 @@ static bool judge_head(const struct dm_http_request *r, struct dm_route *out)
 static void route_page(const struct dm_http_request *r, struct dm_route *out)
 {
     if (r->verb == DM_HTTP_VERB_GET || r->verb == DM_HTTP_VERB_HEAD) {
+        out->if_none_match = r->headers[DM_HTTP_IF_NONE_MATCH];
+        out->accept_encoding = r->headers[DM_HTTP_ACCEPT_ENCODING];
         return;
     }
     if (split_path(r->path, &out->service, &out->method)) {

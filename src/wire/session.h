@@ -35,10 +35,11 @@ enum dm_session_event_kind {
 /* Slices are valid until the next dm_session_next or dm_session_feed. */
 struct dm_session_event {
     enum dm_session_event_kind kind;
-    uint64_t id;             /* of the call, unique in the session */
-    struct dm_slice service; /* "dormouse.v1.BotStatus" */
-    struct dm_slice method;  /* "Check"; HTTP: the path */
-    struct dm_slice payload; /* one message in `codec`; HTTP: the query */
+    uint64_t id;                                    /* of the call, unique in the session */
+    struct dm_slice service;                        /* "dormouse.v1.BotStatus" */
+    struct dm_slice method;                         /* "Check"; HTTP: the path */
+    struct dm_slice payload;                        /* one message in `codec`; HTTP: the query */
+    struct dm_slice if_none_match, accept_encoding; /* HTTP: what caches said; data NULL: absent */
     enum dm_codec codec;
     int64_t timeout_ns; /* 0: none; negative: it has passed */
     bool streaming;     /* the protocol would carry a stream back (Connect and gRPC-Web say so by

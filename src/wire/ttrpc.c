@@ -21,6 +21,9 @@
  * answers an id for good also closes it: a client sees one last frame for each. */
 
 enum { STATUS_TEXT_MAX = 1024 };
+_Static_assert(DM_CALLS_PER_CONNECTION_MAX <= UINT32_MAX / 4,
+               "a table at most half full is counted");
+_Static_assert(STATUS_TEXT_MAX < DM_SMALL_BODY, "a refusal is no long frame");
 
 struct ttrpc {
     struct dm_session session;

@@ -243,12 +243,11 @@ struct fixture {
     bool joined;
 };
 
-static void answer_http(void *context, struct dm_slice path, struct dm_slice query,
-                        struct dm_page *page)
+static void answer_http(void *context, const struct dm_page_request *request, struct dm_page *page)
 {
-    (void)context, (void)query;
+    (void)context;
     page->answer.status = 200;
-    (void)dm_buf_append(&page->text, path.data, path.size);
+    (void)dm_buf_append(&page->text, request->path.data, request->path.size);
 }
 
 static void *run(void *context)

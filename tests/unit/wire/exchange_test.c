@@ -121,7 +121,9 @@ static void serve(struct dm_session *s, struct heard *heard)
             (void)snprintf(to, room, "CANCEL ");
             break;
         case DM_EVENT_HTTP:
-            (void)snprintf(to, room, "page %.*s?%.*s ", TEXT(event.method), TEXT(event.payload));
+            (void)snprintf(to, room, "page %.*s?%.*s %.*s %.*s ", TEXT(event.method),
+                           TEXT(event.payload), TEXT(event.if_none_match),
+                           TEXT(event.accept_encoding));
             answer_page(s, &event);
             break;
         }
@@ -775,10 +777,18 @@ static void a_page_has_its_headers_and_its_length(void **state)
     };
     for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
         for (enum version v = VERSION_1; v < VERSIONS; v++) {
-            const struct question q = {.verb = pages[i].verb, .path = pages[i].path};
+            const struct question q = {
+                .verb = pages[i].verb,
+                .path = pages[i].path,
+                .more = {"if-none-match", "\"7\"", "accept-encoding", "gzip, br", NULL}};
             struct heard heard;
             char length[40];
-            ask(v, &q, 100000, &heard);
+            char trace[80];
+            bool query = strchr(pages[i].path, '?') != NULL;
+            ask(v, &q, 3, &heard);
+            (void)snprintf(trace, sizeof trace, "page %s%s \"7\" gzip, br ", pages[i].path,
+                           query ? "" : "?");
+            assert_string_equal(heard.trace, trace);
             (void)snprintf(length, sizeof length, "content-length: %zu\n", strlen(asset));
             assert_string_equal(heard.status, pages[i].status);
             assert_header(&heard, "etag: \"7\"\n");
