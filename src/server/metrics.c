@@ -1,5 +1,6 @@
 #include "server/metrics.h"
 
+#include "base/assert.h"
 #include "base/log.h"
 #include "loop/drain.h"
 #include "rpc/metrics.h"
@@ -19,7 +20,8 @@ __attribute__((format(printf, 2, 3))) static void put(struct dm_buf *out, const 
     va_start(args, format);
     int size = vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    if (size > 0 && size < LINE_SIZE) {
+    DM_ASSERT(size < LINE_SIZE); /* names and helps are ours */
+    if (size > 0) {
         (void)dm_buf_append(out, line, (size_t)size); /* no memory: the scrape is short */
     }
 }

@@ -95,6 +95,16 @@ static const struct option table[] = {
 
 enum { OPTION_COUNT = sizeof table / sizeof table[0], NAME_SIZE = 64 };
 
+/* The help gives these in words. */
+_Static_assert(DM_HORIZON_MS == DAY_MS / 24, "horizon");
+_Static_assert(DM_RETENTION_BYTES == 8LL << 30 && DM_RETENTION_MS == 30 * DAY_MS, "retention");
+_Static_assert(DM_SEGMENT_SIZE == 64LL << 20, "segment-size");
+_Static_assert(2LL * DM_JOURNAL_BATCH_MAX <= 8LL << 20, "the smallest segment has two batches");
+_Static_assert(DM_OVERLAY_CONTACTS_MAX == 6000000, "overlay-max");
+_Static_assert(DM_CACHE_BYTES == 256ULL << 20, "cache-size");
+_Static_assert(DM_CONNECTIONS_MAX == 20000, "connections-max");
+_Static_assert(DM_BUFFERS_MAX == 512LL << 20, "buffers-max");
+
 /* ---- values ---------------------------------------------------------------------------- */
 
 /* Octal, and the owner can always use it. */

@@ -1,5 +1,6 @@
 #include "server/server.h"
 
+#include "base/assert.h"
 #include "base/limits.h"
 #include "base/region.h"
 #include "engine/engine.h"
@@ -145,6 +146,7 @@ static enum dm_code not_together(const struct server *server, struct dm_error *e
 
 static enum dm_code open_journal(struct server *server, struct dm_error *error)
 {
+    DM_ASSERT(server->disk == NULL && server->journal == NULL);
     server->disk = dm_disk_folder(server->folder.journal);
     if (server->disk == NULL) {
         return dm_fail(error, DM_UNAVAILABLE, "cannot open the journal's folder %s: %s",
@@ -175,6 +177,7 @@ static enum dm_code open_journal(struct server *server, struct dm_error *error)
 static enum dm_code open_engine(struct server *server, struct dm_error *error)
 {
     const struct dm_options *options = server->options;
+    DM_ASSERT(server->journal != NULL && server->store != NULL && server->engine == NULL);
     const struct dm_engine_options engine_options = {
         .order = server->journal->order,
         .journal = server->journal,
@@ -278,6 +281,7 @@ static enum dm_code open_storage(struct server *server, struct dm_error *error)
 static enum dm_code open_sockets(struct server *server, struct dm_error *error)
 {
     const struct dm_option_list *addresses = &server->options->listen;
+    DM_ASSERT(server->engine != NULL && server->rpc != NULL);
     dm_loop_attach(server->loop, server->engine, server->rpc);
     for (uint32_t i = 0; i < addresses->count; i++) {
         enum dm_code code = dm_loop_listen(server->loop, addresses->values[i], error);
