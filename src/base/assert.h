@@ -1,9 +1,9 @@
 #ifndef DM_BASE_ASSERT_H
 #define DM_BASE_ASSERT_H
 
-/* An invariant of our own code; on in every build, for a state service that
- * goes on with a broken invariant does more harm than one that restarts. Never
- * for input. The expression must have no side effect. */
+/* An invariant of our own code. It is on in every build, because a server that goes on with a
+ * broken invariant does more harm than one that restarts. Never for input or for what lies on a
+ * disk. The expression must have no side effect. */
 #define DM_ASSERT(expression) \
     ((expression) ? (void)0 : dm_assert_failed(#expression, __FILE__, __LINE__))
 

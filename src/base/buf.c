@@ -20,8 +20,8 @@ uint8_t *dm_buf_reserve(struct dm_buf *buf, size_t size)
         buf->end = content;
         return buf->data + content;
     }
-    /* Moving more than was consumed or is now added would make a long queue of small
-     * pieces quadratic; so from here on it always doubles. */
+    /* To move more than was consumed or is added now would make a long queue of small pieces
+     * quadratic. So from here on the buffer always doubles. */
     size_t capacity = buf->capacity < BUF_SIZE_MIN / 2 ? BUF_SIZE_MIN / 2 : buf->capacity;
     do {
         if (capacity > SIZE_MAX / 2) {

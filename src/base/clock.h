@@ -25,9 +25,9 @@ static inline uint64_t dm_clock_monotonic_ns(const struct dm_clock *clock)
 /* The machine's clocks. */
 struct dm_clock dm_clock_system(void);
 
-/* A clock over another one, whose wall time can be made to stand: what one thread does in
- * one go, be it a hundred calls, is then at one time, and costs one reading. The monotonic
- * time goes on. Belongs to one thread. */
+/* A clock over another one, whose wall time can be held: then everything that a thread does in
+ * one go, a hundred calls perhaps, has the same time and costs one reading. The monotonic time
+ * goes on. Belongs to one thread. */
 struct dm_held_clock {
     struct dm_clock base;
     bool held;
@@ -37,7 +37,7 @@ struct dm_held_clock {
 /* `held` must stay where it is while the clock is used. */
 struct dm_clock dm_clock_held(struct dm_held_clock *held);
 
-/* From now on it is now; held already: the time moves on to now. */
+/* Holds the wall time at now. If it is held already, it moves on to now. */
 static inline void dm_clock_hold(struct dm_held_clock *held)
 {
     held->wall_ms = dm_clock_wall_ms(&held->base);

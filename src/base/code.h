@@ -1,8 +1,8 @@
 #ifndef DM_BASE_CODE_H
 #define DM_BASE_CODE_H
 
-/* The result of everything that can fail: google.rpc.Code, so that no layer
- * ever translates. Zero is success. */
+/* The result of everything that can fail: google.rpc.Code, so that no layer has to translate.
+ * Zero is success. */
 enum dm_code {
     DM_OK = 0,
     DM_CANCELLED = 1,

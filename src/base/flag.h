@@ -18,7 +18,8 @@ struct dm_flag {
 bool dm_flag_read(const char *text, struct dm_flag *flag);
 /* Is it the long one with this name? */
 bool dm_flag_is(const struct dm_flag *flag, const char *name);
-/* Its value: behind "=", or the argument that follows, which *i then is at. NULL: none is there. */
+/* Its value: what follows "=", or the next argument, to which *i then moves. NULL: there is
+ * none. */
 const char *dm_flag_value(const struct dm_flag *flag, int argc, char *const *argv, int *i);
 
 /* For "did you mean": looks at one name after the other, and keeps the nearest. What is far from

@@ -52,7 +52,7 @@ uint64_t dm_hash(const void *data, size_t size, uint64_t seed)
 
 static struct dm_hash_key process_key;
 
-/* Before anything is hashed. The kernel has always enough of it once it is up. */
+/* Runs before anything is hashed. Once the kernel is up, it always has enough randomness. */
 __attribute__((constructor)) static void process_key_make(void)
 {
     ssize_t size = getrandom(&process_key, sizeof process_key, 0);
@@ -96,7 +96,7 @@ static inline uint64_t sip_give(struct sip *state)
     return state->a ^ state->b ^ state->c ^ state->d;
 }
 
-/* Fewer than 8 bytes, as a little-endian number: of pieces that may overlap. */
+/* Fewer than 8 bytes as a little-endian number, made of pieces that may overlap. */
 static inline uint64_t load_tail(const uint8_t *p, size_t size)
 {
     if (size >= 4) {
@@ -109,7 +109,7 @@ static inline uint64_t load_tail(const uint8_t *p, size_t size)
     return 0;
 }
 
-/* All but the second half of the output. */
+/* Everything except the second half of the output. */
 static inline struct sip sip_all(struct dm_hash_key key, const uint8_t *p, size_t size)
 {
     struct sip state = {

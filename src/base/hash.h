@@ -4,15 +4,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A 64-bit hash of bytes that is the same everywhere and for ever: remembered request ids
- * (on disk), page tokens. The multiply-and-fold idea of wyhash (Wang Yi). Anybody can make
- * two texts of one hash: no table in memory is keyed by it, and nothing that two of them
- * might be taken for each other by. */
+/* A 64-bit hash of bytes that is the same everywhere and for ever: remembered request ids (on
+ * disk), page tokens. The multiply-and-fold idea of wyhash (Wang Yi). Anybody can make two texts
+ * with the same hash. So no table in memory uses it, and it never decides alone whether two
+ * texts are the same. */
 uint64_t dm_hash(const void *data, size_t size, uint64_t seed);
 
 /* SipHash-1-3 with 128 bits of output (Aumasson and Bernstein, "SipHash: a fast short-input
- * PRF", 2012; 128 bits as in their reference code): who does not know the key cannot tell
- * its outputs from random ones, nor choose texts that share one. */
+ * PRF", 2012; 128 bits as in their reference code): without the key nobody can tell its outputs
+ * from random ones, or choose texts that share one. */
 struct dm_hash_key {
     uint64_t low, high;
 };

@@ -42,7 +42,7 @@ void dm_index_expect(struct dm_index *index, uint32_t items)
     }
 }
 
-/* Deals the items of one bucket out to it and its new twin. */
+/* Divides the items of one bucket between it and its new twin. */
 static void split_one(struct dm_index *index)
 {
     DM_ASSERT(index->split < index->low);

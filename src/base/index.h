@@ -5,9 +5,9 @@
 
 #include <stdint.h>
 
-/* A hash table of small integers (the caller's items, whose keys, hashes and chain
- * links the caller keeps). It grows one bucket an insert (linear hashing, Litwin
- * 1980), so no insert ever stalls on a rehash, and its buckets never move.
+/* A hash table of small integers (the caller's items, whose keys, hashes and chain links the
+ * caller keeps). It grows by one bucket with each insert (linear hashing, Litwin 1980). So no
+ * insert stalls on a rehash, and the buckets never move.
  *
  * Items are 1-based: 0 is "none". */
 struct dm_index {
@@ -29,7 +29,7 @@ bool dm_index_init(struct dm_index *index, uint32_t items_max,
 void dm_index_finish(struct dm_index *index);
 /* Takes all items out. Costs as much as the buckets that were in use. */
 void dm_index_clear(struct dm_index *index);
-/* Of an empty one: buckets for that many items, so that up to there nothing is split. */
+/* Prepares an empty index for so many items: until then no bucket is split. */
 void dm_index_expect(struct dm_index *index, uint32_t items);
 
 static inline uint32_t *dm_index_bucket(const struct dm_index *index, uint64_t hash)

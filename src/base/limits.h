@@ -7,8 +7,8 @@
 
 /* ---- what a request may hold -------------------------------------------- */
 
-/* JSON: lists and objects within each other, as many as protobuf's own parsers take. What is
- * deeper has no place in any message, and costs whoever reads it. */
+/* JSON: how deep lists and objects may nest, the same as in protobuf's own parsers. No message
+ * is deeper, and depth costs whoever reads it. */
 #define DM_JSON_DEPTH_MAX 100
 
 /* Bytes of an account, contact or bot id: keys stay far under LMDB's 511 and a
@@ -28,7 +28,7 @@
 /* A snooze: shorter is no pause, longer was meant to be INACTIVE. */
 #define DM_SNOOZE_MS_MIN 1000LL
 #define DM_SNOOZE_MS_MAX (366LL * 24 * 3600 * 1000)
-/* Rules of one policy: one an activity. */
+/* Rules of one policy: one for each activity. */
 #define DM_RULES_MAX 8
 /* Bots with a policy or a contact of their own in one account, and accounts:
  * both live in memory. */
@@ -39,7 +39,7 @@
 
 /* One message, either way: what one call may make us buffer. */
 #define DM_MESSAGE_SIZE_MAX (4U << 20)
-/* Past this length a ttrpc frame is no mistake but garbage: close. */
+/* A ttrpc frame longer than this is not a mistake but garbage: the connection is closed. */
 #define DM_TTRPC_DISCARD_MAX (16U * 1024 * 1024)
 /* Open calls of one connection (pending mutations and streams): a client cannot
  * make us remember without end. */

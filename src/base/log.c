@@ -15,13 +15,13 @@
 /* A text is cut where ROOM is left for its last character (a \u escape, or the rest
  * of a UTF-8 sequence) and the closing quote: a cut line still parses. */
 enum { LINE_MAX_BYTES = 2000, ROOM = 8 };
-/* What a field needs beside its key to be begun at all: punctuation and any number. */
+/* The room that a field needs beside its key, or it is not begun: punctuation and any number. */
 enum { FIELD_ROOM = 40 };
 
 _Static_assert(ROOM >= DM_QUOTED_MAX + 1, "the last character, and the quote");
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
-/* As configured, and as it counts now. */
+/* The level that was configured, and the one in force. */
 static enum dm_log_level level_configured = DM_LOG_INFO;
 static atomic_int level_min = DM_LOG_INFO;
 static enum dm_log_format line_format = DM_LOG_FORMAT_LOGFMT;
@@ -73,7 +73,8 @@ static void put_text(struct line *line, const char *text)
     }
 }
 
-/* What a terminal obeys is escaped; what is no UTF-8 shows as the replacement character. */
+/* Characters that a terminal obeys are escaped; bytes that are not UTF-8 become the replacement
+ * character. */
 static void put_quoted(struct line *line, const char *text)
 {
     const uint8_t *at = (const uint8_t *)text, *end = at + strlen(text);
@@ -182,7 +183,7 @@ void dm_log_write(enum dm_log_level level, const char *event, const struct dm_lo
 enum { WORD_SIZE_MAX = 32 };
 static const char *level_file;
 
-/* A file that is not there leaves the level as configured. */
+/* Without the file, the configured level is in force. */
 static enum dm_code read_level(const char *path, struct dm_error *error)
 {
     char word[WORD_SIZE_MAX] = "";

@@ -6,13 +6,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Structured logs: one line an entry on stderr, or in a file, either `key=value` pairs
- * (logfmt) or JSON, with time (RFC 3339, UTC, ms), level and event first, in valid UTF-8.
- * Any thread may log; a line is written with one write().
+/* Structured logs: one line for each entry, on stderr or in a file, either `key=value` pairs
+ * (logfmt) or JSON, with time (RFC 3339, UTC, ms), level and event first, in valid UTF-8. Any
+ * thread may log; a line is written with one write().
  *
- * At first whoever logs writes. From dm_log_start on a thread of its own does, and nobody
- * else waits for a reader that stalls or a disk that is slow: lines queue, and what does not
- * fit (DM_LOG_QUEUE_SIZE) is dropped, counted, and told of once there is room again. */
+ * At first, the thread that logs writes. After dm_log_start a thread of its own writes, and
+ * nobody else waits for a reader that stalls or for a slow disk. Lines wait in a queue
+ * (DM_LOG_QUEUE_SIZE). Lines that do not fit are dropped and counted, and a line tells of them
+ * once there is room again. */
 enum dm_log_level { DM_LOG_DEBUG, DM_LOG_INFO, DM_LOG_WARN, DM_LOG_ERROR };
 enum dm_log_format { DM_LOG_FORMAT_LOGFMT, DM_LOG_FORMAT_JSON };
 
@@ -41,8 +42,8 @@ void dm_log_flush(void);
 void dm_log_stop(void);
 /* Lines that were dropped, ever. */
 uint64_t dm_log_dropped(void);
-/* For who must end the process now: a line of its own, written before this returns unless
- * the reader of the log stalls. */
+/* The last line before the process ends: it is written before this returns, unless the reader of
+ * the log stalls. */
 void dm_log_last_words(const char *text);
 
 struct dm_log_field {

@@ -9,7 +9,8 @@ struct dm_log_id dm_log_id_make(void)
 {
     struct dm_log_id id = {0};
     while (!dm_log_id_known(&id)) {
-        /* So few bytes come whole, or, before the machine has any entropy, later. */
+        /* So few bytes always come at once and whole; only before the machine has any entropy
+         * does the call wait. */
         ssize_t size = getrandom(&id, sizeof id, 0);
         DM_ASSERT(size == (ssize_t)sizeof id);
     }

@@ -10,15 +10,15 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Lines lie in a ring, one behind the other, each with its size in front. The thread takes
- * out one at a time and writes it with the mutex free, so who logs waits for a copy at the
- * most. The thread may wait for as long as it must: for the reader of a pipe, for a disk.
+/* Lines lie in a ring, one behind the other, each with its size in front. The thread takes out
+ * one line at a time and writes it with the mutex free. So a thread that logs waits for a copy
+ * at most. The thread may wait for as long as it must: for the reader of a pipe, for a disk.
  *
- * stderr is never made non-blocking: that is a property of the open file, which others (a
- * shell, a supervisor) have from us or we from them.
+ * stderr is never made non-blocking: that is a property of the open file, which others (a shell,
+ * a supervisor) have from us or we from them.
  *
- * How it fails: what cannot be queued or written is counted, and as soon as there is half of
- * the room again, a line tells how many were lost. */
+ * How it fails: what cannot be queued or written is counted, and as soon as there is half of the
+ * room again, a line tells how many were lost. */
 
 enum { LINE_SIZE_MAX = 2048, RESERVED = DM_LOG_QUEUE_SIZE / 8 };
 

@@ -6,14 +6,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* The first half glibc does, too, for programs that change their user. */
+/* glibc does the first half, too, for programs that change their user. */
 void dm_process_begin(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) != -1 || errno != EBADF) {
             continue;
         }
-        /* Opened the wrong way round, and the lowest free number is this one. */
+        /* It is opened for the wrong direction. It gets the lowest free number, which is this
+         * one. */
         int taken = open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
         if (taken != fd) {
             _exit(EXIT_FAILURE); /* nobody is left to tell */

@@ -4,9 +4,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* An array that never moves: address space for its largest size is reserved at
- * once, pages come when first touched, zeroed. So growing costs nothing, no
- * element is ever copied, and a burst never stalls on a realloc. */
+/* An array that never moves. Address space for its largest size is reserved at once; pages come,
+ * zeroed, when they are first touched. So growing costs nothing, no element is ever copied, and
+ * a burst never stalls on a realloc. */
 struct dm_region {
     void *base;
     size_t size; /* bytes reserved */
@@ -15,9 +15,9 @@ struct dm_region {
 /* false when the address space cannot be had. */
 bool dm_region_init(struct dm_region *region, size_t size);
 
-/* Asks for huge pages, where the system has them: for what is reached at random, where
- * the search for a small page's address costs as much as the memory itself. Memory
- * then comes in steps of 2 MiB. A request, no promise. */
+/* Asks for huge pages, where the system has them. For memory that is reached at random: there,
+ * finding the address of a small page costs as much as the memory itself. Memory then comes in
+ * steps of 2 MiB. It is a request, not a promise. */
 void dm_region_prefer_huge(struct dm_region *region);
 
 /* Gives the pages of [offset, offset + size) back to the system; they read as

@@ -10,14 +10,14 @@
 /* Small rows on disk, with their CRC-32C behind them. */
 enum { DM_SEAL_SIZE = 4 };
 
-/* Puts it behind the `size` bytes, which have room for it; returns the size with it. */
+/* Appends the checksum to the `size` bytes, which have room for it; returns the size with it. */
 static inline size_t dm_seal(uint8_t *bytes, size_t size)
 {
     dm_store_le32(bytes + size, dm_crc32c(0, bytes, size));
     return size + DM_SEAL_SIZE;
 }
 
-/* Takes it off. false (nothing changed): they are not what was sealed. */
+/* Removes the checksum. false (and nothing changes): these are not the bytes that were sealed. */
 static inline bool dm_unseal(struct dm_slice *bytes)
 {
     if (bytes->size < DM_SEAL_SIZE) {

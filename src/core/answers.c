@@ -6,13 +6,12 @@
 
 /* The bytes of an answer:
  *
- *   u8 size of what follows, u64 request, u8 state (2 bits each of status, mode and
- *   decision, then locked, granted), u8 reason (and changed, its highest bit), varints
- *   fence, revision, last_seq, since_ms and until_ms (zigzag), bot, bot_messages,
- *   missed_inbound, then the actor's bytes
+ * u8 size of what follows, u64 request, u8 state (2 bits each of status, mode and decision, then
+ * locked, granted), u8 reason (and changed, its highest bit), varints fence, revision, last_seq,
+ * since_ms and until_ms (zigzag), bot, bot_messages, missed_inbound, then the actor's bytes
  *
- * Eight of them go through every call with a request_id, into the journal and the view: so
- * they are small (some 40 bytes), and passed on as they are. */
+ * Eight of them go through every call with a request_id, into the journal and the view. So they
+ * are small (some 40 bytes) and are passed on as they are. */
 
 enum {
     SIZE_MIN = 8 + 2 + 8, /* without the size itself: every varint one byte, no actor */
@@ -60,7 +59,7 @@ static size_t encode(const struct dm_answer *answer, uint8_t *out)
 
 /* ---- reading ------------------------------------------------------------------ */
 
-/* In its shortest form only, so that the same answer always has the same bytes. */
+/* Takes the shortest form only, so that the same answer always has the same bytes. */
 static bool get_varint(const uint8_t **at, const uint8_t *end, uint64_t *value)
 {
     const uint8_t *from = *at;
@@ -83,7 +82,7 @@ static bool get_time(const uint8_t **at, const uint8_t *end, int64_t *time_ms)
     return ok;
 }
 
-/* One whose size was found to be right. */
+/* Decodes an answer whose size is known to be right. */
 static bool decode(const uint8_t *in, struct dm_answer *answer)
 {
     const uint8_t *at = in + 1, *end = at + in[0];

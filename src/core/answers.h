@@ -39,11 +39,12 @@ struct dm_answers {
 void dm_answers_add(struct dm_answers *answers, const struct dm_answer *answer);
 /* What this request (not 0) was answered; false: it is not remembered. */
 bool dm_answers_find(const struct dm_answers *answers, uint64_t request, struct dm_answer *answer);
-/* Does each of them make sense? Of bytes that came without a checksum. */
+/* Does each of them make sense? For bytes that came without a checksum. */
 bool dm_answers_valid(const struct dm_answers *answers);
 
-/* For record.c: the answers of a record, which take up all of `bytes`: of the version that is
- * written today, of which only the sizes are checked, and of version 1 of a record. */
+/* For record.c: reads the answers of a record, which are all of `bytes`. dm_answers_decode reads
+ * what is written today, and checks the sizes only; dm_answers_decode_1 reads version 1 of a
+ * record. */
 bool dm_answers_decode(struct dm_answers *answers, uint8_t count, struct dm_slice bytes);
 bool dm_answers_decode_1(struct dm_answers *answers, uint8_t count, struct dm_slice bytes);
 

@@ -2,8 +2,8 @@
 
 #include "base/assert.h"
 
-/* Nothing is ever written as NONE but a delete: what did not exist comes into
- * existence as everyone saw it before, ACTIVE and never set. */
+/* Only a delete writes NONE. A contact that did not exist begins as everyone saw it before:
+ * ACTIVE and never set. */
 static void record_new(struct dm_record *record, uint64_t fence_floor)
 {
     dm_record_clear(record);

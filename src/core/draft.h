@@ -3,9 +3,9 @@
 
 #include "core/op.h"
 
-/* Inside core only: a transition while it is being made. It starts as a copy of the
- * contact, the operation and the rules work on the copy, and only if something is
- * to be journaled in the end does it count. */
+/* Inside core only: a transition while it is being made. It starts as a copy of the contact. The
+ * operation and the rules work on the copy. It counts only if there is something to journal in
+ * the end. */
 struct dm_draft {
     struct dm_transition *next; /* `record` is the copy; `event` once its status changed */
     const struct dm_policy *policy;

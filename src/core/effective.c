@@ -2,8 +2,8 @@
 
 #include "base/assert.h"
 
-/* The contact as it is, before the policy is asked: what was never written to is
- * ACTIVE, and an expired snooze already reads as its wake (see step.c, wake). */
+/* The contact as it is, before the policy is asked. One that was never written to is ACTIVE, and
+ * an expired snooze already reads as its wake (see wake in step.c). */
 static void state_at(struct dm_effective *out, const struct dm_record_head *head,
                      uint64_t fence_floor, int64_t now_ms)
 {

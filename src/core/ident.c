@@ -9,8 +9,8 @@
 _Static_assert(DM_KEY_SIZE_MAX + 8 <= 511, "with a time in front, a key has room in LMDB");
 _Static_assert(DM_KEY_SIZE_MAX <= UINT8_MAX, "a key's size is one byte");
 
-/* A high bit is set for a byte that is not printable ASCII: one that has it itself; one
- * below 0x20, by the borrow; 0x7F, by the carry. */
+/* Sets the high bit of every byte that is not printable ASCII: of one that has it already, of
+ * one below 0x20 by the borrow, of 0x7F by the carry. */
 static uint64_t not_plain(const uint8_t *at)
 {
     const uint64_t ones = 0x0101010101010101U;
@@ -18,7 +18,7 @@ static uint64_t not_plain(const uint8_t *at)
     return (word | (word - ones * 0x20) | (word + ones)) & ones << 7;
 }
 
-/* Is it all printable ASCII, as nearly all ids are? Looked at 8 bytes at a time, the last
+/* Is all of it printable ASCII, as in nearly all ids? Looks at 8 bytes at a time, at the last
  * ones together with some before them. false: look closer. */
 static bool is_plain(const uint8_t *at, size_t size)
 {

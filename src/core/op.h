@@ -15,8 +15,8 @@ enum dm_op_kind {
     DM_OP_DELETE,
 };
 
-/* StatusChange, decoded. Which time is set is in `until_ms`/`for_ms`; at most one
- * of them may be non-zero (has_for/has_until tell presence). */
+/* StatusChange, decoded. At most one of `for_ms` and `until_ms` is set; has_for and has_until
+ * tell which. */
 struct dm_change {
     uint8_t status; /* as on the wire, unchecked */
     uint8_t reason; /* 0: REASON_SET (REASON_BULK_SET for a bulk) */

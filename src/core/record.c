@@ -82,7 +82,7 @@ static uint8_t version_of(struct dm_slice bytes)
     return *(const uint8_t *)bytes.data;
 }
 
-/* Of bytes that are enough. Returns the flags. */
+/* There are enough bytes. Returns the flags. */
 static uint8_t get_head(struct dm_record_head *head, struct dm_slice bytes)
 {
     const uint8_t *at = (const uint8_t *)bytes.data + 1;

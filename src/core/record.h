@@ -44,10 +44,10 @@ enum {
 /* Returns the size written to `out` (room for DM_RECORD_SIZE_MAX). */
 size_t dm_record_encode(const struct dm_record *record, uint8_t *out);
 
-/* Are the bytes what was encoded once? By their checksum (CRC-32C, of all before it); of a
- * version without one, as far as its parts make sense, answers included. To be asked of
- * everything that comes from a disk, before the calls below: they trust what they read, as
- * far as it does not lead them out of the bytes. */
+/* Are these the bytes that were encoded once? Their checksum tells (CRC-32C of everything before
+ * it). Where a version has none, all parts, answers included, must make sense. Ask this of
+ * everything that comes from a disk, before the calls below: they never read outside of the
+ * bytes, and trust them otherwise. */
 bool dm_record_intact(struct dm_slice bytes);
 
 /* false when the bytes are no record of a known version: data loss, not input.
@@ -65,8 +65,8 @@ struct dm_record_head {
 };
 bool dm_record_head(struct dm_record_head *head, struct dm_slice bytes);
 
-/* What the bytes of a damaged record still say, true or not; all zero when they are too few,
- * status NONE when it is none. To tidy up after it, not to be shown. */
+/* What the bytes of a damaged record still say, true or not. All zero when there are too few
+ * bytes; status NONE when the status makes no sense. For tidying up, never to be shown. */
 struct dm_record_head dm_record_left(struct dm_slice bytes);
 
 /* The actor in an encoded record whose head has been read; empty when it is cut. */

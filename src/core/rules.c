@@ -18,8 +18,8 @@
  * activity does. DEACTIVATE with lock locks what was already INACTIVE: an opt-out
  * must stick. */
 
-/* When a snooze of this rule ends that runs (or shall run) since `since_ms`: the
- * policy caps what automatic snoozes may add up to. */
+/* When a snooze of this rule ends that began at `since_ms`. The policy caps what automatic
+ * snoozes may add up to. */
 static int64_t snooze_end(const struct dm_draft *draft, const struct dm_rule *rule,
                           int64_t since_ms)
 {
@@ -29,7 +29,7 @@ static int64_t snooze_end(const struct dm_draft *draft, const struct dm_rule *ru
     return draft->policy->max_snooze_ms > 0 && cap < end ? cap : end;
 }
 
-/* The cap never shortens under EXTEND, nor ends a snooze at once under REPLACE. */
+/* The cap never shortens a snooze under EXTEND, and never ends one at once under REPLACE. */
 static void prolong(struct dm_draft *draft, const struct dm_rule *rule, struct dm_cause cause)
 {
     const struct dm_record *record = &draft->next->record;

@@ -21,8 +21,8 @@ static void count_up(uint32_t *counter)
 
 /* ---- the operations -------------------------------------------------------- */
 
-/* `since` is when the snooze ended, not when somebody noticed: so nothing that was
- * read of the expired snooze changes when its wake is committed. */
+/* `since` is when the snooze ended, not when somebody noticed. So what was read of the expired
+ * snooze does not change when its wake is committed. */
 static void wake(struct dm_step *out, const struct dm_record *record,
                  const struct dm_policy *policy, const struct dm_op *op)
 {
@@ -80,8 +80,8 @@ static void set_status(struct dm_draft *draft, const struct dm_op *op)
     if (change->status != record->status || until_ms != record->until_ms) {
         dm_draft_become(draft, change->status, until_ms, draft->now_ms, cause);
     } else if (draft->next->from == DM_STATUS_NONE) {
-        /* ACTIVE it was, but nobody had said so: from now on it is a contact that is
-         * listed, with who set it; no change of status, so no event and the same fence */
+        /* it was ACTIVE, but nobody had said so. From now on it is listed, with the actor who
+         * set it. The status does not change: no event, the same fence */
         record->reason = cause.reason;
         record->since_ms = draft->now_ms;
         dm_text64_set(&record->actor, cause.actor);
@@ -137,7 +137,7 @@ static const uint8_t activity_reasons[DM_ACTIVITY_COUNT] = {
     [DM_ACTIVITY_APPOINTMENT_BOOKED] = DM_REASON_APPOINTMENT_BOOKED,
 };
 
-/* Counting goes on whatever the mode and the lock; only then come the rules. */
+/* Messages are counted whatever the mode and the lock are; the rules come after that. */
 static void activity_count(struct dm_draft *draft, uint8_t activity)
 {
     struct dm_record *record = &draft->next->record;
@@ -279,9 +279,9 @@ static void step_wake_due(struct dm_step *out, const struct dm_record *record,
     }
 }
 
-/* The record that a delete leaves is empty but for a fence that is not below any that
- * was ever read of the contact, that of a wake to come included (a clock that has
- * stepped back since does not make it unread). What comes after must be above it. */
+/* A delete leaves an empty record with a fence. No fence of the contact that was ever read is
+ * above it, not even that of a wake that is still to come (it may have been read before the
+ * clock stepped back). Later fences must be above it. */
 static void step_delete(struct dm_step *out, const struct dm_record *record,
                         const struct dm_policy *policy, const struct dm_op *op)
 {

@@ -150,8 +150,8 @@ static void linger(struct conn *c)
 }
 
 /* After a full read libuv asks for another buffer at once. It gets none, so that the other
- * sockets come first: what is left stays in the kernel, which tells of it in the next turn,
- * and the client is held back when that is full. */
+ * sockets come first. The rest stays in the kernel, which reports it in the next turn. When the
+ * kernel's buffer is full, the client is held back. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     (void)suggested;
@@ -266,9 +266,9 @@ static void send_out(struct conn *c)
     }
 }
 
-/* A client that does not fetch its answers is not read from, nor is one that has asked for
- * more than the disk has done: those calls all end by themselves. While the disk is full
- * they do not, and what else the client asks is not to wait for that. */
+/* We do not read from a client that does not fetch its answers, nor from one that has many calls
+ * waiting for the disk: those calls end by themselves. While the disk is full they do not end,
+ * and the client's other requests must not wait for that. */
 void conn_pace(struct conn *c)
 {
     if (c->state != CONN_OPEN && c->state != CONN_FAREWELL) {

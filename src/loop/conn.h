@@ -7,7 +7,7 @@
 
 /* For a socket that has not been accepted yet. */
 struct conn *conn_create(struct dm_loop *loop, bool is_pipe);
-/* Reads from it, or stops reading, as its client deserves it. */
+/* Starts or stops reading from it: see conn.c. */
 void conn_pace(struct conn *c);
 /* The end of a turn: sends, and ends what is over. */
 void conn_settle(struct conn *c);
@@ -15,7 +15,7 @@ void conn_settle(struct conn *c);
 void conn_part(struct conn *c);
 /* The one place where a connection ends. No effect when it has ended. */
 void conn_close(struct conn *c);
-/* While all connections hold too much together, who holds most has to go. */
+/* While all connections together hold too much, closes the one that holds most. */
 void conn_relieve(struct dm_loop *loop);
 
 /* Bytes for its client that the kernel has not taken. */

@@ -4,15 +4,15 @@
 #include "loop/conn.h"
 #include "loop/guard.h"
 
-/* A turn touches those connections alone that something has happened to: they stand in
- * loop->dirty. Who walks over all of them does so because the server stops, or because the
- * disk has become full or has room again. */
+/* A turn touches only the connections to which something has happened: they are in loop->dirty.
+ * All connections are walked only when the server stops, and when the disk becomes full or has
+ * room again. */
 
 enum { KEEPALIVE_S = 60 };
 
 /* ---- accepting ---------------------------------------------------------------------------- */
 
-/* One that has been silent since it came gives up its place when all are taken. */
+/* When all places are taken, a connection that has never sent a byte gives up its place. */
 static bool make_place(struct dm_loop *loop)
 {
     struct conn *silent = guard_silent(loop, loop_now_ns(loop));
@@ -22,8 +22,8 @@ static bool make_place(struct dm_loop *loop)
     return silent != NULL;
 }
 
-/* Over the limit a connection is taken and closed, so that its client knows at once and
- * does not wait in the backlog. */
+/* Over the limit, a connection is accepted and closed, so that its client knows at once and does
+ * not wait in the backlog. */
 void conns_accept(struct dm_loop *loop, struct listener *listener)
 {
     bool full = loop->conn_count >= loop->stats.connections_max && !make_place(loop);

@@ -11,18 +11,18 @@ struct listener;
 
 /* Takes the connection that waits at the listener, or turns it away. */
 void conns_accept(struct dm_loop *loop, struct listener *listener);
-/* Asks connections that were answered for what they had to keep back meanwhile. */
+/* Asks the connections that got answers for the requests that they had held back. */
 void conns_pull(struct dm_loop *loop);
-/* The end of a turn: sends, and ends what is over. True when another turn should follow at
- * once, for what may go on now that there is room. */
+/* The end of a turn: sends, and ends what is over. True when another turn should follow at once,
+ * because something can go on now that there is room. */
 bool conns_settle(struct dm_loop *loop);
 void conns_drain(struct dm_loop *loop);
 /* loop->stuck has changed. */
 void conns_pace(struct dm_loop *loop);
 bool conns_all_sent(const struct dm_loop *loop);
-/* Have all clients seen that the server stops? What they began before that still comes. */
+/* Have all clients seen that the server stops? Until then they may still begin requests. */
 bool conns_announced(const struct dm_loop *loop);
-/* Is there a request of which only the beginning has come? */
+/* Is there a request that has come only in part? */
 bool conns_arriving(const struct dm_loop *loop);
 /* Answers those: the server stops. */
 void conns_give_up(struct dm_loop *loop);

@@ -69,7 +69,7 @@ bool dm_loop_draining(const struct dm_loop *loop)
     return loop->leaving;
 }
 
-/* Have all been answered, who may still hope for an answer? */
+/* Has everyone who may expect an answer got it? */
 static bool all_answered(struct dm_loop *loop, uint64_t now_ns)
 {
     if (now_ns < loop->notice_due_ns && !conns_announced(loop)) {

@@ -5,16 +5,17 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 
-/* Three things are waited for, each with an end (limits.h): that a head, once begun, is whole;
- * that a message, once begun, comes at some pace or ends; that the client takes what is sent.
+/* We wait for three things, each for a limited time (limits.h): a head that has begun must
+ * become whole, a message that has begun must come at some pace or end, and the client must take
+ * what is sent.
  *
- * Who is silent between requests holds nothing and may stay: clients keep connections for
- * later, some open them long before the first call (ttrpc), and here everybody counts as
- * known. So there is no end to the wait for the first byte; but when all places are taken,
- * who has not sent one in DM_HEAD_MS gives up his for somebody who may.
+ * A client that is silent between requests holds nothing and may stay. Clients keep connections
+ * for later, and some open them long before the first call (ttrpc). So there is no limit to the
+ * wait for the first byte. But when all places are taken, a client that has not sent a byte
+ * within DM_HEAD_MS gives up its place.
  *
- * A client is not blamed for what is ours: while we do not read from it (it has to fetch its
- * answers first, or waits for the disk), or when the loop itself was late, a window begins
+ * A client is not blamed for our delays. When we did not read from it (it had to fetch its
+ * answers first, or waited for the disk), or when the loop itself was late, its window begins
  * anew. */
 
 #define LATE_NS 1000000000ULL

@@ -4,10 +4,10 @@
 #include "loop/state.h"
 
 /* What a connection may hold, and how long its client may take. Nothing is closed here: a
- * connection whose time is over is marked dead and settled, one that has to give up its
- * memory is named to conn.c. */
+ * connection whose time is over is marked dead and settled; conn.c asks which one has to give up
+ * its memory. */
 
-/* Of the loop, once. `buffers_max`: of options; 0: the default. */
+/* Once for a loop. `buffers_max`: from the options; 0: the default. */
 void guard_init(struct dm_loop *loop, size_t buffers_max);
 /* A connection has been accepted; the client has it, and is silent. */
 void guard_accepted(struct conn *c, uint64_t now_ns);
@@ -17,7 +17,7 @@ void guard_count(struct conn *c);
 void guard_settled(struct conn *c, uint64_t now_ns);
 /* The connection ends. */
 void guard_forget(struct conn *c);
-/* Who holds most while all together hold too much; NULL: they do not. */
+/* The connection that holds most, when all together hold too much; otherwise NULL. */
 struct conn *guard_largest(struct dm_loop *loop);
 /* The one that has not sent a byte for longest, when that is too long; NULL: there is none. */
 struct conn *guard_silent(struct dm_loop *loop, uint64_t now_ns);

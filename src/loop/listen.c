@@ -42,7 +42,7 @@ static void on_connection(uv_stream_t *stream, int status)
 
 /* ---- unix sockets ------------------------------------------------------------------ */
 
-/* A socket file stays when its process is killed. It may go if nobody answers on it. */
+/* The file of a socket stays when its process is killed. It is removed if nobody answers on it. */
 static enum dm_code remove_stale(const char *path, struct dm_error *error)
 {
     struct stat entry;
@@ -88,7 +88,7 @@ static enum dm_code bind_pipe(struct listener *listener, const char *path, struc
     if (code != DM_OK) {
         return code;
     }
-    /* Never open for a moment to more than it will be. */
+    /* So the socket is never open, not even for a moment, to more users than it will be. */
     mode_t mode = loop->options.unix_mode != 0 ? (mode_t)loop->options.unix_mode : 0600;
     mode_t before = umask(0777 & ~mode);
     int status = uv_pipe_bind(&listener->uv.pipe, path);
@@ -150,7 +150,8 @@ static struct listener *listener_create(struct dm_loop *loop, bool is_pipe)
     return listener;
 }
 
-/* What was bound listens; what was not (`code`), or cannot listen, is closed. */
+/* A listener that was bound begins to listen. One that was not (`code`), or that cannot listen,
+ * is closed. */
 static enum dm_code settle(struct listener *listener, const char *address, enum dm_code code,
                            struct dm_error *error)
 {
@@ -223,7 +224,8 @@ static bool seen_before(const struct addrinfo *found, const struct addrinfo *it)
     return false;
 }
 
-/* All of them; those that are not here are left out, unless none is. */
+/* Listens on all addresses. Those that this machine does not have are left out, unless it has
+ * none of them. */
 static enum dm_code listen_on_each(struct dm_loop *loop, struct addrinfo *found,
                                    const char *address, struct dm_error *error)
 {

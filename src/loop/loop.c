@@ -207,11 +207,11 @@ static rlim_t open_descriptors(void)
         count++;
     }
     (void)closedir(entries);
-    return count; /* with . and .. and the listing's own: some three too many */
+    return count; /* counts ., .. and the listing's own descriptor, too: some three too many */
 }
 
-/* Every connection wants a descriptor: the soft limit goes up to the hard one, and what
- * that leaves bounds the connections. */
+/* Every connection needs a descriptor. The soft limit is raised to the hard one; if that is
+ * still too low, there are fewer connections. */
 static uint32_t connections_max(uint32_t wanted)
 {
     struct rlimit files;
@@ -236,7 +236,7 @@ static uint32_t connections_max(uint32_t wanted)
 
 static void init_handles(struct dm_loop *loop)
 {
-    /* None of these fails but for lack of descriptors, and then the process is done. */
+    /* These fail only for lack of descriptors, and then the process cannot go on. */
     int status = uv_check_init(&loop->uv, &loop->check);
     status |= uv_idle_init(&loop->uv, &loop->idle);
     status |= uv_timer_init(&loop->uv, &loop->timer);
@@ -295,7 +295,8 @@ void dm_loop_attach(struct dm_loop *loop, struct dm_engine *engine, struct dm_rp
     watch_durable(loop);
 }
 
-/* Runs what closing leaves to do; the doorbell stays, for threads that still ring. */
+/* Runs the callbacks of everything that is closed. The doorbell stays, for threads that still
+ * ring it. */
 static void close_sockets(struct dm_loop *loop)
 {
     listeners_close(loop);

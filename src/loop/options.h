@@ -24,7 +24,7 @@ struct dm_page {
 
 struct dm_loop_options {
     struct dm_clock clock;
-    int64_t drain_delay_ms;   /* how long all goes on, but not ready, before a shutdown */
+    int64_t drain_delay_ms; /* how long calls are served, but /readyz says no, before a shutdown */
     int64_t drain_timeout_ms; /* how long a shutdown waits for open calls */
     uint32_t unix_mode;       /* of unix sockets' files; 0: 0600 */
     uint32_t connections_max; /* 0: DM_CONNECTIONS_MAX; lowered to what descriptors allow */

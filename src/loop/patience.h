@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* How long is waited for clients. Pure: time comes in. All that is waited for in one way has
- * the same limit, so the timers of each kind stand in the order in which they were started:
- * to start and to stop one is O(1), and nobody looks at those that are not due. */
+/* How long we wait for clients. Pure: time comes in. All timers of a kind have the same limit,
+ * so they stand in the order in which they were started. Starting and stopping one is O(1), and
+ * nobody looks at those that are not due. */
 
 enum patience_kind {
     PATIENCE_SILENT, /* a connection's first byte; see conns_accept */
@@ -43,7 +43,7 @@ static inline bool patience_runs(const struct patience_timer *timer)
     return !dm_list_empty(&timer->link);
 }
 
-/* The one that is due for longest, which runs on; NULL: none is. */
+/* The one that has been due for longest (it goes on running); NULL: none is due. */
 struct patience_timer *patience_due(const struct patience *patience, enum patience_kind kind,
                                     uint64_t now_ns);
 /* When one of these is due first, or 0. */

@@ -14,8 +14,7 @@
 
 #include <uv.h>
 
-/* Inside loop only: the loop, a listener, a connection. Every other file is functions on
- * these. */
+/* Inside loop only: the loop, a listener, a connection. All other files are functions on these. */
 
 struct listener {
     union {

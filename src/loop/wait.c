@@ -29,8 +29,8 @@ void loop_turn_begins(struct dm_loop *loop)
     if (loop->turn_start_ns == 0) {
         loop->turn_start_ns = loop_now_ns(loop);
         keep_date(loop);
-        /* Some callbacks come before poll: libuv tells there of a write that it could end at
-         * once. Then poll must not wait for anything else. */
+        /* Some callbacks come before poll: there libuv reports writes that it could end at once.
+         * Then poll must not wait for anything else. */
         wait_not(loop);
     }
 }

@@ -5,7 +5,7 @@
 #include "rpc/methods.h"
 #include "rpc/pool.h"
 
-/* Nothing begins for which there may be no room later: who is refused here has cost
+/* A call begins only if there will be room for all of it. One that is refused here has cost
  * nothing yet. */
 
 _Static_assert(DM_WATCHES_MAX < DM_STREAMS_MAX, "a share for Watch, and one for all");

@@ -4,10 +4,9 @@
 #include "rpc/pool.h"
 #include "wheel/wheel.h"
 
-/* Calls that begin without a message, as ttrpc lets them: the first one comes later, as
- * input. Until then the call is open like any other, so its deadline holds, it counts, and
- * it goes with its connection. Then it is what it would have been with its message in the
- * request. */
+/* ttrpc lets a call begin without a message: the first one comes later, as input. Until then the
+ * call is open like any other. Its deadline holds, it counts, and it ends with its connection.
+ * When the message has come, the call goes on as if it had been in the request. */
 
 enum { NS_PER_MS = 1000000 };
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* BatchGetContacts and BatchSetStatus: tasks that do some contacts a step and gather the
+/* BatchGetContacts and BatchSetStatus: tasks that do some contacts in each step and gather the
  * answer as they go. The request is copied, and all texts are slices of that copy. */
 
 struct batch {
@@ -33,7 +33,7 @@ static void destroy(struct dm_rpc *rpc, void *task)
     free(batch);
 }
 
-/* More contacts than this are not in a request of so many bytes: each has a key and a size. */
+/* A request of so many bytes has no more contacts than this: each of them has a key and a size. */
 static size_t contacts_max(size_t request_size)
 {
     return request_size / 2 < DM_BATCH_MAX ? request_size / 2 : DM_BATCH_MAX;
@@ -104,7 +104,7 @@ static bool get_one(struct dm_rpc *rpc, struct batch *batch, uint32_t i)
     struct dm_contact contact;
     if (dm_engine_get(rpc->engine, batch->account_id, batch->ids.items[i], &contact, NULL) !=
         DM_OK) {
-        /* Its place stays; a status that is none says that nobody knows. */
+        /* It keeps its place in the answer; the status UNSPECIFIED says that it is not known. */
         contact =
             (struct dm_contact){.account_id = batch->account_id, .contact_id = batch->ids.items[i]};
     }
@@ -149,7 +149,7 @@ static bool set_one(struct dm_rpc *rpc, struct batch *batch, uint32_t i)
     dormouse_v1_BatchSetStatusResponse_Result result = {0};
     enum dm_code code = id_check(batch, i, &error);
     if (code == DM_OK) {
-        /* an id that is none is not given back: it may not even be text */
+        /* an invalid id is not given back: it may not even be text */
         result.contact_id = contact_id;
         struct dm_op op = {
             .kind = DM_OP_SET_STATUS, .request = batch->request, .set.change = batch->change};

@@ -8,9 +8,9 @@
 
 #include <stdlib.h>
 
-/* BulkSetStatus: the engine walks the account in bounded steps, this streams how far it
- * is. Every message waits, as all do, for what it tells to be durable; a slow reader misses some
- * in between, never the last. */
+/* BulkSetStatus: the engine walks the account in bounded steps, and this file streams how far it
+ * has come. Like every answer, a message waits until what it tells is durable. A slow reader
+ * misses some messages in between, never the last. */
 
 enum { PROGRESS_CONTACTS = 100000 };
 #define PROGRESS_NS (100ULL * 1000 * 1000)

@@ -7,9 +7,9 @@
 #include "rpc/release.h"
 #include "json/json.h"
 
-/* When all goes well: the answer's barrier is durable, and it goes from the handler
- * to the sink. Else a slot of the pool remembers whose it is, and the answer waits in
- * the release queue (release.c), or a task makes it in later turns (task.c). */
+/* When all goes well, the answer's barrier is durable and the answer goes from the handler to
+ * the sink. Otherwise a slot of the pool remembers whose answer it is. The answer waits in the
+ * release queue (release.c), or a task makes it in later turns (task.c). */
 
 /* What the caller is to get for `message`: itself, or its JSON. */
 static enum dm_code shape(struct dm_rpc *rpc, bool json, const struct dm_method *method,

@@ -3,18 +3,18 @@
 
 #include "rpc/state.h"
 
-/* The life of a call. A handler gets it as a dm_inbound on the stack and either ends
- * it at once (dm_answer, dm_refuse), or goes on with it as a task (dm_call_begin). An
- * answer whose barrier is not durable yet waits in the release queue, linked to its
- * sink by a dm_call. So a call that is answered at once costs no allocation and no list.
+/* The life of a call. A handler gets it as a dm_inbound on the stack and either ends it at once
+ * (dm_answer, dm_refuse), or goes on with it as a task (dm_call_begin). An answer whose barrier
+ * is not durable yet waits in the release queue, linked to its sink by a dm_call. So a call that
+ * is answered at once costs no allocation and no list.
  *
- * Who owns what: the pool owns every dm_call; a dm_call owns its task; bytes that are
- * answered are copied into the queue or given to the sink, and are the caller's after. */
+ * Who owns what: the pool owns every dm_call; a dm_call owns its task; the bytes of an answer
+ * are copied into the queue or given to the sink, so they still belong to the caller. */
 
 /* ---- for handlers ------------------------------------------------------------ */
 
-/* Whatever is said from here on, answers, messages and refusals alike, is said when all is
- * durable that the call has read or ordered in the engine until then. */
+/* Answers, messages and refusals alike wait until everything is durable that the call has read
+ * or ordered in the engine so far. */
 
 /* Ends a unary call with `message` (protobuf). */
 void dm_answer(struct dm_rpc *rpc, const struct dm_inbound *in, struct dm_slice message);

@@ -20,7 +20,7 @@ google_protobuf_Duration dm_duration(int64_t ms)
                                       .nanos = (int32_t)(ms % 1000) * NANOS_PER_MS};
 }
 
-/* Division truncates towards zero, which is up for what is negative. */
+/* Division truncates towards zero: for negative numbers that is up. */
 static int64_t ms_up(int64_t seconds, int32_t nanos)
 {
     int32_t ms = nanos > 0 ? (nanos + NANOS_PER_MS - 1) / NANOS_PER_MS : nanos / NANOS_PER_MS;

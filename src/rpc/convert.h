@@ -5,8 +5,8 @@
 #include "engine/engine.h"
 #include "rpc/message.h"
 
-/* Between the messages and what the core and the engine speak. Enumerations have the
- * same numbers on both sides; times are whole milliseconds inside, rounded up. */
+/* Converts between the messages and the structs of core and engine. Enumerations have the same
+ * numbers on both sides; times are whole milliseconds inside, rounded up. */
 
 static inline google_protobuf_Timestamp dm_timestamp(int64_t ms)
 {
@@ -65,8 +65,8 @@ static inline dormouse_v1_Contact dm_contact_to_proto(const struct dm_contact *f
 
 void dm_event_to_proto(dormouse_v1_StatusEvent *to, const struct dm_event *from);
 
-/* A StatusChange on its way in. Checks all of it but what depends on the contact; `present`:
- * the field was set. */
+/* Reads a StatusChange and checks all of it except what depends on the contact. `present`: the
+ * field was set. */
 enum dm_code dm_change_read(const dormouse_v1_StatusChange *message, bool present, int64_t now_ms,
                             struct dm_change *change, struct dm_error *error);
 
@@ -75,7 +75,7 @@ enum dm_code dm_contact_check(struct dm_slice account_id, struct dm_slice contac
                               struct dm_error *error);
 enum dm_code dm_request_id_check(struct dm_slice request_id, struct dm_error *error);
 
-/* 0: the default. INVALID_ARGUMENT past the most. */
+/* `asked` 0: the default. INVALID_ARGUMENT when it is more than the maximum. */
 enum dm_code dm_page_size(uint32_t asked, uint32_t *size, struct dm_error *error);
 
 #endif

@@ -10,9 +10,9 @@
 
 #include <stdlib.h>
 
-/* GetHistory: walks back along one contact's chain of events, as a task. A position is
- * the BE64 seq of the last event shown. Only durable events come; what waits is what the
- * contact was when it began: after a delete it has none. */
+/* GetHistory: walks back along one contact's chain of events, as a task. A position is the BE64
+ * seq of the last event shown. Only durable events are shown. The answer waits for the state in
+ * which the contact was found: a deleted one has no history. */
 
 struct history {
     struct dm_sink *sink;

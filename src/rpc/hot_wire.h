@@ -193,8 +193,8 @@ static inline bool skip_varint(struct reader *from)
     return true;
 }
 
-/* A field that the message does not have. Those whose bits are set in `own` it has, with
- * another wire type. */
+/* Skips a field that the message does not have. It does have those whose bits are set in `own`,
+ * but with another wire type. */
 static inline bool skip_field(struct reader *from, uint32_t key, uint64_t own)
 {
     uint32_t size, number = key >> 3;
@@ -278,7 +278,7 @@ static inline bool read_number_item(struct reader *from, struct dm_items *to)
     return true;
 }
 
-/* Numbers one behind the other, as proto3 writes them. */
+/* Packed numbers, as proto3 writes them. */
 static inline bool read_packed_items(struct reader *from, struct dm_items *to)
 {
     struct dm_slice bytes;
@@ -343,7 +343,7 @@ static inline void put_present_number(struct writer *to, uint32_t tag, uint64_t 
     put_key(to, NUMBER(tag));
 }
 
-/* Nothing for zero, as proto3 has it. */
+/* Writes nothing for zero, as proto3 wants it. */
 static inline void put_number(struct writer *to, uint32_t tag, uint64_t value)
 {
     if (value != 0) {

@@ -41,7 +41,7 @@ bool dm_append_message(struct dm_buf *buf, uint32_t tag, const pb_msgdesc_t *fie
                        const void *message);
 bool dm_append_text(struct dm_buf *buf, uint32_t tag, struct dm_slice text);
 
-/* A wire enum as the core's u8: what does not fit becomes 255, which is none of any. */
+/* An enum of the wire as the core's u8. What does not fit becomes 255, which no enum has. */
 static inline uint8_t dm_enum8(int64_t value)
 {
     return value >= 0 && value < UINT8_MAX ? (uint8_t)value : UINT8_MAX;

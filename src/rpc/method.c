@@ -4,7 +4,7 @@
 
 _Static_assert(DM_METHOD_SLOTS / 2 <= UINT8_MAX, "a slot holds any method's number");
 
-/* Lengths and the first and last letters tell our methods apart nearly always. */
+/* The lengths and the first and last letters nearly always tell our methods apart. */
 static uint32_t slot_of(struct dm_slice service, struct dm_slice name)
 {
     if (name.size == 0) {

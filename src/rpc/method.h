@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A method, and how one is found among many. Which there are: methods.h. */
+/* A method, and how to find one among many. methods.h has all of them. */
 
 struct dm_rpc;
 struct dm_inbound;

@@ -28,7 +28,7 @@ void dm_metrics_count(struct dm_rpc *rpc, const struct dm_method *method, uint8_
         method != NULL ? dm_method_index(&rpc->methods, method) : rpc->methods.all->count;
     DM_ASSERT(protocol < DM_PROTOCOLS_MAX && (unsigned)code < DM_CODE_COUNT);
     rpc->counters[row][protocol][code]++;
-    /* how long a stream was open says nothing of how fast we are */
+    /* how long a stream was open does not say how fast we are */
     if (method != NULL && !method->server_stream) {
         dm_histogram_add(&rpc->latency_us[row], (rpc->now_ns - start_ns) / 1000);
     }

@@ -17,8 +17,8 @@ struct dm_rpc_cell {
 };
 void dm_rpc_metrics(const struct dm_rpc *rpc,
                     void (*each)(void *context, const struct dm_rpc_cell *cell), void *context);
-/* Time from dm_rpc_call to the answer, in microseconds, by method index. Names of methods come
- * more than once (BotStatus and Health both have a Check): service and method together tell one.
+/* Time from dm_rpc_call to the answer, in microseconds, by method index. Some methods have the
+ * same name (BotStatus and Health both have a Check), so service and method are given together.
  * values is NULL past the last. */
 struct dm_rpc_latency {
     const char *service, *method;

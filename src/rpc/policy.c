@@ -61,7 +61,7 @@ static void answer(struct dm_rpc *rpc, const struct dm_inbound *in, struct dm_sl
 
 /* ---- in -------------------------------------------------------------------------------- */
 
-/* What comes of the rules while they are decoded; the first fault counts. */
+/* The rules as they are decoded; the first error counts. */
 struct rules_in {
     struct dm_policy *policy;
     int8_t names[DM_ACTIVITY_COUNT]; /* index in the request; -1: a default */

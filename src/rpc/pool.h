@@ -3,13 +3,13 @@
 
 #include "rpc/state.h"
 
-/* The open calls. Each has a slot of the pool, is linked to its sink, found by its id, and
- * timed by its deadline. It ends in one place, dm_call_close. */
+/* The open calls. Each has a slot of the pool, is linked to its sink, is found by its id, and
+ * ends at its deadline. All of them end in dm_call_close. */
 
 bool dm_calls_init(struct dm_rpc *rpc);
 void dm_calls_finish(struct dm_rpc *rpc);
 
-/* What has been admitted (admit.h) has a slot. */
+/* There is a slot for every call that was admitted (admit.h). */
 struct dm_call *dm_call_open(struct dm_rpc *rpc, const struct dm_inbound *in);
 /* Fails it at once, for a reason that has nothing to do with what it read. */
 void dm_call_abort(struct dm_rpc *rpc, struct dm_call *call, const struct dm_error *error);

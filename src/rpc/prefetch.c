@@ -3,8 +3,8 @@
 #include "engine/engine.h"
 #include "rpc/state.h"
 
-/* All messages about one contact begin alike: account_id is field 1, contact_id field 2,
- * and every encoder writes them in this order. What does not look so is left alone. */
+/* All messages about one contact begin in the same way: account_id is field 1, contact_id field
+ * 2, and every encoder writes them in this order. Messages that look different are left alone. */
 enum { KEY_ACCOUNT_ID = 1 << 3 | 2, KEY_CONTACT_ID = 2 << 3 | 2, SHORT_MAX = 0x7F };
 
 /* One short string with this key at the front of [at, end). NULL: something else. */

@@ -9,9 +9,9 @@
 
 #include <stdlib.h>
 
-/* grpc.reflection, v1 and v1alpha: the same messages under two names. Answers come
- * from the embedded descriptors. They are written field by field: they are made of
- * bytes that exist already, the request and the descriptor files. */
+/* grpc.reflection, v1 and v1alpha: the same messages under two names. Answers come from the
+ * embedded descriptors. They are written field by field, because they consist of bytes that
+ * exist already: the request and the descriptor files. */
 
 /* Which question it is: the field's number in ServerReflectionRequest. */
 struct question {
@@ -186,7 +186,7 @@ static uint32_t put_answer(struct dm_buf *out, const struct dm_method_list *meth
     return put_error(out, DM_NOT_FOUND, "there is nothing of this name here") ? ERROR : 0;
 }
 
-/* valid_host is the request's, and the request is given back as it came. */
+/* The request is given back as it came. */
 static bool put_response(struct dm_buf *out, const struct dm_method_list *methods,
                          struct dm_slice request, const struct question *question)
 {

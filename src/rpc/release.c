@@ -5,10 +5,11 @@
 #include "rpc/metrics.h"
 #include "rpc/pool.h"
 
-/* Answers that wait until what they tell is on disk. One run of bytes: an entry's head,
- * then its text. They leave in the order they came in, so a barrier below an earlier
- * one's waits with it; both are on their way to the disk already. An entry whose call
- * is gone (deadline, cancel, connection) is known by its generation, and is skipped. */
+/* Answers that wait until what they tell is on disk. The queue is one run of bytes: of each
+ * entry its head, then its text. Entries leave in the order in which they came. So an entry may
+ * wait for a later barrier than its own; both are on their way to the disk already. When the
+ * call of an entry is gone (deadline, cancel, connection), its generation tells, and the entry
+ * is skipped. */
 
 enum { KEEP = 1024 * 1024 };
 

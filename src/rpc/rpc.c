@@ -15,8 +15,8 @@
 
 #include <stdlib.h>
 
-/* A request comes in, is admitted, its JSON becomes protobuf, its handler runs. Once
- * a turn: what became durable is released, what is late ends, tasks take a step. */
+/* A request comes in and is admitted, its JSON becomes protobuf, and its handler runs. Once a
+ * turn, answers that became durable are released, late calls end, and tasks take a step. */
 
 enum { NS_PER_MS = 1000000, KEEP = 64 * 1024 };
 
@@ -79,7 +79,7 @@ static uint64_t deadline(uint64_t now_ns, int64_t timeout_ns)
 void dm_rpc_call(struct dm_rpc *rpc, struct dm_sink *sink, const struct dm_rpc_request *request)
 {
     dm_engine_call_begin(rpc->engine, 0);
-    /* One reading a call: the end of the one before is the start of this one. */
+    /* The clock is read once for each call: the end of one call is the start of the next. */
     uint64_t now_ns = rpc->now_stale ? dm_rpc_read_clock(rpc) : rpc->now_ns;
     struct dm_inbound in = {
         .sink = sink,
@@ -162,7 +162,7 @@ void dm_rpc_sink_gone(struct dm_rpc *rpc, struct dm_sink *sink)
 
 /* ---- a turn -------------------------------------------------------------------------- */
 
-/* The sooner of two delays, of which -1 is none. */
+/* The shorter of two delays; -1 means none. */
 static int sooner(int a, int b)
 {
     if (a < 0 || b < 0) {

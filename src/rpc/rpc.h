@@ -9,9 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Calls: from a method's name and a message's bytes to an answer that may be shown.
- * Knows nothing of protocols and sockets; answers go to a sink. All calls on the loop.
- * Beside this: ready.h, prefetch.h, and for /metrics metrics.h and watch.h. */
+/* Calls: from a method's name and a message's bytes to an answer that may be shown. Knows
+ * nothing of protocols and sockets; answers go to a sink. All calls on the loop. The rest of the
+ * interface: ready.h, prefetch.h, and for /metrics metrics.h and watch.h. */
 
 struct dm_rpc;
 struct dm_engine; /* engine/engine.h */

@@ -14,8 +14,8 @@
 #include "rpc/sink.h"
 #include "wheel/wheel.h"
 
-/* Inside rpc only: what it keeps of itself, of a call, and of a call that is new. Every
- * other file is functions on these. */
+/* Inside rpc only: the structs of the layer, of a new call, and of an open one. All other files
+ * are functions on these. */
 
 struct dm_inbound {
     struct dm_sink *sink;

@@ -13,14 +13,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What lies in the data folder is trusted at every start, and written to. So nobody else
- * may have been able to put it there: a link would lead the writes to a file of his choice.
- * Folders are opened first and looked at then, and what is in them is reached through their
- * descriptors; once a folder is known to be ours alone, nothing in it changes behind us.
+/* What lies in the data folder is trusted at every start, and written to. So nobody else may
+ * have been able to put it there: by a link they could choose the file that is written to.
+ * Folders are opened first and checked then, and what is in them is reached through their
+ * descriptors. Once a folder is known to be ours alone, nothing in it changes behind our back.
  *
- * A folder that others may only read is taken as it is: whoever runs the server made it so,
- * and it shows no more than names of files. Files that others may read (0640 was our own
- * mode once) are closed to them. */
+ * A folder that others may only read is taken as it is: whoever runs the server made it so, and
+ * it shows no more than names of files. Files that others may read (0640 was our own mode once)
+ * are closed to them. */
 
 enum { OTHERS_WRITE = S_IWGRP | S_IWOTH, OTHERS = S_IRWXG | S_IRWXO, LINK_SIZE_MAX = 160 };
 
@@ -32,8 +32,8 @@ static char *join(const char *folder, const char *name)
     return path;
 }
 
-/* A name is there after a power cut only when the folder that holds it was synced since. Of
- * a folder that was there before, too: the start that made it may have ended too early. */
+/* After a power cut a name is there only if the folder that holds it was synced. That is done
+ * for a folder that was there before, too: the start that made it may have ended too early. */
 static enum dm_code sync_parent(int folder, const char *path, bool made, struct dm_error *error)
 {
     int fd = openat(folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -41,7 +41,7 @@ static enum dm_code sync_parent(int folder, const char *path, bool made, struct 
     if (fd >= 0) {
         (void)close(fd);
     }
-    /* Some file systems know no such thing; and what others made may be kept from us. */
+    /* Some file systems cannot do that, and a folder that others made may be closed to us. */
     if (failed == 0 || failed == EINVAL || failed == EROFS || (!made && fd < 0)) {
         return DM_OK;
     }
@@ -224,7 +224,7 @@ static enum dm_code open_inner(int data, const char *name, const char *path, str
     return code;
 }
 
-/* A slash at the end would make the system follow a link all the same. */
+/* With a slash at the end, the system would follow a link all the same. */
 static char *without_slashes(const char *path)
 {
     char *copy = join(path, "");

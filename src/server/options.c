@@ -340,7 +340,7 @@ static const char *listen_fault(const char *value)
                : "is not an address: give HOST:PORT, [IPV6]:PORT or unix:PATH";
 }
 
-/* Addresses and names that are none are refused. `name`: of the flag or variable. */
+/* Refuses what is not an address, or not a name. `name`: of the flag or variable. */
 static enum dm_code judge_names(const struct option *option, const struct dm_options *options,
                                 const char *name, struct dm_error *error)
 {

@@ -23,8 +23,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Where all parts meet: each is opened on the one before it and closed in the reverse
- * order; what is NULL was not opened. */
+/* Where all parts meet. Each is opened on top of the one before it, and they are closed in
+ * reverse order. A part that is NULL was not opened. */
 struct server {
     const struct dm_options *options;
     struct dm_clock clock;
@@ -249,9 +249,9 @@ static enum dm_code try_storage(struct server *server, uint64_t map_size, struct
     return code == DM_OK ? check_spare(error) : code;
 }
 
-/* View, journal, engine. Where address space is limited the view's map gets at most half of
- * it, and if the others do not find enough then, half of that, and so on: what starts with
- * some limit starts with every larger one. */
+/* View, journal, engine. Where address space is limited, the view's map gets at most half of it.
+ * If that leaves too little for the others, it gets half of that, and so on. So a server that
+ * starts with some limit starts with every larger one. */
 static enum dm_code open_storage(struct server *server, struct dm_error *error)
 {
     uint64_t map_size = DM_VIEW_MAP_SIZE;
@@ -311,8 +311,8 @@ static void close_all(struct server *server)
     dm_folder_close(&server->folder);
 }
 
-/* What is only an error of one write must not end them all: a client that is gone, a terminal
- * that others write to. A hangup means something once the loop runs, and nothing before. */
+/* An error of one write must not end the process: the client may be gone, or others may write to
+ * the terminal. A hangup has a meaning only once the loop runs. */
 static void prepare_process(void)
 {
     static const int numbers[] = {SIGPIPE, SIGTTOU, SIGHUP};
@@ -339,7 +339,8 @@ static int serve(const struct dm_options *options)
     dm_log(DM_LOG_INFO, "ready",
            DM_LOG_NUMBER("took_ms", (dm_clock_monotonic_ns(&server.clock) - start_ns) / 1000000));
     if (dm_loop_run(server.loop, &error) != DM_OK) {
-        /* The disk lies below every promise that is still open: end, and recover at start. */
+        /* Every promise that is still open depends on the disk: end here, and recover at the
+         * next start. */
         dm_log(DM_LOG_ERROR, "the engine failed", DM_LOG_TEXT("reason", error.message));
         dm_log_flush();
         _exit(EXIT_FAILURE);

@@ -25,7 +25,7 @@ static bool slot_earliest(const struct dm_wheel *wheel, unsigned level, unsigned
     return true;
 }
 
-/* Slots in order of time, those that may still hold something for it. */
+/* Looks at the slots in the order of time, as long as they may hold something earlier. */
 uint64_t dm_wheel_earliest(const struct dm_wheel *wheel, size_t looked_at_max)
 {
     uint64_t earliest = UINT64_MAX;
@@ -41,7 +41,7 @@ uint64_t dm_wheel_earliest(const struct dm_wheel *wheel, size_t looked_at_max)
             if (!slot_occupied(wheel, level, slot)) {
                 continue;
             }
-            /* What was re-armed later and left where it was may lie behind what follows. */
+            /* An entry that was re-armed later and left here may come after what follows. */
             uint64_t start = slot_start(wheel, level, slot);
             if (start > earliest) {
                 return earliest;

@@ -8,11 +8,10 @@
 
 /* Inside wheel only: levels, slots, lists, entries.
  *
- * A slot is eight circular lists, not one, which are walked side by side: the walk of
- * a list waits for memory at each step, and eight walks wait at once. (One list made
- * an expiry three times as dear; sixteen are no better than eight.) An entry's position
- * in the pool decides among them. The lists' heads are pseudo-entries at the pool's
- * beginning. */
+ * A slot is eight circular lists, not one, which are walked side by side: the walk of a list
+ * waits for memory at each step, and eight walks wait at once. (With one list, an expiry cost
+ * three times as much; sixteen lists are no better than eight.) An entry's position in the pool
+ * decides among them. The lists' heads are pseudo-entries at the pool's beginning. */
 
 enum {
     LEVELS = 8,

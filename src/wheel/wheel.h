@@ -57,15 +57,15 @@ size_t dm_wheel_advance(struct dm_wheel *wheel, uint64_t now, size_t budget, uin
  * only cascading is due. UINT64_MAX when nothing is armed. */
 uint64_t dm_wheel_next(const struct dm_wheel *wheel);
 
-/* The earliest armed tick (of what is due already, where the wheel stands); or, where more entries
- * than `looked_at_max` would have to be looked at for it, the beginning of the slot that it is in,
- * which is not later. UINT64_MAX when nothing is armed. */
+/* The earliest armed tick; where the wheel stands, if that one is due already. If more than
+ * `looked_at_max` entries would have to be looked at, it is the beginning of the slot, which is
+ * not later. UINT64_MAX when nothing is armed. */
 uint64_t dm_wheel_earliest(const struct dm_wheel *wheel, size_t looked_at_max);
 
 uint32_t dm_wheel_count(const struct dm_wheel *wheel);
 
-/* Where the wheel stands: all that was due before it has been popped. Behind the last
- * advance's `now` while that one said `more`. */
+/* Where the wheel stands: everything that was due before has been handed out. It is behind the
+ * `now` of the last advance while that said `more`. */
 uint64_t dm_wheel_now(const struct dm_wheel *wheel);
 
 /* Bytes in use: entries ever used, and the slots. */
