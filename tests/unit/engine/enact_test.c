@@ -39,6 +39,7 @@ static struct dm_engine *open_engine(struct fixture *f, struct dm_store *store)
     struct dm_error error;
     struct dm_engine *engine;
     const struct dm_engine_options options = {
+        .order = f->journal->order,
         .journal = f->journal,
         .store = store,
         .clock = virtual_clock_port(&f->clock),
