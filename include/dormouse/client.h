@@ -178,7 +178,8 @@ struct dormouse_stream *dormouse_bulk_set_status(struct dormouse_client *client,
                                                  dormouse_stream_end end, void *context);
 
 /* Blocking: runs a client of dormouse_client_open until no call is open and every stream has
- * ended, or until dormouse_client_stop is called from a callback. */
+ * ended, or until dormouse_client_stop is called from a callback; what came in with the same read
+ * is still called back. */
 int dormouse_client_run(struct dormouse_client *client);
 void dormouse_client_stop(struct dormouse_client *client);
 
