@@ -45,7 +45,7 @@ void dm_index_expect(struct dm_index *index, uint32_t items)
 /* Divides the items of one bucket between it and its new twin. */
 static void split_one(struct dm_index *index)
 {
-    DM_ASSERT(index->split < index->low);
+    DM_ASSERT(index->split < index->low && index->count <= index->items_max);
     uint32_t item = index->heads[index->split];
     uint32_t stays = 0, goes = 0;
     while (item != 0) {
@@ -68,7 +68,7 @@ static void split_one(struct dm_index *index)
 void dm_index_insert(struct dm_index *index, uint32_t item, uint64_t hash)
 {
     uint32_t *head = dm_index_bucket(index, hash);
-    DM_ASSERT(item != 0 && index->count < index->items_max);
+    DM_ASSERT(item != 0);
     *index->link(index->context, item) = *head;
     *head = item;
     index->count++;
@@ -84,7 +84,6 @@ void dm_index_remove(struct dm_index *index, uint32_t item, uint64_t hash)
         DM_ASSERT(*place != 0);
         place = index->link(index->context, *place);
     }
-    DM_ASSERT(index->count > 0);
     *place = *index->link(index->context, item);
     index->count--;
 }

@@ -108,7 +108,6 @@ static bool decode(const uint8_t *in, struct dm_answer *answer)
 void dm_answers_add(struct dm_answers *answers, const struct dm_answer *answer)
 {
     DM_ASSERT(answer->request != 0 && answer->status != DM_STATUS_NONE);
-    DM_ASSERT(answers->count <= DM_ANSWERS_MAX && answers->size <= DM_ANSWERS_SIZE_MAX);
     if (answers->count == DM_ANSWERS_MAX) {
         size_t oldest = 1 + (size_t)answers->bytes[0];
         DM_ASSERT(oldest <= answers->size);
@@ -118,7 +117,7 @@ void dm_answers_add(struct dm_answers *answers, const struct dm_answer *answer)
     }
     DM_ASSERT(answers->size + DM_ANSWER_SIZE_MAX <= DM_ANSWERS_SIZE_MAX);
     size_t size = encode(answer, answers->bytes + answers->size);
-    DM_ASSERT(size > SIZE_MIN && size <= DM_ANSWER_SIZE_MAX);
+    DM_ASSERT(size <= DM_ANSWER_SIZE_MAX);
     answers->size = (uint16_t)(answers->size + size);
     answers->count++;
 }

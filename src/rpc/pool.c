@@ -84,6 +84,7 @@ struct dm_call *dm_call_open(struct dm_rpc *rpc, const struct dm_inbound *in)
         .hash = hash_of(in->sink, in->id),
         .protocol = in->protocol,
         .json = in->json,
+        .timed = in->deadline_ns != 0,
         .lasts = dm_call_lasts(in),
     };
     dm_index_insert(&rpc->by_id, slot + 1, call->hash);
@@ -96,7 +97,7 @@ struct dm_call *dm_call_open(struct dm_rpc *rpc, const struct dm_inbound *in)
     in->sink->private_streams += call->lasts ? 1 : 0;
     rpc->open_calls++;
     rpc->open_streams += call->lasts ? 1 : 0;
-    if (in->deadline_ns != 0) {
+    if (call->timed) {
         dm_wheel_arm(rpc->deadlines, slot, (in->deadline_ns + NS_PER_MS - 1) / NS_PER_MS);
     }
     return call;
@@ -107,7 +108,9 @@ void dm_call_close(struct dm_rpc *rpc, struct dm_call *call)
     uint32_t slot = dm_call_slot(rpc, call);
     DM_ASSERT(call->sink != NULL);
     DM_ASSERT(rpc->open_calls > 0 && call->sink->private_count > 0);
-    dm_wheel_cancel(rpc->deadlines, slot);
+    if (call->timed) {
+        dm_wheel_cancel(rpc->deadlines, slot);
+    }
     dm_index_remove(&rpc->by_id, slot + 1, call->hash);
     dm_list_remove(&call->run);
     if (call->sink_prev != NULL) {

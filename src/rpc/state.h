@@ -61,6 +61,7 @@ struct dm_call {
     uint32_t link, hash; /* rpc->by_id's */
     uint8_t protocol;
     bool json;
+    bool timed;   /* has a deadline */
     bool lasts;   /* counts among the streams */
     bool waiting; /* its last word is in the queue */
 };
