@@ -67,7 +67,7 @@ struct dm_transition {
 struct dm_step {
     enum dm_code code; /* not OK: `error` says why (and only a due wake may be in transitions) */
     struct dm_error error;
-    bool replayed; /* a known request id: `answer` is the one given then, nothing to journal */
+    bool repeated; /* a known request id: `answer` is the one given then, nothing to journal */
     bool existed;  /* DELETE */
     int transition_count; /* 0 to 2: an expired snooze's wake first, then the operation */
     struct dm_transition transitions[2];

@@ -189,13 +189,13 @@ static enum dm_code activity_check(const struct dm_op *op, struct dm_error *erro
 
 /* ---- answers --------------------------------------------------------------- */
 
-static bool replay(struct dm_step *out, const struct dm_record *record, const struct dm_op *op)
+static bool repeat(struct dm_step *out, const struct dm_record *record, const struct dm_op *op)
 {
     if (op->request == 0 || !dm_record_exists(record)) {
         return false;
     }
-    out->replayed = dm_answers_find(&record->answers, op->request, &out->answer);
-    return out->replayed;
+    out->repeated = dm_answers_find(&record->answers, op->request, &out->answer);
+    return out->repeated;
 }
 
 static void answer_fill(struct dm_step *out, const struct dm_draft *draft, bool granted,
@@ -232,7 +232,7 @@ static void step_mutation(struct dm_step *out, const struct dm_record *record,
     if (op->kind == DM_OP_ACTIVITY) {
         out->code = activity_check(op, &out->error);
     }
-    if (out->code != DM_OK || replay(out, record, op)) {
+    if (out->code != DM_OK || repeat(out, record, op)) {
         return;
     }
     if (dm_record_exists(record) &&
@@ -299,7 +299,7 @@ void dm_step(struct dm_step *out, const struct dm_record *record, const struct d
              const struct dm_op *op)
 {
     out->code = DM_OK;
-    out->replayed = false;
+    out->repeated = false;
     out->existed = false;
     out->transition_count = 0;
     switch (op->kind) {

@@ -123,14 +123,14 @@ enum { BOT_ROW_HEAD = 4 };
 
 static size_t account_row_bytes(const struct dm_account *account)
 {
-    return dm_overlay_entry_size(4, (size_t)ACCOUNT_ROW_HEAD + account->id_size + DM_SEAL_SIZE);
+    return dm_overlay_row_size(4, (size_t)ACCOUNT_ROW_HEAD + account->id_size + DM_SEAL_SIZE);
 }
 
 /* With a policy, for it may be set before the row is written. */
 static size_t bot_row_bytes(const struct dm_bot *bot)
 {
-    return dm_overlay_entry_size(8, (size_t)BOT_ROW_HEAD + bot->id_size + DM_POLICY_SIZE +
-                                        DM_SEAL_SIZE);
+    return dm_overlay_row_size(8,
+                               (size_t)BOT_ROW_HEAD + bot->id_size + DM_POLICY_SIZE + DM_SEAL_SIZE);
 }
 
 void dm_accounts_touch(struct dm_accounts *accounts, struct dm_account *account)

@@ -202,7 +202,7 @@ void dm_engine_prefetch(struct dm_engine *engine, const struct dm_contact_name *
     engine->ahead_count = found;
     engine->ahead_taken = 0;
     for (size_t i = 0; changes && i < found; i++) {
-        dm_overlay_prefetch_entry(engine->overlay, engine->ahead[i].hash.low);
+        dm_overlay_prefetch_row(engine->overlay, engine->ahead[i].hash.low);
     }
     for (size_t i = 0; changes && i < found; i++) {
         dm_overlay_prefetch_value(engine->overlay, engine->ahead[i].hash.low);

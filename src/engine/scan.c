@@ -5,14 +5,14 @@
 #include <stdlib.h>
 
 /* A page of an account's contacts is two sorted runs merged. The overlay has no order, so
- * its contacts that belong to the page are selected first: the smallest limit + 1 places
+ * its contacts that belong to the page are selected first: the smallest limit + 1 positions
  * after the position, in a heap. Then the view is walked in order from the position; what
  * the overlay has a newer say about is left to the first run, except where it came into
- * the overlay after that was gathered. Only places are kept; what is shown is read when
+ * the overlay after that was gathered. Only positions are kept; what is shown is read when
  * it is shown. */
 
 /* Where a contact stands in the order: by id, or by (end of snooze, id). */
-struct place {
+struct position {
     int64_t until_ms; /* BY_CONTACT: 0 */
     uint8_t size;
     uint8_t id[DM_ID_SIZE_MAX];
@@ -26,17 +26,17 @@ struct dm_scan {
     uint32_t limit;
     enum { SCAN_OVERLAY, SCAN_VIEW, SCAN_EMIT } stage;
     struct dm_overlay_walk walk;
-    struct place at;            /* VIEW: where the page begins; then the last one looked at */
+    struct position at;         /* VIEW: where the page begins; then the last one looked at */
     struct dm_view_key view_at; /* VIEW: the last key looked at; empty: none yet */
-    struct place *heap;         /* OVERLAY: a max-heap; then sorted */
+    struct position *heap;      /* OVERLAY: a max-heap; then sorted */
     uint32_t heap_count, heap_next;
-    struct place *page;
+    struct position *page;
     uint32_t page_count, page_next;
     bool more;
     struct dm_key key;
 };
 
-static int compare(const struct place *a, const struct place *b)
+static int compare(const struct position *a, const struct position *b)
 {
     if (a->until_ms != b->until_ms) {
         return a->until_ms < b->until_ms ? -1 : 1;
@@ -49,12 +49,12 @@ static int compare_for_sort(const void *a, const void *b)
     return compare(a, b);
 }
 
-static void set_place(struct place *place, int64_t until_ms, struct dm_slice contact)
+static void set_position(struct position *position, int64_t until_ms, struct dm_slice contact)
 {
-    place->until_ms = until_ms;
-    place->size = (uint8_t)contact.size;
+    position->until_ms = until_ms;
+    position->size = (uint8_t)contact.size;
     if (contact.size != 0) {
-        memcpy(place->id, contact.data, contact.size);
+        memcpy(position->id, contact.data, contact.size);
     }
 }
 
@@ -64,9 +64,9 @@ struct dm_scan *dm_scan_open(struct dm_engine *engine, const struct dm_scan_opti
     if (scan == NULL) {
         return NULL;
     }
-    size_t places = (size_t)options->limit + 1;
-    scan->heap = malloc(places * sizeof *scan->heap);
-    scan->page = malloc(places * sizeof *scan->page);
+    size_t positions = (size_t)options->limit + 1;
+    scan->heap = malloc(positions * sizeof *scan->heap);
+    scan->page = malloc(positions * sizeof *scan->page);
     if (scan->heap == NULL || scan->page == NULL) {
         dm_scan_close(scan);
         return NULL;
@@ -76,7 +76,7 @@ struct dm_scan *dm_scan_open(struct dm_engine *engine, const struct dm_scan_opti
     scan->order = options->order;
     scan->status = options->status;
     scan->limit = options->limit;
-    set_place(&scan->at, options->after_until_ms, options->after_contact);
+    set_position(&scan->at, options->after_until_ms, options->after_contact);
     if (scan->account == NULL) {
         scan->stage = SCAN_EMIT;
     } else {
@@ -87,7 +87,7 @@ struct dm_scan *dm_scan_open(struct dm_engine *engine, const struct dm_scan_opti
 
 /* Does a stored contact belong to this list now, and where? */
 static bool belongs(const struct dm_scan *scan, struct dm_slice contact, struct dm_slice value,
-                    int64_t now_ms, struct place *place)
+                    int64_t now_ms, struct position *position)
 {
     struct dm_record_head head;
     if (value.size == 0 || !dm_record_head(&head, value)) {
@@ -101,11 +101,11 @@ static bool belongs(const struct dm_scan *scan, struct dm_slice contact, struct 
     if (scan->order == DM_SCAN_BY_WAKE && status != DM_STATUS_SNOOZED) {
         return false;
     }
-    set_place(place, scan->order == DM_SCAN_BY_WAKE ? head.until_ms : 0, contact);
+    set_position(position, scan->order == DM_SCAN_BY_WAKE ? head.until_ms : 0, contact);
     return true;
 }
 
-static void sift_down(struct place *heap, uint32_t count)
+static void sift_down(struct position *heap, uint32_t count)
 {
     uint32_t at = 0;
     for (;;) {
@@ -119,31 +119,31 @@ static void sift_down(struct place *heap, uint32_t count)
         if (compare(&heap[at], &heap[child]) >= 0) {
             return;
         }
-        struct place moved = heap[at];
+        struct position moved = heap[at];
         heap[at] = heap[child];
         heap[child] = moved;
         at = child;
     }
 }
 
-static void sift_up(struct place *heap, uint32_t at)
+static void sift_up(struct position *heap, uint32_t at)
 {
     while (at != 0 && compare(&heap[(at - 1) / 2], &heap[at]) < 0) {
-        struct place moved = heap[at];
+        struct position moved = heap[at];
         heap[at] = heap[(at - 1) / 2];
         heap[(at - 1) / 2] = moved;
         at = (at - 1) / 2;
     }
 }
 
-/* Keeps the smallest limit + 1 places. */
-static void select_place(struct dm_scan *scan, const struct place *place)
+/* Keeps the smallest limit + 1 positions. */
+static void select_position(struct dm_scan *scan, const struct position *position)
 {
     if (scan->heap_count <= scan->limit) {
-        scan->heap[scan->heap_count] = *place;
+        scan->heap[scan->heap_count] = *position;
         sift_up(scan->heap, scan->heap_count++);
-    } else if (compare(place, &scan->heap[0]) < 0) {
-        scan->heap[0] = *place;
+    } else if (compare(position, &scan->heap[0]) < 0) {
+        scan->heap[0] = *position;
         sift_down(scan->heap, scan->heap_count);
     }
 }
@@ -152,16 +152,16 @@ static void gather_overlay(struct dm_scan *scan, int64_t now_ms, size_t *budget)
 {
     while (*budget > 0) {
         struct dm_overlay_item item;
-        struct place place;
+        struct position position;
         if (!dm_engine_walk(scan->engine, &scan->walk, &item)) {
             qsort(scan->heap, scan->heap_count, sizeof *scan->heap, compare_for_sort);
             scan->stage = SCAN_VIEW;
             return;
         }
         (*budget)--;
-        if (item.newest && belongs(scan, dm_key_contact(item.key), item.value, now_ms, &place) &&
-            compare(&place, &scan->at) > 0) {
-            select_place(scan, &place);
+        if (item.newest && belongs(scan, dm_key_contact(item.key), item.value, now_ms, &position) &&
+            compare(&position, &scan->at) > 0) {
+            select_position(scan, &position);
         }
     }
 }
@@ -185,7 +185,7 @@ static bool next_row(struct dm_scan *scan, enum dm_table table, struct dm_slice 
            dm_key_belongs(*key, scan->account->number) && dm_view_key_set(at, *key);
 }
 
-/* A row's contact: its place, into scan->at, its key, into scan->key, and its record in the
+/* A row's contact: its position, into scan->at, its key, into scan->key, and its record in the
  * view (empty: the index alone has it). false: the row is none that was ever put there. */
 static bool read_row(struct dm_scan *scan, enum dm_table table, struct dm_slice key,
                      struct dm_slice *value)
@@ -197,7 +197,7 @@ static bool read_row(struct dm_scan *scan, enum dm_table table, struct dm_slice 
             : wake.contact.size == 0 || wake.contact.size > (size_t)DM_ID_SIZE_MAX) {
         return false;
     }
-    set_place(&scan->at, wake.until_ms, wake.contact);
+    set_position(&scan->at, wake.until_ms, wake.contact);
     dm_key_make(&scan->key, scan->account->number, wake.contact);
     if (table == DM_TABLE_WAKES &&
         !dm_store_get(store, DM_TABLE_CONTACTS, dm_key_slice(&scan->key), value)) {
@@ -230,10 +230,10 @@ static bool page_full(const struct dm_scan *scan)
 }
 
 /* Puts what the overlay has before `bound` (NULL: all of it) into the page. */
-static void merge_overlay(struct dm_scan *scan, const struct place *bound)
+static void merge_overlay(struct dm_scan *scan, const struct position *bound)
 {
     while (!page_full(scan) && scan->heap_next < scan->heap_count) {
-        const struct place *next = &scan->heap[scan->heap_next];
+        const struct position *next = &scan->heap[scan->heap_next];
         int order = bound == NULL ? -1 : compare(next, bound);
         if (order > 0) {
             return;
@@ -250,7 +250,7 @@ static void merge_view(struct dm_scan *scan, int64_t now_ms, size_t *budget)
     enum dm_table table = scan->order == DM_SCAN_BY_WAKE ? DM_TABLE_WAKES : DM_TABLE_CONTACTS;
     while (*budget > 0 && !page_full(scan)) {
         struct dm_slice key, stored, value;
-        struct place place;
+        struct position position;
         if (!next_row(scan, table, &key, &stored)) {
             merge_overlay(scan, NULL);
             scan->stage = SCAN_EMIT;
@@ -263,11 +263,11 @@ static void merge_view(struct dm_scan *scan, int64_t now_ms, size_t *budget)
         }
         struct dm_slice contact = dm_key_contact(dm_key_slice(&scan->key));
         /* BY_WAKE, a contact that the overlay moved elsewhere is in the first run. */
-        if (newest_of(scan, stored, &value) && belongs(scan, contact, value, now_ms, &place) &&
-            compare(&place, &scan->at) == 0) {
-            merge_overlay(scan, &place);
+        if (newest_of(scan, stored, &value) && belongs(scan, contact, value, now_ms, &position) &&
+            compare(&position, &scan->at) == 0) {
+            merge_overlay(scan, &position);
             if (!page_full(scan)) {
-                scan->page[scan->page_count++] = place;
+                scan->page[scan->page_count++] = position;
             }
         }
     }
@@ -282,10 +282,10 @@ static enum dm_next emit(struct dm_scan *scan, int64_t now_ms, struct dm_contact
     scan->more = page_full(scan);
     uint32_t count = scan->more ? scan->limit : scan->page_count;
     while (scan->page_next < count) {
-        const struct place *place = &scan->page[scan->page_next++];
-        struct place now_at;
+        const struct position *position = &scan->page[scan->page_next++];
+        struct position now_at;
         struct dm_slice value;
-        dm_key_make(&scan->key, scan->account->number, dm_slice(place->id, place->size));
+        dm_key_make(&scan->key, scan->account->number, dm_slice(position->id, position->size));
         struct dm_slice id = dm_key_contact(dm_key_slice(&scan->key));
         if (dm_engine_find(engine, dm_key_hashed(dm_key_slice(&scan->key)), &value, NULL) !=
                 DM_OK ||

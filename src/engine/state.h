@@ -8,6 +8,7 @@
 #include "engine/sleepers.h"
 #include "view/overlay.h"
 #include "view/wake_key.h"
+#include "view/walk.h"
 
 /* The engine's own state, for the files of this folder. */
 

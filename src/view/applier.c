@@ -1,11 +1,8 @@
 #include "view/applier.h"
 
 #include "base/assert.h"
-#include "base/bytes.h"
 #include "base/log.h"
-#include "core/record.h"
-#include "view/meta.h"
-#include "view/wake_key.h"
+#include "view/pass.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -20,30 +17,8 @@
 
 enum {
     CONTACTS_PER_TXN = 10000,
-    CONTACTS_PER_TXN_MIN = 256, /* how far a too large transaction is cut */
     RETRY_PAUSE_S = 1,
     BACKGROUND_NICE = 10,
-};
-
-/* A change of the wake index, found while contacts are applied and done after them, in
- * its own key order. */
-struct wake_change {
-    size_t entry; /* the sweep's entry that has the contact's key */
-    int64_t until_ms;
-    uint64_t fence;
-    bool put; /* else delete */
-};
-
-/* What the thread is at (with `manual`: the caller). */
-struct sweep {
-    struct dm_generation *generation; /* NULL: nothing under way */
-    struct dm_generation_entry *entries;
-    size_t count, next;
-    bool sorted;
-    uint64_t begun_ns;
-    uint32_t txn_max;          /* contacts of the next transaction at most */
-    struct wake_change *wakes; /* room for two a contact of a transaction */
-    size_t wake_count;
 };
 
 /* Two threads take turns, a transaction each: one in the background of the machine, one
@@ -62,10 +37,11 @@ struct dm_applier {
     void *notify_context;
     struct dm_clock clock;
     bool manual;
-    struct sweep sweep;
+    struct dm_pass pass; /* what the thread is at (with `manual`: the caller) */
+    uint64_t sweep_begun_ns;
 
     struct worker workers[2];
-    pthread_mutex_t mutex; /* guards all below, and the sweep while nobody is working */
+    pthread_mutex_t mutex; /* guards all below, and the pass while nobody is working */
     pthread_cond_t wake;   /* begun, buried, hurry, one has worked, or quitting */
     struct dm_generation *begun;
     bool busy, done, quit;
@@ -76,163 +52,25 @@ struct dm_applier {
     struct dm_applier_stats stats;
 };
 
-/* ---- one transaction ------------------------------------------------------ */
-
-static void wake_add(struct sweep *sweep, const struct dm_record_head *head, bool put)
-{
-    sweep->wakes[sweep->wake_count++] = (struct wake_change){
-        .entry = sweep->next, .until_ms = head->until_ms, .fence = head->fence, .put = put};
-}
-
-/* A zeroed head for what is not there. What is damaged was told to who read it; its entry of
- * the wake index goes if the bytes still say where it is. If it stays, it is harmless: the
- * contact's record is asked before anything is done. */
-static struct dm_record_head head_of(struct dm_slice bytes)
-{
-    struct dm_record_head head = {0};
-    return dm_record_head(&head, bytes) ? head : dm_record_left(bytes);
-}
-
-static void wake_note(struct sweep *sweep, struct dm_slice old_bytes, struct dm_slice new_bytes)
-{
-    struct dm_record_head old = head_of(old_bytes);
-    struct dm_record_head new = head_of(new_bytes);
-    bool was = old.status == DM_STATUS_SNOOZED;
-    bool is = new.status == DM_STATUS_SNOOZED;
-    if (was && (!is || old.until_ms != new.until_ms)) {
-        wake_add(sweep, &old, false);
-    }
-    if (is && (!was || old.until_ms != new.until_ms || old.fence != new.fence)) {
-        wake_add(sweep, &new, true);
-    }
-}
-
-static void apply_contact(struct dm_store *store, struct sweep *sweep)
-{
-    const struct dm_generation_entry *entry = &sweep->entries[sweep->next];
-    struct dm_slice old = {0};
-    bool exists = dm_store_txn_get(store, DM_TABLE_CONTACTS, entry->key, &old);
-    if (exists ? dm_slice_equal(old, entry->value) : entry->value.size == 0) {
-        return; /* applied before a crash, or come and gone within the generation */
-    }
-    wake_note(sweep, old, entry->value);
-    if (entry->value.size == 0) {
-        dm_store_txn_delete(store, DM_TABLE_CONTACTS, entry->key);
-    } else {
-        dm_store_txn_put(store, DM_TABLE_CONTACTS, entry->key, entry->value);
-    }
-}
-
-/* The order of the keys that dm_wake_key_make makes. The sweep's entries are sorted, so
- * within an account their positions stand for the contacts. */
-static int wake_order(const void *left, const void *right, void *context)
-{
-    const struct wake_change *a = left, *b = right;
-    const struct dm_generation_entry *entries = context;
-    uint32_t account_a = dm_load_be32(entries[a->entry].key.data);
-    uint32_t account_b = dm_load_be32(entries[b->entry].key.data);
-    if (account_a != account_b) {
-        return account_a < account_b ? -1 : 1;
-    }
-    uint64_t until_a = (uint64_t)a->until_ms, until_b = (uint64_t)b->until_ms;
-    if (until_a != until_b) {
-        return until_a < until_b ? -1 : 1;
-    }
-    return (a->entry > b->entry) - (a->entry < b->entry);
-}
-
-static void apply_wakes(struct dm_store *store, struct sweep *sweep)
-{
-    if (sweep->wake_count > 1) {
-        qsort_r(sweep->wakes, sweep->wake_count, sizeof *sweep->wakes, wake_order, sweep->entries);
-    }
-    for (size_t i = 0; i < sweep->wake_count; i++) {
-        const struct wake_change *wake = &sweep->wakes[i];
-        uint8_t key_bytes[DM_WAKE_KEY_SIZE_MAX];
-        size_t size = dm_wake_key_make(key_bytes, sweep->entries[wake->entry].key, wake->until_ms);
-        struct dm_slice key = dm_slice(key_bytes, size);
-        if (wake->put) {
-            uint8_t fence[8];
-            dm_store_le64(fence, wake->fence);
-            dm_store_txn_put(store, DM_TABLE_WAKES, key, dm_slice(fence, sizeof fence));
-        } else {
-            dm_store_txn_delete(store, DM_TABLE_WAKES, key);
-        }
-    }
-}
-
-static void apply_sides(struct dm_store *store, const struct dm_generation *generation)
-{
-    enum dm_table table;
-    struct dm_slice key, value;
-    uint32_t place = 0;
-    while (dm_generation_side(generation, &place, &table, &key, &value)) {
-        if (value.size == 0) {
-            dm_store_txn_delete(store, table, key);
-        } else {
-            dm_store_txn_put(store, table, key, value);
-        }
-    }
-    dm_meta_put_applied(store, dm_generation_lsn(generation));
-}
-
-/* Changes are counted as if each had a page of its own: a transaction of txn_max
- * contacts and as many changes of wakes stays under LMDB's limit of dirty pages. */
-static void apply_range(struct dm_store *store, struct sweep *sweep)
-{
-    size_t from = sweep->next;
-    size_t changes_max = 2 * (size_t)sweep->txn_max;
-    sweep->wake_count = 0;
-    while (sweep->next < sweep->count && sweep->next - from < sweep->txn_max &&
-           sweep->next - from + sweep->wake_count < changes_max) {
-        apply_contact(store, sweep);
-        sweep->next++;
-    }
-    apply_wakes(store, sweep);
-    if (sweep->next == sweep->count) {
-        apply_sides(store, sweep->generation);
-    }
-}
-
 /* ---- a sweep -------------------------------------------------------------- */
 
-static enum dm_code sweep_sort(struct sweep *sweep, struct dm_error *error)
-{
-    sweep->entries = dm_generation_sorted(sweep->generation, &sweep->count);
-    if (sweep->entries == NULL && dm_generation_count(sweep->generation) > 0) {
-        return dm_fail(error, DM_UNAVAILABLE, "no memory to sort %u contacts for the view",
-                       dm_generation_count(sweep->generation));
-    }
-    sweep->sorted = true;
-    return DM_OK;
-}
-
+/* One transaction of the sweep under way. */
 static enum dm_code sweep_step(struct dm_applier *applier, struct dm_error *error)
 {
-    struct dm_store *store = applier->store;
-    struct sweep *sweep = &applier->sweep;
-    if (!sweep->sorted) {
-        enum dm_code code = sweep_sort(sweep, error);
-        if (code != DM_OK) {
-            return code;
-        }
-    }
-    enum dm_code code = dm_store_txn_begin(store, error);
+    size_t contacts = 0;
+    enum dm_code code = dm_pass_write(&applier->pass, applier->store, &contacts, error);
     if (code != DM_OK) {
         return code;
     }
-    size_t from = sweep->next;
-    apply_range(store, sweep);
     uint64_t commit_begun_ns = dm_clock_monotonic_ns(&applier->clock);
-    code = dm_store_txn_commit(store, error);
+    code = dm_pass_commit(&applier->pass, applier->store, contacts, error);
     uint64_t commit_us = (dm_clock_monotonic_ns(&applier->clock) - commit_begun_ns) / 1000;
     if (code != DM_OK) {
-        sweep->next = from;
         return code;
     }
     pthread_mutex_lock(&applier->mutex);
     applier->stats.transactions++;
-    applier->stats.contacts += sweep->next - from;
+    applier->stats.contacts += contacts;
     if (commit_us > applier->stats.longest_commit_us) {
         applier->stats.longest_commit_us = commit_us;
     }
@@ -240,15 +78,11 @@ static enum dm_code sweep_step(struct dm_applier *applier, struct dm_error *erro
     return DM_OK;
 }
 
-static void sweep_begin(struct dm_applier *applier, struct dm_generation *generation)
+static void sweep_begin(struct dm_applier *applier)
 {
-    struct sweep *sweep = &applier->sweep;
-    sweep->generation = generation;
-    sweep->entries = NULL;
-    sweep->count = sweep->next = 0;
-    sweep->sorted = false;
-    sweep->begun_ns = dm_clock_monotonic_ns(&applier->clock);
-    sweep->txn_max = applier->contacts_per_txn;
+    applier->sweep_begun_ns = dm_clock_monotonic_ns(&applier->clock);
+    dm_pass_begin(&applier->pass, applier->begun, applier->contacts_per_txn);
+    applier->begun = NULL;
 }
 
 static void notify(const struct dm_applier *applier)
@@ -260,14 +94,12 @@ static void notify(const struct dm_applier *applier)
 
 static void sweep_end(struct dm_applier *applier)
 {
-    struct sweep *sweep = &applier->sweep;
-    uint64_t took_ns = dm_clock_monotonic_ns(&applier->clock) - sweep->begun_ns;
-    free(sweep->entries);
-    sweep->entries = NULL;
-    sweep->generation = NULL;
+    uint64_t took_ns = dm_clock_monotonic_ns(&applier->clock) - applier->sweep_begun_ns;
+    size_t contacts = applier->pass.count;
+    dm_pass_end(&applier->pass);
     pthread_mutex_lock(&applier->mutex);
     applier->stats.sweeps++;
-    applier->stats.last_sweep_contacts = sweep->count;
+    applier->stats.last_sweep_contacts = contacts;
     applier->stats.last_sweep_us = took_ns / 1000;
     applier->busy = false;
     applier->done = true;
@@ -297,17 +129,16 @@ static void state_set(struct dm_applier *applier, enum dm_code code, const struc
     notify(applier);
 }
 
-/* One transaction of the sweep under way. false when it failed and wants a pause. */
+/* One transaction, told and counted. false when it failed and wants a pause. */
 static bool sweep_work(struct dm_applier *applier)
 {
-    struct sweep *sweep = &applier->sweep;
     struct dm_error error = {0};
     enum dm_code code = sweep_step(applier, &error);
     state_set(applier, code, &error);
-    if (code == DM_RESOURCE_EXHAUSTED && sweep->txn_max / 2 >= CONTACTS_PER_TXN_MIN) {
-        sweep->txn_max /= 2;
+    if (code == DM_RESOURCE_EXHAUSTED) {
+        dm_pass_halve(&applier->pass);
     }
-    if (code == DM_OK && sweep->next == sweep->count) {
+    if (code == DM_OK && dm_pass_done(&applier->pass)) {
         sweep_end(applier);
     }
     return code == DM_OK;
@@ -346,7 +177,7 @@ static void pause_before_retry(struct dm_applier *applier)
 
 static bool has_work(const struct dm_applier *applier)
 {
-    return applier->graves != NULL || applier->begun != NULL || applier->sweep.generation != NULL;
+    return applier->graves != NULL || applier->begun != NULL || applier->pass.generation != NULL;
 }
 
 /* With the mutex held, which it lets go meanwhile: graves, or one transaction. */
@@ -354,10 +185,9 @@ static void work_once(struct dm_applier *applier)
 {
     graves_empty(applier);
     if (applier->begun != NULL) {
-        sweep_begin(applier, applier->begun);
-        applier->begun = NULL;
+        sweep_begin(applier);
     }
-    if (applier->sweep.generation == NULL) {
+    if (applier->pass.generation == NULL) {
         return;
     }
     pthread_mutex_unlock(&applier->mutex);
@@ -429,9 +259,7 @@ struct dm_applier *dm_applier_create(const struct dm_applier_options *options)
     applier->notify_context = options->notify_context;
     applier->clock = options->clock != NULL ? *options->clock : dm_clock_system();
     applier->manual = options->manual;
-    /* The last contact of a transaction may add two where one more was allowed. */
-    applier->sweep.wakes =
-        dm_xmalloc((2 * (size_t)applier->contacts_per_txn + 1) * sizeof(struct wake_change));
+    dm_pass_init(&applier->pass, applier->contacts_per_txn);
     applier_sync_init(applier);
     if (!applier->manual && (!worker_start(applier, false) || !worker_start(applier, true))) {
         dm_applier_destroy(applier);
@@ -529,14 +357,13 @@ bool dm_applier_work(struct dm_applier *applier)
 {
     DM_ASSERT(applier->manual);
     if (applier->begun != NULL) {
-        sweep_begin(applier, applier->begun);
-        applier->begun = NULL;
+        sweep_begin(applier);
     }
-    if (applier->sweep.generation == NULL) {
+    if (applier->pass.generation == NULL) {
         return false;
     }
     (void)sweep_work(applier);
-    return applier->sweep.generation != NULL;
+    return applier->pass.generation != NULL;
 }
 
 void dm_applier_destroy(struct dm_applier *applier)
@@ -557,7 +384,6 @@ void dm_applier_destroy(struct dm_applier *applier)
     }
     pthread_cond_destroy(&applier->wake);
     pthread_mutex_destroy(&applier->mutex);
-    free(applier->sweep.entries);
-    free(applier->sweep.wakes);
+    dm_pass_finish(&applier->pass);
     free(applier);
 }

@@ -3,7 +3,7 @@
 
 #include "base/slice.h"
 #include "core/ident.h"
-#include "view/store.h"
+#include "view/generation.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,8 +20,14 @@
  * ACCOUNTS, POLICIES) ride along as `side` rows: they are applied with the
  * generation, last, and not looked up here. */
 
-struct dm_overlay;
-struct dm_generation;
+/* For overlay.c and walk.c alone. */
+struct dm_overlay {
+    uint32_t contacts_max, contacts_end;
+    size_t used_max, used_end; /* of the arenas of both generations together */
+    struct dm_generation *current, *frozen;
+    struct dm_generation *settled; /* applied and dropped, or NULL */
+    struct dm_spare spare;
+};
 
 /* `contacts_max` contacts of DM_OVERLAY_CONTACT_SIZE bytes are what callers should be let fill
  * it with: that is for the owner to see to (dm_overlay_count, dm_overlay_used). It takes twice as
@@ -34,14 +40,14 @@ void dm_overlay_destroy(struct dm_overlay *overlay);
 uint32_t dm_overlay_count(const struct dm_overlay *overlay);        /* contacts, both generations */
 uint32_t dm_overlay_contacts_max(const struct dm_overlay *overlay); /* callers' bound for it */
 uint32_t dm_overlay_contacts_end(const struct dm_overlay *overlay); /* where puts end */
-/* Bytes of entries in both generations, the callers' bound for them, and where puts and side
+/* Bytes of rows in both generations, the callers' bound for them, and where puts and side
  * rows end: at least twice that bound, and DM_OVERLAY_BEYOND. */
 size_t dm_overlay_used(const struct dm_overlay *overlay);
 size_t dm_overlay_used_max(const struct dm_overlay *overlay);
 size_t dm_overlay_used_end(const struct dm_overlay *overlay);
-/* What one entry or side row takes. One that is moved because its value grew takes a new
- * entry, with half as much again for its value. */
-size_t dm_overlay_entry_size(size_t key_size, size_t value_size);
+/* What one row or side row takes. One that is moved because its value grew takes a new
+ * row, with half as much again for its value. */
+size_t dm_overlay_row_size(size_t key_size, size_t value_size);
 
 /* Stores a contact's newest encoded record (empty: deleted) at `lsn`. Replaces the one
  * in current. false at dm_overlay_contacts_end or dm_overlay_used_end, never before. */
@@ -55,10 +61,10 @@ bool dm_overlay_get(const struct dm_overlay *overlay, struct dm_hashed_key key,
  * the store has. */
 bool dm_overlay_get_settled(const struct dm_overlay *overlay, struct dm_hashed_key key,
                             struct dm_slice *value);
-/* Lookups to come, made cheap: the bucket first, some time later the entry, and then what
+/* Lookups to come, made cheap: the bucket first, some time later the row, and then what
  * its value has beyond that. */
 void dm_overlay_prefetch_bucket(const struct dm_overlay *overlay, uint64_t hash);
-void dm_overlay_prefetch_entry(const struct dm_overlay *overlay, uint64_t hash);
+void dm_overlay_prefetch_row(const struct dm_overlay *overlay, uint64_t hash);
 void dm_overlay_prefetch_value(const struct dm_overlay *overlay, uint64_t hash);
 
 /* Adds a side row (empty value: deleted). Of two with one key the later counts. false at
@@ -84,62 +90,8 @@ struct dm_generation *dm_overlay_drop(struct dm_overlay *overlay);
  * must not stay when a younger one was dropped: it would tell of what is no longer so. */
 struct dm_generation *dm_overlay_settle(struct dm_overlay *overlay,
                                         struct dm_generation *generation);
-void dm_generation_destroy(struct dm_generation *generation); /* NULL: no effect */
-/* Instead of destroying a dropped one: empties it and leaves it to its overlay, which must
- * still live, to be the next current. On any thread. NULL: no effect. */
-void dm_generation_recycle(struct dm_generation *generation);
-/* The place in it for a list of dropped ones that wait to be destroyed, or (`keep`) recycled. */
-struct dm_grave {
-    struct dm_generation *next;
-    bool keep;
-};
-struct dm_grave *dm_generation_grave(struct dm_generation *generation);
 /* When nothing was written for a while: a generation that was kept for its memory, or for
  * lookups; the caller destroys it, on any thread. NULL: there is none. */
 struct dm_generation *dm_overlay_shed(struct dm_overlay *overlay);
-
-/* Walks an account's contacts, in no order, each key at most twice (once a
- * generation; `newest` tells the one that counts, which comes exactly once). Begin with
- * a zeroed walk. A put, freeze or drop between steps is allowed: what was there at the
- * first step and is not in the store yet is seen, with its newest value; what comes
- * later may be. So who merges with the store walks here first and scans there after.
- * Returns false at the end. */
-struct dm_overlay_walk {
-    uint32_t account;
-    uint32_t next;  /* private from here on: the entry to look at next; 0: the end */
-    uint32_t start; /* the chain's head at the first step */
-    uint8_t stage;
-    uint64_t generation; /* the one that `next` is in */
-    uint64_t start_generation;
-};
-struct dm_overlay_item {
-    struct dm_slice key, value; /* valid until the next put, freeze or drop */
-    uint64_t lsn;
-    bool newest;
-};
-bool dm_overlay_walk(const struct dm_overlay *overlay, struct dm_overlay_walk *walk,
-                     struct dm_overlay_item *item);
-/* The same over all accounts, in order of a contact's first arrival in its generation:
- * frozen first, then current up to what is there by then. A contact that is put again
- * meanwhile may come again. */
-bool dm_overlay_walk_all(const struct dm_overlay *overlay, struct dm_overlay_walk *walk,
-                         struct dm_overlay_item *item);
-
-/* Contacts of a generation (those deleted, too). */
-uint32_t dm_generation_count(const struct dm_generation *generation);
-
-/* For the applier: the contacts of a frozen generation, sorted by key; allocated,
- * the caller frees it. NULL with *count 0 when there is no memory or nothing
- * (dm_generation_count tells which). An empty value: deleted. */
-struct dm_generation_entry {
-    struct dm_slice key, value;
-};
-struct dm_generation_entry *dm_generation_sorted(const struct dm_generation *generation,
-                                                 size_t *count);
-uint64_t dm_generation_lsn(const struct dm_generation *generation); /* upto_lsn */
-/* The side row at *place (0: the first), in order of arrival; moves *place to the next. false
- * past the last. */
-bool dm_generation_side(const struct dm_generation *generation, uint32_t *place,
-                        enum dm_table *table, struct dm_slice *key, struct dm_slice *value);
 
 #endif

@@ -1,55 +1,14 @@
-#include "view/store.h"
-
 #include "base/assert.h"
 #include "base/log.h"
+#include "view/lmdb_env.h"
 
-#include <errno.h>
-#include <lmdb.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
-/* The reader's thread and the writer's share one environment. When all goes well, they
- * share nothing else: the two mutexes are free whenever they are taken.
- *
- * How it fails: after a failed write of a meta page LMDB refuses every transaction until
- * the environment is closed and opened again, which must not happen under a live
- * transaction. So the reader holds `reader_mutex` from its first read to read_end, the
- * writer holds `writer_mutex` through its transaction, and who meets the refusal opens
- * again with both held, taken in this order. */
-
-enum { FILE_MODE = 0600 };
-#define MAP_SIZE_MIN (1ULL << 30)
-
-struct lmdb_store {
-    struct dm_store base;
-    char *folder;
-    uint64_t map_size;
-
-    MDB_env *env;
-    MDB_dbi dbi[DM_TABLE_COUNT];
-
-    pthread_mutex_t reader_mutex;
-    bool reading;
-    MDB_txn *read_txn; /* reset and renewed; NULL before its first use */
-    MDB_cursor *read_cursor[DM_TABLE_COUNT];
-    bool cursor_renewed[DM_TABLE_COUNT]; /* in this snapshot */
-    MDB_val cursor_at[DM_TABLE_COUNT];   /* the key it stands on; size 0: none */
-
-    pthread_mutex_t writer_mutex;
-    MDB_txn *txn;
-    MDB_cursor *txn_cursor[DM_TABLE_COUNT];
-    int txn_failed; /* the first error of this transaction */
-};
-
-static const char *const table_names[DM_TABLE_COUNT] = {"meta", "accounts", "policies", "contacts",
-                                                        "wakes"};
-
-static struct lmdb_store *lmdb(struct dm_store *store)
+static struct dm_lmdb *lmdb(struct dm_store *store)
 {
-    return (struct lmdb_store *)store;
+    return (struct dm_lmdb *)store;
 }
 
 static MDB_val val(struct dm_slice slice)
@@ -62,111 +21,11 @@ static struct dm_slice slice_of(MDB_val value)
     return dm_slice(value.mv_data, value.mv_size);
 }
 
-/* ---- the environment ------------------------------------------------------ */
-
-static int tables_open(struct lmdb_store *store, MDB_env *env)
-{
-    MDB_txn *txn;
-    int rc = mdb_txn_begin(env, NULL, 0, &txn);
-    if (rc != 0) {
-        return rc;
-    }
-    for (int i = 0; i < DM_TABLE_COUNT; i++) {
-        rc = mdb_dbi_open(txn, table_names[i], MDB_CREATE, &store->dbi[i]);
-        if (rc != 0) {
-            mdb_txn_abort(txn);
-            return rc;
-        }
-    }
-    return mdb_txn_commit(txn);
-}
-
-static int env_open_with(struct lmdb_store *store, uint64_t map_size)
-{
-    MDB_env *env;
-    int rc = mdb_env_create(&env);
-    if (rc != 0) {
-        return rc;
-    }
-    int cleared;
-    if ((rc = mdb_env_set_maxdbs(env, DM_TABLE_COUNT)) != 0 ||
-        (rc = mdb_env_set_mapsize(env, map_size)) != 0 ||
-        (rc = mdb_env_open(env, store->folder, MDB_NOTLS | MDB_NORDAHEAD, FILE_MODE)) != 0 ||
-        (rc = mdb_reader_check(env, &cleared)) != 0 || (rc = tables_open(store, env)) != 0) {
-        mdb_env_close(env);
-        return rc;
-    }
-    store->env = env;
-    return 0;
-}
-
-/* A sanitizer, or a limit on the address space, may refuse a huge map. */
-static int env_open(struct lmdb_store *store)
-{
-    int rc = env_open_with(store, store->map_size);
-    while ((rc == ENOMEM || rc == EINVAL) && store->map_size / 2 >= MAP_SIZE_MIN) {
-        store->map_size /= 2;
-        dm_log(DM_LOG_WARN, "view map halved", DM_LOG_TEXT("reason", mdb_strerror(rc)),
-               DM_LOG_NUMBER("map_size", store->map_size));
-        rc = env_open_with(store, store->map_size);
-    }
-    return rc;
-}
-
-static void reader_close(struct lmdb_store *store)
-{
-    for (int i = 0; i < DM_TABLE_COUNT; i++) {
-        if (store->read_cursor[i] != NULL) {
-            mdb_cursor_close(store->read_cursor[i]);
-            store->read_cursor[i] = NULL;
-        }
-    }
-    if (store->read_txn != NULL) {
-        mdb_txn_abort(store->read_txn);
-        store->read_txn = NULL;
-    }
-}
-
-/* With both mutexes held and no live transaction. */
-static int env_reopen(struct lmdb_store *store)
-{
-    reader_close(store);
-    if (store->env != NULL) {
-        mdb_env_close(store->env);
-        store->env = NULL;
-    }
-    int rc = env_open(store);
-    if (rc == 0) {
-        dm_log(DM_LOG_WARN, "view reopened", DM_LOG_TEXT("folder", store->folder));
-    }
-    return rc;
-}
-
-/* Does this error last until the environment is opened again? */
-static bool wants_reopen(int rc)
-{
-    return rc == MDB_PANIC || rc == MDB_MAP_RESIZED;
-}
-
-static enum dm_code fail(const struct lmdb_store *store, int rc, const char *what,
-                         struct dm_error *error)
-{
-    struct statvfs fs;
-    long long free_mib = -1;
-    if (statvfs(store->folder, &fs) == 0) {
-        free_mib = (long long)(fs.f_bavail * fs.f_frsize >> 20);
-    }
-    /* A smaller transaction would do; all else takes an operator, or time. */
-    enum dm_code code = rc == MDB_TXN_FULL ? DM_RESOURCE_EXHAUSTED : DM_UNAVAILABLE;
-    return dm_fail(error, code, "cannot %s the view in %s: %s (%lld MiB free there)", what,
-                   store->folder, mdb_strerror(rc), free_mib);
-}
-
 /* ---- reader --------------------------------------------------------------- */
 
 /* A read that cannot be done must not look like "not found": the bot would talk over
  * somebody. The journal has everything, so ending here loses nothing. */
-_Noreturn static void read_failed(const struct lmdb_store *store, int rc)
+_Noreturn static void read_failed(const struct dm_lmdb *store, int rc)
 {
     dm_log(DM_LOG_ERROR, "view unreadable", DM_LOG_TEXT("folder", store->folder),
            DM_LOG_TEXT("reason", mdb_strerror(rc)));
@@ -174,7 +33,7 @@ _Noreturn static void read_failed(const struct lmdb_store *store, int rc)
     abort();
 }
 
-static int reader_renew(struct lmdb_store *store)
+static int reader_renew(struct dm_lmdb *store)
 {
     if (store->env == NULL) {
         return MDB_PANIC;
@@ -185,17 +44,17 @@ static int reader_renew(struct lmdb_store *store)
     return mdb_txn_begin(store->env, NULL, MDB_RDONLY, &store->read_txn);
 }
 
-static void read_begin(struct lmdb_store *store)
+static void read_begin(struct dm_lmdb *store)
 {
     if (store->reading) {
         return;
     }
     pthread_mutex_lock(&store->reader_mutex);
     int rc = reader_renew(store);
-    if (wants_reopen(rc)) {
+    if (dm_lmdb_wants_reopen(rc)) {
         /* The commit that broke it is at its end, and no other can begin: a short wait. */
         pthread_mutex_lock(&store->writer_mutex);
-        rc = env_reopen(store);
+        rc = dm_lmdb_reopen(store);
         /* Before another commit can break it again. */
         rc = rc != 0 ? rc : reader_renew(store);
         pthread_mutex_unlock(&store->writer_mutex);
@@ -209,7 +68,7 @@ static void read_begin(struct lmdb_store *store)
 static bool lmdb_get(struct dm_store *base, enum dm_table table, struct dm_slice key,
                      struct dm_slice *value)
 {
-    struct lmdb_store *store = lmdb(base);
+    struct dm_lmdb *store = lmdb(base);
     DM_ASSERT(key.size > 0);
     read_begin(store);
     MDB_val k = val(key), v;
@@ -224,7 +83,7 @@ static bool lmdb_get(struct dm_store *base, enum dm_table table, struct dm_slice
     return true;
 }
 
-static MDB_cursor *reader_cursor(struct lmdb_store *store, enum dm_table table)
+static MDB_cursor *reader_cursor(struct dm_lmdb *store, enum dm_table table)
 {
     if (store->cursor_renewed[table]) {
         return store->read_cursor[table];
@@ -243,7 +102,7 @@ static MDB_cursor *reader_cursor(struct lmdb_store *store, enum dm_table table)
     return store->read_cursor[table];
 }
 
-static int cursor_seek(struct lmdb_store *store, enum dm_table table, struct dm_slice from,
+static int cursor_seek(struct dm_lmdb *store, enum dm_table table, struct dm_slice from,
                        bool exclusive, MDB_val *k, MDB_val *v)
 {
     MDB_cursor *cursor = reader_cursor(store, table);
@@ -265,7 +124,7 @@ static int cursor_seek(struct lmdb_store *store, enum dm_table table, struct dm_
 static bool lmdb_seek(struct dm_store *base, enum dm_table table, struct dm_slice from,
                       bool exclusive, struct dm_slice *key, struct dm_slice *value)
 {
-    struct lmdb_store *store = lmdb(base);
+    struct dm_lmdb *store = lmdb(base);
     read_begin(store);
     MDB_val k, v;
     int rc = cursor_seek(store, table, from, exclusive, &k, &v);
@@ -284,7 +143,7 @@ static bool lmdb_seek(struct dm_store *base, enum dm_table table, struct dm_slic
 
 static void lmdb_read_end(struct dm_store *base)
 {
-    struct lmdb_store *store = lmdb(base);
+    struct dm_lmdb *store = lmdb(base);
     if (!store->reading) {
         return;
     }
@@ -298,13 +157,13 @@ static void lmdb_read_end(struct dm_store *base)
 
 /* The writer met the refusal. It does not wait for a reader in the middle of its reads
  * (which may be this very thread); trying again later will do. */
-static void writer_reopen(struct lmdb_store *store)
+static void writer_reopen(struct dm_lmdb *store)
 {
     if (pthread_mutex_trylock(&store->reader_mutex) != 0) {
         return;
     }
     pthread_mutex_lock(&store->writer_mutex);
-    int rc = env_reopen(store);
+    int rc = dm_lmdb_reopen(store);
     if (rc != 0) {
         dm_log(DM_LOG_ERROR, "view not reopened", DM_LOG_TEXT("reason", mdb_strerror(rc)));
     }
@@ -312,7 +171,7 @@ static void writer_reopen(struct lmdb_store *store)
     pthread_mutex_unlock(&store->reader_mutex);
 }
 
-static int writer_begin(struct lmdb_store *store)
+static int writer_begin(struct dm_lmdb *store)
 {
     pthread_mutex_lock(&store->writer_mutex);
     int rc = MDB_PANIC;
@@ -328,20 +187,20 @@ static int writer_begin(struct lmdb_store *store)
 
 static enum dm_code lmdb_txn_begin(struct dm_store *base, struct dm_error *error)
 {
-    struct lmdb_store *store = lmdb(base);
+    struct dm_lmdb *store = lmdb(base);
     int rc = writer_begin(store);
-    if (wants_reopen(rc)) {
+    if (dm_lmdb_wants_reopen(rc)) {
         writer_reopen(store);
         rc = writer_begin(store);
     }
     if (rc != 0) {
-        return fail(store, rc, "begin to write", error);
+        return dm_lmdb_fail(store, rc, "begin to write", error);
     }
     store->txn_failed = 0;
     return DM_OK;
 }
 
-static void writer_end(struct lmdb_store *store)
+static void writer_end(struct dm_lmdb *store)
 {
     /* The cursors ended with their transaction. */
     memset(store->txn_cursor, 0, sizeof store->txn_cursor);
@@ -349,14 +208,14 @@ static void writer_end(struct lmdb_store *store)
     pthread_mutex_unlock(&store->writer_mutex);
 }
 
-static void txn_note(struct lmdb_store *store, int rc)
+static void txn_note(struct dm_lmdb *store, int rc)
 {
     if (store->txn_failed == 0) {
         store->txn_failed = rc;
     }
 }
 
-static MDB_cursor *writer_cursor(struct lmdb_store *store, enum dm_table table)
+static MDB_cursor *writer_cursor(struct dm_lmdb *store, enum dm_table table)
 {
     DM_ASSERT(store->txn != NULL);
     if (store->txn_cursor[table] == NULL && store->txn_failed == 0) {
@@ -367,8 +226,7 @@ static MDB_cursor *writer_cursor(struct lmdb_store *store, enum dm_table table)
 
 /* One cursor a table, so that a sweep in order finds the next key on the page where the
  * last one was, without a search from the root. */
-static bool writer_find(struct lmdb_store *store, enum dm_table table, struct dm_slice key,
-                        MDB_val *v)
+static bool writer_find(struct dm_lmdb *store, enum dm_table table, struct dm_slice key, MDB_val *v)
 {
     DM_ASSERT(key.size > 0 && key.size <= DM_STORE_KEY_SIZE_MAX);
     MDB_cursor *cursor = writer_cursor(store, table);
@@ -397,7 +255,7 @@ static bool lmdb_txn_get(struct dm_store *base, enum dm_table table, struct dm_s
 static void lmdb_txn_put(struct dm_store *base, enum dm_table table, struct dm_slice key,
                          struct dm_slice value)
 {
-    struct lmdb_store *store = lmdb(base);
+    struct dm_lmdb *store = lmdb(base);
     DM_ASSERT(key.size > 0 && key.size <= DM_STORE_KEY_SIZE_MAX);
     MDB_cursor *cursor = writer_cursor(store, table);
     if (cursor != NULL) {
@@ -411,7 +269,7 @@ static void lmdb_txn_put(struct dm_store *base, enum dm_table table, struct dm_s
 
 static void lmdb_txn_delete(struct dm_store *base, enum dm_table table, struct dm_slice key)
 {
-    struct lmdb_store *store = lmdb(base);
+    struct dm_lmdb *store = lmdb(base);
     MDB_val v;
     if (writer_find(store, table, key, &v)) {
         int rc = mdb_cursor_del(store->txn_cursor[table], 0);
@@ -423,14 +281,14 @@ static void lmdb_txn_delete(struct dm_store *base, enum dm_table table, struct d
 
 static void lmdb_txn_abort(struct dm_store *base)
 {
-    struct lmdb_store *store = lmdb(base);
+    struct dm_lmdb *store = lmdb(base);
     mdb_txn_abort(store->txn);
     writer_end(store);
 }
 
 static enum dm_code lmdb_txn_commit(struct dm_store *base, struct dm_error *error)
 {
-    struct lmdb_store *store = lmdb(base);
+    struct dm_lmdb *store = lmdb(base);
     int rc = store->txn_failed;
     if (rc != 0) {
         mdb_txn_abort(store->txn);
@@ -438,7 +296,7 @@ static enum dm_code lmdb_txn_commit(struct dm_store *base, struct dm_error *erro
         rc = mdb_txn_commit(store->txn);
     }
     writer_end(store);
-    return rc == 0 ? DM_OK : fail(store, rc, "write", error);
+    return rc == 0 ? DM_OK : dm_lmdb_fail(store, rc, "write", error);
 }
 
 /* ---- the rest ------------------------------------------------------------- */
@@ -453,13 +311,10 @@ static uint64_t lmdb_bytes(struct dm_store *base)
 
 static void lmdb_close(struct dm_store *base)
 {
-    struct lmdb_store *store = lmdb(base);
+    struct dm_lmdb *store = lmdb(base);
     DM_ASSERT(store->txn == NULL);
     lmdb_read_end(base);
-    reader_close(store);
-    if (store->env != NULL) {
-        mdb_env_close(store->env);
-    }
+    dm_lmdb_close(store);
     pthread_mutex_destroy(&store->reader_mutex);
     pthread_mutex_destroy(&store->writer_mutex);
     free(store->folder);
@@ -483,7 +338,7 @@ static const struct dm_store_ops lmdb_ops = {
 enum dm_code dm_store_open_lmdb(struct dm_store **store, const char *folder, uint64_t map_size,
                                 struct dm_error *error)
 {
-    struct lmdb_store *opened = dm_xcalloc(1, sizeof *opened);
+    struct dm_lmdb *opened = dm_xcalloc(1, sizeof *opened);
     opened->base.ops = &lmdb_ops;
     opened->folder = strdup(folder);
     opened->map_size = map_size;
@@ -492,9 +347,9 @@ enum dm_code dm_store_open_lmdb(struct dm_store **store, const char *folder, uin
     DM_ASSERT(failed == 0);
     failed = pthread_mutex_init(&opened->writer_mutex, NULL);
     DM_ASSERT(failed == 0);
-    int rc = env_open(opened);
+    int rc = dm_lmdb_open(opened);
     if (rc != 0) {
-        enum dm_code code = fail(opened, rc, "open", error);
+        enum dm_code code = dm_lmdb_fail(opened, rc, "open", error);
         lmdb_close(&opened->base);
         return code;
     }

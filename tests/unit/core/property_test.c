@@ -54,7 +54,7 @@ struct model {
 /* What the model expects of one step. */
 struct expected {
     enum dm_code code;
-    bool replayed, existed;
+    bool repeated, existed;
     int count;
     struct view after[2];
     uint8_t from[2];
@@ -337,23 +337,23 @@ static void wake_model(struct run *run)
     }
 }
 
-static bool replay_model(struct run *run)
+static bool repeat_model(struct run *run)
 {
     const struct model *model = run->model;
     int oldest = model->said_count > DM_ANSWERS_MAX ? model->said_count - DM_ANSWERS_MAX : 0;
     for (int i = oldest; i < model->said_count; i++) {
         if (run->op->request != 0 && model->said[i].request == run->op->request) {
             run->expected->said = model->said[i];
-            run->expected->replayed = true;
+            run->expected->repeated = true;
         }
     }
-    return run->expected->replayed;
+    return run->expected->repeated;
 }
 
 static void mutation_model(struct run *run)
 {
     struct expected *e = run->expected;
-    if (replay_model(run)) {
+    if (repeat_model(run)) {
         return;
     }
     wake_model(run);
@@ -444,7 +444,7 @@ static void same_step(const struct dm_step *step, const struct expected *e,
                       const struct model *model, const struct dm_op *op)
 {
     assert_int_equal(step->code, e->code);
-    assert_int_equal(step->replayed, e->replayed);
+    assert_int_equal(step->repeated, e->repeated);
     assert_int_equal(step->existed, e->existed);
     if (op->kind == DM_OP_DELETE) {
         assert_int_equal(step->transition_count, e->existed);
@@ -557,7 +557,7 @@ struct world {
     uint64_t next_seq, floor;
     struct dm_policy policies[POLICIES];
     struct contact contacts[CONTACTS];
-    uint64_t grants, wakes, events, replays, refusals;
+    uint64_t grants, wakes, events, repeats, refusals;
 };
 
 /* splitmix64 (Steele, Lea, Flood 2014) */
@@ -728,7 +728,7 @@ static void world_step(struct world *w)
     same_step(&step, &expected, &contact->model, &op);
     check_transitions(w, contact, &step, policy, &op);
 
-    if (op.kind == DM_OP_COMMIT_REPLY && step.answer.granted && !step.replayed) {
+    if (op.kind == DM_OP_COMMIT_REPLY && step.answer.granted && !step.repeated) {
         assert_int_equal(op.commit.fence, before.fence);
         assert_true(op.commit.fence >= contact->acked_fence);
         w->grants++;
@@ -745,11 +745,11 @@ static void world_step(struct world *w)
     }
     struct dm_effective after = effective(&contact->record, w->floor, policy, w->now);
     struct view seen = look(&contact->model, w->floor);
-    if (op.kind < DM_OP_WAKE_DUE && !step.replayed) { /* a mutation leaves no wake behind */
+    if (op.kind < DM_OP_WAKE_DUE && !step.repeated) { /* a mutation leaves no wake behind */
         assert_false(after.expired);
         assert_int_equal(after.decision, may(policy, &seen));
     }
-    w->replays += step.replayed;
+    w->repeats += step.repeated;
     w->refusals += step.code != DM_OK;
 }
 
@@ -757,7 +757,7 @@ static void every_step_is_what_the_model_says(void **state)
 {
     (void)state;
     static struct world w;
-    uint64_t grants = 0, wakes = 0, events = 0, replays = 0, refusals = 0;
+    uint64_t grants = 0, wakes = 0, events = 0, repeats = 0, refusals = 0;
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         memset(&w, 0, sizeof w);
         w.random = seed;
@@ -772,15 +772,15 @@ static void every_step_is_what_the_model_says(void **state)
         grants += w.grants;
         wakes += w.wakes;
         events += w.events;
-        replays += w.replays;
+        repeats += w.repeats;
         refusals += w.refusals;
     }
-    print_message("%d steps: %llu events, %llu wakes, %llu grants, %llu replays, %llu refusals\n",
+    print_message("%d steps: %llu events, %llu wakes, %llu grants, %llu repeats, %llu refusals\n",
                   SEEDS * STEPS, (unsigned long long)events, (unsigned long long)wakes,
-                  (unsigned long long)grants, (unsigned long long)replays,
+                  (unsigned long long)grants, (unsigned long long)repeats,
                   (unsigned long long)refusals);
     /* the dice must have reached everything */
-    assert_true(events > 10000 && wakes > 5000 && grants > 5000 && replays > 5000 &&
+    assert_true(events > 10000 && wakes > 5000 && grants > 5000 && repeats > 5000 &&
                 refusals > 5000);
 }
 

@@ -12,7 +12,7 @@
  *
  * Trace, for every operation: <time>:<from>><to>/<reason>[/until=][/due=/missed=]
  * for an event, "write" for a write without one, "-" for nothing; then the code of a
- * refusal, "replayed", "granted:reply", "refused" and so on. */
+ * refusal, "repeated", "granted:reply", "refused" and so on. */
 
 #include "core/step.h"
 
@@ -233,10 +233,10 @@ static void run_op(struct world *w, char *text)
         say(w, " %s", dm_code_name((int)step.code));
         return;
     }
-    if (step.transition_count == 0 && !step.replayed) {
+    if (step.transition_count == 0 && !step.repeated) {
         say(w, " -");
     }
-    say(w, step.replayed ? " replayed" : "");
+    say(w, step.repeated ? " repeated" : "");
     if (op.kind == DM_OP_COMMIT_REPLY) {
         say(w, step.answer.granted ? " granted:%s" : " refused", decisions[step.answer.decision]);
     }
@@ -354,7 +354,7 @@ static struct rule_case cases[] = {
     {"setting an expired snooze active is only its wake", "manual +3h set=active",
      SNOOZED_2H " 3h:snoozed>active/snooze_expired/due=2h/missed=0",
      "active/snooze_expired fence=2 revision=2 since=2h by=dormouse reply/snooze_expired"},
-    {"a replay applies no wake", "manual#1 +3h manual#1", SNOOZED_2H " replayed", NULL},
+    {"a repeat applies no wake", "manual#1 +3h manual#1", SNOOZED_2H " repeated", NULL},
     {"the clock steps back before a wake: the snooze goes on", "manual +3h -2h wake commit",
      SNOOZED_2H " - - refused", NULL},
     {"MODE_OFF stops no wake", "manual !mode=off +2h wake",
@@ -505,17 +505,17 @@ static struct rule_case cases[] = {
 
     /* request ids */
     {"the same request id counts once", "commit#1 commit#1 commit#1",
-     "write granted:reply replayed granted:reply replayed granted:reply",
+     "write granted:reply repeated granted:reply repeated granted:reply",
      "active/never_set fence=0 revision=1 bot=1 reply/never_set"},
-    {"a refusal stays a refusal", "commit=9#1 commit=0#1", "write refused replayed refused", NULL},
+    {"a refusal stays a refusal", "commit=9#1 commit=0#1", "write refused repeated refused", NULL},
     {"a grant stays a grant, whatever came since", "commit#1 handover !mode=off commit#1",
-     "write granted:reply 0h:active>inactive/handover replayed granted:reply", NULL},
+     "write granted:reply 0h:active>inactive/handover repeated granted:reply", NULL},
     {"eight are remembered, the ninth pushes the oldest out",
      "bot#1 bot#2 bot#3 bot#4 bot#5 bot#6 bot#7 bot#8 bot#1 bot#9 bot#2 bot#1",
-     "write write write write write write write write replayed write replayed write", NULL},
+     "write write write write write write write write repeated write repeated write", NULL},
     {"what changes nothing is remembered, too",
      "manual set=snoozed@2h#1 set=active set=snoozed@2h#1",
-     SNOOZED_2H " write 0h:snoozed>active/set replayed", NULL},
+     SNOOZED_2H " write 0h:snoozed>active/set repeated", NULL},
     {"an error is not remembered", "set=active,if:3#1 set=active,if:0#1", "ABORTED write", NULL},
 
     /* deleting */
@@ -556,7 +556,7 @@ static void a_replay_gives_the_contact_as_it_was_then(void **state)
     assert_true(later.answer.locked);
 
     run(&again, &later.transitions[0].record, &op);
-    assert_true(again.replayed);
+    assert_true(again.repeated);
     assert_int_equal(again.transition_count, 0);
     assert_int_equal(again.answer.status, DM_STATUS_SNOOZED);
     assert_int_equal(again.answer.until_ms, T0 + 7200000);

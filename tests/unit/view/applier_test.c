@@ -447,7 +447,7 @@ static void replay_over(struct dm_store *store, const struct dm_generation *gene
     struct fixture again;
     fixture_open(&again, store, per_txn);
     size_t count;
-    struct dm_generation_entry *entries = dm_generation_sorted(generation, &count);
+    struct dm_row_slices *entries = dm_generation_sorted(generation, &count);
     for (size_t i = count; i-- > 0;) {
         assert_true(
             dm_overlay_put(again.overlay, dm_key_hashed(entries[i].key), entries[i].value, 1));

@@ -13,14 +13,14 @@
 #include "lib/colliding.h"
 #include "support.h"
 #include "view/overlay.h"
+#include "view/walk.h"
 
 static void put_text(struct dm_overlay *overlay, uint32_t account, uint32_t contact,
                      const char *value, uint64_t lsn)
 {
     struct dm_key key;
     key_of(&key, account, contact);
-    assert_true(
-        dm_overlay_put(overlay, dm_key_hashed(dm_key_slice(&key)), slice_text(value), lsn));
+    assert_true(dm_overlay_put(overlay, dm_key_hashed(dm_key_slice(&key)), slice_text(value), lsn));
 }
 
 static void assert_has(const struct dm_overlay *overlay, uint32_t account, uint32_t contact,
@@ -178,7 +178,7 @@ static void entries_take_what_is_said(void **state)
         assert_true(
             dm_overlay_side(overlay, DM_TABLE_ACCOUNTS, dm_key_slice(&key), dm_slice(row, size)));
         assert_int_equal(dm_overlay_used(overlay) - before,
-                         dm_overlay_entry_size(dm_key_slice(&key).size, size));
+                         dm_overlay_row_size(dm_key_slice(&key).size, size));
     }
     dm_overlay_destroy(overlay);
 }
@@ -270,7 +270,7 @@ static void sorting_gives_byte_order(void **state)
     qsort(expected, distinct, sizeof *expected, compare_slices);
     struct dm_generation *frozen = dm_overlay_freeze(overlay, 1);
     size_t count;
-    struct dm_generation_entry *sorted = dm_generation_sorted(frozen, &count);
+    struct dm_row_slices *sorted = dm_generation_sorted(frozen, &count);
     assert_int_equal(count, distinct);
     for (size_t i = 0; i < count; i++) {
         assert_true(dm_slice_equal(sorted[i].key, expected[i]));
@@ -344,7 +344,7 @@ static void model_put(struct model *model)
 static void model_check_sorted(struct model *model, const struct dm_generation *frozen)
 {
     size_t count, expected = 0;
-    struct dm_generation_entry *sorted = dm_generation_sorted(frozen, &count);
+    struct dm_row_slices *sorted = dm_generation_sorted(frozen, &count);
     for (uint32_t account = 0; account < ACCOUNTS; account++) {
         for (uint32_t contact = 0; contact < CONTACTS; contact++) {
             expected += model->contact[account][contact].frozen != 0;
@@ -598,8 +598,7 @@ static void put(struct dm_overlay *overlay, const char *contact, const char *val
 {
     struct dm_key key;
     dm_key_make(&key, 1, dm_slice_str(contact));
-    assert_true(
-        dm_overlay_put(overlay, dm_key_hashed(dm_key_slice(&key)), dm_slice_str(value), 1));
+    assert_true(dm_overlay_put(overlay, dm_key_hashed(dm_key_slice(&key)), dm_slice_str(value), 1));
 }
 
 static bool settled(const struct dm_overlay *overlay, const char *contact, const char *expected)
@@ -651,8 +650,8 @@ static void chosen_ids_cost_no_more_than_others(void **state)
     for (uint32_t i = 0; i < CHOSEN; i++) {
         struct dm_key key;
         dm_key_make(&key, 1, colliding_id(&ids, i));
-        assert_true(dm_overlay_put(overlay, dm_key_hashed(dm_key_slice(&key)), slice_text("value"),
-                                   i + 1));
+        assert_true(
+            dm_overlay_put(overlay, dm_key_hashed(dm_key_slice(&key)), slice_text("value"), i + 1));
     }
     assert_in_range(dm_overlay_longest(overlay), 1, 24);
     dm_overlay_destroy(overlay);

@@ -1,0 +1,115 @@
+#include "view/lmdb_env.h"
+
+#include "base/assert.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <sys/statvfs.h>
+
+enum { FILE_MODE = 0600 };
+#define MAP_SIZE_MIN (1ULL << 30)
+
+static const char *const table_names[DM_TABLE_COUNT] = {"meta", "accounts", "policies", "contacts",
+                                                        "wakes"};
+
+static int tables_open(struct dm_lmdb *store, MDB_env *env)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(env, NULL, 0, &txn);
+    if (rc != 0) {
+        return rc;
+    }
+    for (int i = 0; i < DM_TABLE_COUNT; i++) {
+        rc = mdb_dbi_open(txn, table_names[i], MDB_CREATE, &store->dbi[i]);
+        if (rc != 0) {
+            mdb_txn_abort(txn);
+            return rc;
+        }
+    }
+    return mdb_txn_commit(txn);
+}
+
+static int env_open_with(struct dm_lmdb *store, uint64_t map_size)
+{
+    MDB_env *env;
+    int rc = mdb_env_create(&env);
+    if (rc != 0) {
+        return rc;
+    }
+    int cleared;
+    if ((rc = mdb_env_set_maxdbs(env, DM_TABLE_COUNT)) != 0 ||
+        (rc = mdb_env_set_mapsize(env, map_size)) != 0 ||
+        (rc = mdb_env_open(env, store->folder, MDB_NOTLS | MDB_NORDAHEAD, FILE_MODE)) != 0 ||
+        (rc = mdb_reader_check(env, &cleared)) != 0 || (rc = tables_open(store, env)) != 0) {
+        mdb_env_close(env);
+        return rc;
+    }
+    store->env = env;
+    return 0;
+}
+
+/* A sanitizer, or a limit on the address space, may refuse a huge map. */
+int dm_lmdb_open(struct dm_lmdb *store)
+{
+    int rc = env_open_with(store, store->map_size);
+    while ((rc == ENOMEM || rc == EINVAL) && store->map_size / 2 >= MAP_SIZE_MIN) {
+        store->map_size /= 2;
+        dm_log(DM_LOG_WARN, "view map halved", DM_LOG_TEXT("reason", mdb_strerror(rc)),
+               DM_LOG_NUMBER("map_size", store->map_size));
+        rc = env_open_with(store, store->map_size);
+    }
+    return rc;
+}
+
+static void reader_close(struct dm_lmdb *store)
+{
+    for (int i = 0; i < DM_TABLE_COUNT; i++) {
+        if (store->read_cursor[i] != NULL) {
+            mdb_cursor_close(store->read_cursor[i]);
+            store->read_cursor[i] = NULL;
+        }
+    }
+    if (store->read_txn != NULL) {
+        mdb_txn_abort(store->read_txn);
+        store->read_txn = NULL;
+    }
+}
+
+void dm_lmdb_close(struct dm_lmdb *store)
+{
+    DM_ASSERT(!store->reading && store->txn == NULL);
+    reader_close(store);
+    if (store->env != NULL) {
+        mdb_env_close(store->env);
+        store->env = NULL;
+    }
+}
+
+int dm_lmdb_reopen(struct dm_lmdb *store)
+{
+    dm_lmdb_close(store);
+    int rc = dm_lmdb_open(store);
+    if (rc == 0) {
+        dm_log(DM_LOG_WARN, "view reopened", DM_LOG_TEXT("folder", store->folder));
+    }
+    return rc;
+}
+
+bool dm_lmdb_wants_reopen(int rc)
+{
+    return rc == MDB_PANIC || rc == MDB_MAP_RESIZED;
+}
+
+enum dm_code dm_lmdb_fail(const struct dm_lmdb *store, int rc, const char *what,
+                          struct dm_error *error)
+{
+    struct statvfs fs;
+    long long free_mib = -1;
+    if (statvfs(store->folder, &fs) == 0) {
+        free_mib = (long long)(fs.f_bavail * fs.f_frsize >> 20);
+    }
+    /* A smaller transaction would do; all else takes an operator, or time. */
+    enum dm_code code = rc == MDB_TXN_FULL ? DM_RESOURCE_EXHAUSTED : DM_UNAVAILABLE;
+    return dm_fail(error, code, "cannot %s the view in %s: %s (%lld MiB free there)", what,
+                   store->folder, mdb_strerror(rc), free_mib);
+}
