@@ -62,6 +62,9 @@ static const struct dm_session_limits limits = {
     .date = date,
 };
 
+/* What the sessions are made with. */
+static const struct dm_session_limits *in_force = &limits;
+
 #define TEXT(slice) (int)(slice).size, (const char *)(slice).data
 
 static const char asset[] = "bytes that lie in the program";
@@ -209,7 +212,7 @@ static void read_answer_1(struct dm_buf *out, struct heard *heard, bool head_onl
 
 static void ask_1(const struct question *q, size_t cut, struct heard *heard)
 {
-    struct dm_session *s = dm_http1_session(&limits);
+    struct dm_session *s = dm_http1_session(in_force);
     struct dm_buf bytes = {0};
     char length[40];
     assert_non_null(s);
@@ -308,7 +311,7 @@ static nghttp2_session *open_client(struct heard *heard)
 
 static void ask_2(const struct question *q, size_t cut, struct heard *heard)
 {
-    struct dm_session *s = dm_h2_session(&limits);
+    struct dm_session *s = dm_h2_session(in_force);
     nghttp2_session *ng = open_client(heard);
     struct dm_slice body = q->body;
     nghttp2_data_provider provider = {.source.ptr = &body, .read_callback = read_body};
@@ -760,6 +763,126 @@ static void messages_have_the_same_limit(void **state)
     }
 }
 
+static void long_messages_are_refused_in_a_crowd(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type;
+        enum form form;
+        bool only_2;
+    } kinds[] = {
+        {"application/proto", PLAIN, false},
+        {"application/connect+json", ENVELOPES, false},
+        {"application/grpc-web", ENVELOPES, false},
+        {"application/grpc-web-text", TEXT_ENVELOPES, false},
+        {"application/grpc", ENVELOPES, true},
+    };
+    static char text[DM_SMALL_BODY + 2];
+    struct dm_crowd crowd = {.full = true};
+    const struct dm_session_limits crowded = {.crowd = &crowd};
+    uint64_t refused_before = 0;
+    in_force = &crowded;
+    memset(text, 'm', sizeof text - 1);
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        for (int longer = 0; longer < 2; longer++) {
+            struct dm_buf body = {0};
+            const char *const messages[3] = {longer != 0 ? text : "short"};
+            make_body(kinds[i].form, messages, &body);
+            const struct question q = {.verb = "POST",
+                                       .path = "/a.B/Watch",
+                                       .type = kinds[i].type,
+                                       .body = dm_buf_slice(&body)};
+            for (enum version v = kinds[i].only_2 ? VERSION_2 : VERSION_1; v < VERSIONS; v++) {
+                struct heard heard;
+                ask(v, &q, 1000, &heard);
+                assert_int_equal(heard.trace[0] == '\0', longer != 0);
+                assert_int_equal(crowd.refused, refused_before + (uint64_t)longer);
+                refused_before = crowd.refused;
+                dm_buf_finish(&heard.body);
+            }
+            dm_buf_finish(&body);
+        }
+    }
+    in_force = &limits;
+}
+
+/* ---- what does not come ------------------------------------------------------------------------
+ */
+
+static ssize_t read_nothing(nghttp2_session *ng, int32_t id, uint8_t *room, size_t length,
+                            uint32_t *flags, nghttp2_data_source *source, void *user)
+{
+    (void)ng;
+    (void)id;
+    (void)room;
+    (void)length;
+    (void)flags;
+    (void)source;
+    (void)user;
+    return NGHTTP2_ERR_DEFERRED;
+}
+
+static void move(struct dm_session *s, nghttp2_session *ng, struct heard *heard)
+{
+    const uint8_t *data;
+    ssize_t size;
+    while ((size = nghttp2_session_mem_send(ng, &data)) > 0) {
+        feed(s, heard, data, (size_t)size, 1000);
+    }
+    dm_session_flush(s);
+    ssize_t used = nghttp2_session_mem_recv(ng, dm_buf_head(&s->out), dm_buf_size(&s->out));
+    assert_int_equal(used, dm_buf_size(&s->out));
+    dm_buf_consume(&s->out, (size_t)used);
+}
+
+static void a_request_that_does_not_come_is_answered_in_its_protocol(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type;
+        const char *status[2], *part[2]; /* too slow; the server stops */
+    } kinds[] = {
+        {"application/proto", {"504", "503"}, {"deadline_exceeded", "unavailable"}},
+        {"application/connect+proto", {"200", "200"}, {"deadline_exceeded", "unavailable"}},
+        {"application/grpc-web", {"200", "200"}, {"grpc-status: 4", "grpc-status: 14"}},
+        {"application/grpc", {"200", "200"}, {"grpc-status: 4", "grpc-status: 14"}},
+        {"text/plain", {"415", "415"}, {"content-type", "content-type"}},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        for (int stops = 0; stops < 2; stops++) {
+            struct heard heard = {.status = ""};
+            struct dm_session *s = dm_h2_session(&limits);
+            nghttp2_session *ng = open_client(&heard);
+            nghttp2_data_provider provider = {.read_callback = read_nothing};
+            const nghttp2_nv headers[] = {nv(":method", "POST"), nv(":scheme", "http"),
+                                          nv(":authority", "localhost"), nv(":path", "/a.B/Get"),
+                                          nv("content-type", kinds[i].type)};
+            assert_non_null(s);
+            assert_true(nghttp2_submit_request(ng, NULL, headers, 5, &provider, NULL) > 0);
+            move(s, ng, &heard);
+            assert_string_equal(heard.status, "");
+            if (stops != 0) {
+                dm_session_give_up(s);
+            } else {
+                s->now_ns += DM_BODY_WINDOW_MS * 1000000ULL;
+                assert_true(dm_session_hurry(s));
+            }
+            move(s, ng, &heard);
+            assert_string_equal(heard.status, kinds[i].status[stops]);
+            struct dm_slice body = dm_buf_slice(&heard.body);
+            const char *part = kinds[i].part[stops];
+            bool told =
+                strstr(heard.headers, part) != NULL ||
+                (body.size != 0 && memmem(body.data, body.size, part, strlen(part)) != NULL);
+            assert_true(told);
+            assert_string_equal(heard.trace, "");
+            dm_buf_finish(&heard.body);
+            nghttp2_session_del(ng);
+            dm_session_destroy(s);
+        }
+    }
+}
+
 /* ---- pages -------------------------------------------------------------------------------------
  */
 
@@ -856,6 +979,8 @@ int main(void)
         cmocka_unit_test(every_protocol_works_over_both_versions),
         cmocka_unit_test(what_is_wrong_is_told_alike),
         cmocka_unit_test(messages_have_the_same_limit),
+        cmocka_unit_test(long_messages_are_refused_in_a_crowd),
+        cmocka_unit_test(a_request_that_does_not_come_is_answered_in_its_protocol),
         cmocka_unit_test(a_page_has_its_headers_and_its_length),
         cmocka_unit_test(a_date_is_written_as_http_wants_it),
         cmocka_unit_test(a_page_of_an_allowed_origin_may_ask_first_and_then_call),
