@@ -19,7 +19,7 @@ enum dm_http_class dm_http_class(struct dm_slice path, bool is_call)
     return DM_HTTP_PAGE;
 }
 
-/* ---- Host ------------------------------------------------------------------------------ */
+/* ---- Host ----------------------------------------------------------------------------- */
 
 static bool is_host_character(char c)
 {
@@ -110,7 +110,7 @@ static bool is_known_host(struct dm_slice authority, const struct dm_session_lim
     return false;
 }
 
-/* ---- Origin ---------------------------------------------------------------------------- */
+/* ---- Origin --------------------------------------------------------------------------- */
 
 static const char *allowed_origin(const struct dm_session_limits *limits, struct dm_slice origin)
 {

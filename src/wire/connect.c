@@ -81,7 +81,7 @@ static int64_t timeout_ns(struct dm_slice text)
     return count == 0 ? 1 : count * NS_PER_MS;
 }
 
-/* ---- GET ---------------------------------------------------------------------------------- */
+/* ---- GET ------------------------------------------------------------------------------ */
 
 static void read_parameter(struct dm_slice name, struct dm_slice value,
                            struct dm_connect_query *out)
@@ -169,7 +169,7 @@ enum dm_connect_decoded dm_connect_query_message(const struct dm_connect_query *
     return DM_CONNECT_DECODED;
 }
 
-/* ---- the protocols ------------------------------------------------------------------------- */
+/* ---- the protocols -------------------------------------------------------------------- */
 
 static void reply(struct dm_exchange *x, struct dm_slice payload)
 {

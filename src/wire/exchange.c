@@ -23,8 +23,7 @@ void dm_exchange_release(struct dm_exchange *x)
     dm_buf_finish(&x->tail);
 }
 
-/* ---- the head of an answer ---------------------------------------------------------------------
- */
+/* ---- the head of an answer ------------------------------------------------------------ */
 
 static void put(struct dm_http_headers *headers, const char *name, const char *value)
 {
@@ -126,8 +125,7 @@ void dm_exchange_stop(struct dm_exchange *x)
     x->transport->end(x);
 }
 
-/* ---- answers -----------------------------------------------------------------------------------
- */
+/* ---- answers -------------------------------------------------------------------------- */
 
 static void put_refusal_headers(const struct dm_route *route, struct dm_http_headers *headers)
 {
@@ -189,7 +187,7 @@ void dm_exchange_finish(struct dm_exchange *x)
     }
 }
 
-/* false: it cannot be said, and the call has failed instead. */
+/* false: the answer does not fit the request, and the call has failed instead. */
 static bool can_say(struct dm_exchange *x, bool stream, struct dm_slice payload)
 {
     const struct dm_call_protocol *protocol = x->route.protocol;
@@ -205,7 +203,7 @@ static bool can_say(struct dm_exchange *x, bool stream, struct dm_slice payload)
     return false;
 }
 
-/* false: likewise. */
+/* false: there was no memory, and the call has failed instead. */
 static bool say(struct dm_exchange *x, struct dm_slice payload)
 {
     const struct dm_call_protocol *protocol = x->route.protocol;

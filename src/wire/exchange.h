@@ -113,7 +113,7 @@ struct dm_exchange {
 
 size_t dm_message_size_max(const struct dm_session_limits *limits);
 
-/* ---- its life: called by the transport ------------------------------------------------------ */
+/* ---- its life: called by the transport ------------------------------------------------ */
 
 /* Back to the beginning, with the transport and the limits that it has; each buffer keeps at
  * most `keep` bytes of its memory. */
@@ -137,21 +137,19 @@ static inline bool dm_exchange_is_page(const struct dm_exchange *x)
 }
 /* Nobody waits for the answer any more. */
 void dm_exchange_abandon(struct dm_exchange *x);
-/* Answers what is over: refuses it, or ends its call with x->code. */
+/* Answers a request that is over: refuses it, or ends its call with x->code. */
 void dm_exchange_finish(struct dm_exchange *x);
-/* The answer of what is no call. */
+/* Answers a request that is not a call. */
 void dm_exchange_refuse(struct dm_exchange *x, int status, const char *why);
 
-/* ---- the answer: called for the owner ---------------------------------------------------------
- */
+/* ---- the answer: called for the owner ------------------------------------------------- */
 
 void dm_exchange_reply(struct dm_exchange *x, struct dm_slice payload);
 void dm_exchange_fail(struct dm_exchange *x, enum dm_code code, const char *message);
 void dm_exchange_message(struct dm_exchange *x, struct dm_slice payload);
 void dm_exchange_end(struct dm_exchange *x);
 
-/* ---- the answer: called by protocols -----------------------------------------------------------
- */
+/* ---- the answer: called by protocols -------------------------------------------------- */
 
 /* A whole answer. What every answer has is added to its headers: nosniff, no-store, date, what
  * CORS wants, and content-length where HTTP wants one. */

@@ -69,7 +69,7 @@ bool dm_grpc_percent_encode(struct dm_buf *to, struct dm_slice message)
     return true;
 }
 
-/* ---- the protocol -------------------------------------------------------------------------- */
+/* ---- the protocol --------------------------------------------------------------------- */
 
 static bool put_message(struct dm_exchange *x, struct dm_slice payload)
 {

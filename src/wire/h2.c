@@ -21,8 +21,7 @@
  * How it can fail: a request that is wrong is answered, on its stream; a client that breaks
  * HTTP/2 gets nghttp2's GOAWAY; one that costs work for nothing gets ENHANCE_YOUR_CALM. */
 
-/* ---- bytes ------------------------------------------------------------------------------------
- */
+/* ---- bytes ---------------------------------------------------------------------------- */
 
 static void h2_flush(struct dm_session *s)
 {
@@ -81,8 +80,7 @@ static void h2_feed(struct dm_session *s, struct dm_slice bytes)
     }
 }
 
-/* ---- events -------------------------------------------------------------------------------------
- */
+/* ---- events --------------------------------------------------------------------------- */
 
 /* An answer may be a thousand times as long as the message that asks for it: more messages of
  * a stream of requests wait until the answers to the earlier ones have gone out. */
@@ -140,8 +138,7 @@ static bool h2_next(struct dm_session *s, struct dm_session_event *event)
     return false;
 }
 
-/* ---- answers ------------------------------------------------------------------------------------
- */
+/* ---- answers -------------------------------------------------------------------------- */
 
 /* The open exchange of this id, or NULL. Most calls are answered as soon as they are shown. */
 static struct dm_exchange *open_exchange(struct dm_session *s, uint64_t id)
@@ -203,8 +200,7 @@ static void h2_answer(struct dm_session *s, uint64_t id, struct dm_http_answer *
     }
 }
 
-/* ---- the session --------------------------------------------------------------------------------
- */
+/* ---- the session ---------------------------------------------------------------------- */
 
 /* First the notice that no new streams should be opened, then, when the client has seen it
  * (it answers a PING), the GOAWAY with the last stream that was taken. RFC 9113, 6.8. */

@@ -9,8 +9,7 @@ enum {
 };
 _Static_assert(DM_OUTPUT_LOW < DM_OUTPUT_HIGH, "reading begins again at less than stops it");
 
-/* ---- heads ------------------------------------------------------------------------------------
- */
+/* ---- heads ---------------------------------------------------------------------------- */
 
 static nghttp2_nv nv_of(const struct dm_http_header *header)
 {
@@ -34,8 +33,7 @@ static struct dm_http_header status_of(int status, char digits[3])
     return header;
 }
 
-/* ---- bodies -----------------------------------------------------------------------------------
- */
+/* ---- bodies --------------------------------------------------------------------------- */
 
 static struct dm_slice waiting(const struct dm_h2_stream *st)
 {
@@ -114,8 +112,7 @@ int dm_h2_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *he
     return 0;
 }
 
-/* ---- the transport ----------------------------------------------------------------------------
- */
+/* ---- the transport -------------------------------------------------------------------- */
 
 static void submit_head(struct dm_h2 *h, struct dm_h2_stream *st, int status,
                         const struct dm_http_headers *headers, bool body_follows)
@@ -219,8 +216,7 @@ static void end(struct dm_exchange *x)
 const struct dm_http_transport dm_h2_transport = {
     .answer = answer, .begin = begin, .data = data, .end = end};
 
-/* ---- room ---------------------------------------------------------------------------------------
- */
+/* ---- room ----------------------------------------------------------------------------- */
 
 bool dm_h2_output_is_full(const struct dm_h2 *h)
 {

@@ -38,11 +38,11 @@ static struct dm_h2_fault judge_stream(struct dm_h2_guard *g, uint32_t id, uint8
     uint32_t slot = id / 2 % DM_H2_GUARD_STREAMS;
     uint64_t bit = 1ULL << slot;
     if (id % 2 == 0) {
-        return fine; /* none of the client's: nghttp2 says so */
+        return fine; /* not a client's stream: nghttp2 says so */
     }
     if (id > g->highest) {
         if (type != TYPE_HEADERS) {
-            return fine; /* idle: likewise */
+            return fine; /* an idle stream: nghttp2 says so, too */
         }
         g->highest = g->ids[slot] = id;
         g->ended &= ~bit;

@@ -10,8 +10,7 @@ _Static_assert(DM_H2_STREAM_WINDOW <= DM_H2_CONNECTION_WINDOW, "one stream fits 
 _Static_assert(DM_HTTP_URL_MAX < DM_HTTP_HEAD_MAX, "a head has room for the longest URL");
 _Static_assert(DM_H2_GATHERED_MESSAGES_MAX > 1, "one message at least can be gathered");
 
-/* ---- judging ------------------------------------------------------------------------------------
- */
+/* ---- judging -------------------------------------------------------------------------- */
 
 /* Answers a request that turned out to be wrong. Its call may be open already. */
 static void finish(struct dm_h2 *h, struct dm_h2_stream *st)
@@ -30,7 +29,7 @@ static void fail(struct dm_h2 *h, struct dm_h2_stream *st, enum dm_code code, co
     finish(h, st);
 }
 
-/* The same, for what may be no call: then `status` tells, unless it was refused before. */
+/* The same for a request that may not be a call: it gets `status`, unless it was refused before. */
 static void refuse(struct dm_h2 *h, struct dm_h2_stream *st, int status, enum dm_code code,
                    const char *why)
 {
@@ -107,8 +106,7 @@ void dm_h2_request_shown(struct dm_h2 *h)
     }
 }
 
-/* ---- heads --------------------------------------------------------------------------------------
- */
+/* ---- heads ---------------------------------------------------------------------------- */
 
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 {
@@ -141,8 +139,8 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rc
     return noted ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* resets the stream */
 }
 
-/* A call that is wrong is refused at once, for its client may have much to send; what is no call is
- * answered when it is whole, as HTTP clients expect. */
+/* A call that is wrong is refused at once, because its client may have much to send. Any other
+ * request is answered when it is whole, as HTTP clients expect. */
 static void end_of_head(struct dm_h2 *h, struct dm_h2_stream *st)
 {
     h->heading = NULL;
@@ -163,10 +161,9 @@ static void end_of_head(struct dm_h2 *h, struct dm_h2_stream *st)
     }
 }
 
-/* ---- bodies -------------------------------------------------------------------------------------
- */
+/* ---- bodies --------------------------------------------------------------------------- */
 
-/* Of what is no call, or brings its message in its head, or has failed already. */
+/* A body that nobody reads: of a page, of a GET, or of what was refused or has failed. */
 static void drop_data(struct dm_h2 *h, struct dm_h2_stream *st, size_t size)
 {
     st->received += size;
@@ -229,8 +226,7 @@ static void end_of_input(struct dm_h2 *h, struct dm_h2_stream *st)
     }
 }
 
-/* ---- other frames -------------------------------------------------------------------------------
- */
+/* ---- other frames --------------------------------------------------------------------- */
 
 static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *head, void *user)
 {
@@ -284,8 +280,7 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
     return 0;
 }
 
-/* ---- what nghttp2 tells of a stream's end -------------------------------------------------------
- */
+/* ---- what nghttp2 tells of a stream's end --------------------------------------------- */
 
 static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 {
@@ -348,11 +343,9 @@ void dm_h2_request_callbacks(nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
 }
 
-/* ---- time ---------------------------------------------------------------------------------------
- */
+/* ---- time ----------------------------------------------------------------------------- */
 
-/* Has its client kept this stream waiting? Not while whole messages of a stream of requests
- * lie here. */
+/* Has the client kept this stream waiting? Not as long as whole messages of it lie here. */
 static bool is_slow(const struct dm_h2_stream *st)
 {
     return st->received < DM_BODY_WINDOW_BYTES &&

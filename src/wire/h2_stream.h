@@ -78,7 +78,7 @@ static inline struct dm_h2_stream *dm_h2_stream_find(struct dm_h2 *h, int32_t id
 {
     return nghttp2_session_get_stream_user_data(h->ng, id);
 }
-/* For the stream of this id, with its exchange at the beginning; NULL when there is no memory. */
+/* A fresh stream for this id. NULL when there is no memory. */
 struct dm_h2_stream *dm_h2_stream_take(struct dm_h2 *h, int32_t id);
 /* Back to the pool; not before the owner is done with the bytes that an event showed. */
 void dm_h2_stream_release(struct dm_h2 *h, struct dm_h2_stream *st);
@@ -86,13 +86,12 @@ void dm_h2_stream_release(struct dm_h2 *h, struct dm_h2_stream *st);
 void dm_h2_streams_finish(struct dm_h2 *h);
 /* After each change of a buffer. */
 void dm_h2_stream_recount(struct dm_h2 *h, struct dm_h2_stream *st);
-/* Drops `size` bytes at the front of its request. */
+/* Drops `size` bytes at the front of its request's body, */
 void dm_h2_stream_drop_input(struct dm_h2 *h, struct dm_h2_stream *st, size_t size);
-/* Likewise of its answer. */
+/* and of its answer's. */
 void dm_h2_stream_drop_output(struct dm_h2 *h, struct dm_h2_stream *st, size_t size);
 
-/* ---- abuse: all of it ends the connection when it is too much ---------------------------------
- */
+/* ---- abuse: too much of it ends the connection  --------------------------------------- */
 
 /* Ends the connection, with a code of HTTP/2, when what is to be sent is out. */
 void dm_h2_end_with(struct dm_h2 *h, uint32_t code);

@@ -109,7 +109,7 @@ void dm_http_date(int64_t unix_s, char to[DM_HTTP_DATE_SIZE])
     put_digits(to + 23, second % 60, 2);
 }
 
-/* ---- answers ------------------------------------------------------------------------------ */
+/* ---- answers -------------------------------------------------------------------------- */
 
 void dm_http_headers_add(struct dm_http_headers *headers, struct dm_http_header header)
 {
@@ -172,7 +172,7 @@ int dm_http_status(enum dm_code code)
     return statuses[code];
 }
 
-/* ---- text ---------------------------------------------------------------------------------- */
+/* ---- text ----------------------------------------------------------------------------- */
 
 struct dm_slice dm_media_type(struct dm_slice content_type)
 {

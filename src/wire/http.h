@@ -73,7 +73,7 @@ void dm_http_split_target(struct dm_http_request *request, struct dm_slice targe
 enum { DM_HTTP_DATE_SIZE = 29 };
 void dm_http_date(int64_t unix_s, char to[DM_HTTP_DATE_SIZE]);
 
-/* ---- answers ------------------------------------------------------------------------------ */
+/* ---- answers -------------------------------------------------------------------------- */
 
 /* A header or a trailer of an answer. Names are static text in small letters. */
 struct dm_http_header {
@@ -119,7 +119,7 @@ bool dm_http_has_body(int status);
 /* As Connect has it (connectrpc.com/docs/protocol). */
 int dm_http_status(enum dm_code code);
 
-/* ---- text ---------------------------------------------------------------------------------- */
+/* ---- text ----------------------------------------------------------------------------- */
 
 /* The media type of a content-type without its parameters, and is it this one? Letters'
  * case does not matter. */

@@ -21,7 +21,7 @@
 
 enum { KEEP = 4096 }; /* bytes of memory that an emptied buffer keeps */
 _Static_assert(4 * KEEP <= DM_BUFFERS_FREE, "what an idle connection keeps is free");
-_Static_assert(DM_HTTP1_PIPELINE_MAX >= DM_READ_SIZE, "one read is no reason to pause");
+_Static_assert(DM_HTTP1_PIPELINE_MAX >= DM_READ_SIZE, "one read alone does not pause a connection");
 
 static struct dm_http1 *http1_of(struct dm_session *s)
 {
@@ -33,7 +33,7 @@ static size_t output_high(const struct dm_http1 *h)
     return h->limits.output_high != 0 ? h->limits.output_high : (size_t)DM_OUTPUT_HIGH;
 }
 
-/* ---- answers --------------------------------------------------------------------------------- */
+/* ---- answers -------------------------------------------------------------------------- */
 
 /* The open exchange of this id, or NULL. */
 static struct dm_exchange *open_exchange(struct dm_session *s, uint64_t id)
@@ -89,7 +89,7 @@ static void http1_http_answer(struct dm_session *s, uint64_t id, struct dm_http_
     }
 }
 
-/* ---- taking requests ------------------------------------------------------------------------- */
+/* ---- taking requests ------------------------------------------------------------------ */
 
 static bool expects_continue(const struct dm_http1 *h)
 {
@@ -105,7 +105,7 @@ static void refuse_crowded(struct dm_http1 *h)
     dm_exchange_finish(&h->x);
 }
 
-/* The client waits to be told that it may send its body. */
+/* The client sends its body only after it was told to (RFC 9110, 10.1.1). */
 static void answer_expectation(struct dm_http1 *h, size_t body_max, bool body_follows)
 {
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -159,7 +159,7 @@ static void take_request(struct dm_http1 *h)
     }
 }
 
-/* What is no HTTP has no route. */
+/* Bytes that are not HTTP lead nowhere, so they have no route. */
 static void refuse_bytes(struct dm_http1 *h, int status, const char *why)
 {
     h->x.route = (struct dm_route){.verb = dm_http1_request(h->parser)->http.verb};
@@ -226,8 +226,7 @@ static void http1_feed(struct dm_session *s, struct dm_slice bytes)
     s->paused = dm_buf_size(&h->pending) > DM_HTTP1_PIPELINE_MAX;
 }
 
-/* ---- showing requests --------------------------------------------------------------------------
- */
+/* ---- showing requests ----------------------------------------------------------------- */
 
 /* The owner is done with the bytes that the last event has shown. */
 static void drop_shown(struct dm_http1 *h)
@@ -304,7 +303,7 @@ static bool http1_next(struct dm_session *s, struct dm_session_event *event)
     return false;
 }
 
-/* ---- the session ----------------------------------------------------------------------------- */
+/* ---- the session ---------------------------------------------------------------------- */
 
 static void http1_flush(struct dm_session *s)
 {

@@ -44,7 +44,7 @@ static const char *status_line(int status)
     return "HTTP/1.1 500 Internal Server Error\r\n";
 }
 
-/* ---- the head ------------------------------------------------------------------------------ */
+/* ---- the head ------------------------------------------------------------------------- */
 
 static void put(struct dm_http1 *h, struct dm_slice bytes)
 {
@@ -112,7 +112,7 @@ static void put_head(struct dm_http1 *h, int status, const struct dm_http_header
     dm_buf_commit(&h->base.out, size);
 }
 
-/* ---- the transport --------------------------------------------------------------------------- */
+/* ---- the transport -------------------------------------------------------------------- */
 
 static struct dm_http1 *http1_of(struct dm_exchange *x)
 {

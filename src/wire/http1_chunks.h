@@ -20,7 +20,7 @@ struct dm_http1_chunks {
 enum dm_http1_chunks_step {
     DM_HTTP1_CHUNKS_MORE, /* all bytes are taken */
     DM_HTTP1_CHUNKS_DATA, /* *data is a piece of the body, a slice of what came */
-    DM_HTTP1_CHUNKS_END,  /* the body is whole; what is left in *bytes is no part of it */
+    DM_HTTP1_CHUNKS_END,  /* the body is whole; what is left in *bytes comes after it */
     DM_HTTP1_CHUNKS_BAD,
     DM_HTTP1_CHUNKS_LONG, /* extensions and trailers past DM_HTTP1_CHUNK_EXTRA_MAX */
 };

@@ -53,7 +53,7 @@ static int refuse(struct dm_http1_parser *p, int status, const char *why)
     return -1;
 }
 
-/* ---- llhttp's callbacks -------------------------------------------------------------- */
+/* ---- llhttp's callbacks --------------------------------------------------------------- */
 
 static int on_url(llhttp_t *ll, const char *at, size_t size)
 {
@@ -154,7 +154,7 @@ static const llhttp_settings_t settings = {
     .on_headers_complete = on_headers_complete,
 };
 
-/* ---- gathering a head ------------------------------------------------------------------ */
+/* ---- gathering a head ----------------------------------------------------------------- */
 
 /* Three words with one space between them; llhttp would skip more. */
 static bool is_request_line(const uint8_t *line, size_t size)
@@ -270,7 +270,7 @@ static void parse_head(struct dm_http1_parser *p)
     }
 }
 
-/* ---- bodies ---------------------------------------------------------------------------- */
+/* ---- bodies --------------------------------------------------------------------------- */
 
 static void take_body(struct dm_http1_parser *p, struct dm_slice data)
 {
@@ -340,7 +340,7 @@ enum dm_http1_progress dm_http1_parse(struct dm_http1_parser *p, struct dm_slice
     return p->status != 0 ? DM_HTTP1_REFUSED : p->done ? DM_HTTP1_DONE : DM_HTTP1_MORE;
 }
 
-/* ---- the rest ---------------------------------------------------------------------------- */
+/* ---- the rest ------------------------------------------------------------------------- */
 
 struct dm_http1_parser *dm_http1_parser_create(void)
 {

@@ -144,7 +144,7 @@ bool dm_request_has_message(const struct dm_exchange *x)
     return code == DM_OK && whole;
 }
 
-/* ---- events ---------------------------------------------------------------------------------- */
+/* ---- events --------------------------------------------------------------------------- */
 
 /* The message at the front, and how much of `input` is done with after it. */
 static struct dm_slice take_message(struct dm_exchange *x)

@@ -45,7 +45,7 @@ static bool is_known(const struct dm_session_limits *limits, struct dm_slice ser
                                          : memchr(service.data, '.', service.size) != NULL;
 }
 
-/* ---- content types ----------------------------------------------------------------------- */
+/* ---- content types -------------------------------------------------------------------- */
 
 #define TYPE(text) DM_HTTP_HEADER_INIT("content-type", text)
 #define NAMED(text)            \
@@ -96,7 +96,7 @@ static const struct call_type *find_type(struct dm_slice type)
     return NULL;
 }
 
-/* ---- calls ----------------------------------------------------------------------------------- */
+/* ---- calls ---------------------------------------------------------------------------- */
 
 static void judge_encoding(const struct dm_http_request *r, struct dm_route *out)
 {
@@ -223,8 +223,7 @@ static void route_call(const struct dm_http_request *r, const struct call_type *
     }
 }
 
-/* ---- all requests ------------------------------------------------------------------------------
- */
+/* ---- all requests --------------------------------------------------------------------- */
 
 static void route_options(const struct dm_http_request *r, bool call, struct dm_route *out)
 {

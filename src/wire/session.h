@@ -212,7 +212,7 @@ static inline void dm_session_destroy(struct dm_session *s)
     }
 }
 
-/* ---- the protocols ------------------------------------------------------------ */
+/* ---- the protocols -------------------------------------------------------------------- */
 
 /* Do all connections together hold so much that messages over DM_SMALL_BODY are refused before
  * they are gathered (RESOURCE_EXHAUSTED)? One for all sessions. */

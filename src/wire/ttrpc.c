@@ -17,13 +17,13 @@
  * highest id; others stand in a table of open ids until their last frame is sent.
  *
  * It can fail: a request is wrong (answered on its id, the connection lives), a frame is
- * too long (discarded, answered), or so long that it is no ttrpc (closed). Whatever
+ * too long (discarded, answered), or so long that it cannot be ttrpc (closed). Whatever
  * answers an id for good also closes it: a client sees one last frame for each. */
 
 enum { STATUS_TEXT_MAX = 1024 };
 _Static_assert(DM_CALLS_PER_CONNECTION_MAX <= UINT32_MAX / 4,
                "a table at most half full is counted");
-_Static_assert(STATUS_TEXT_MAX < DM_SMALL_BODY, "a refusal is no long frame");
+_Static_assert(STATUS_TEXT_MAX < DM_SMALL_BODY, "a refusal always fits a frame");
 
 struct ttrpc {
     struct dm_session session;
@@ -39,7 +39,7 @@ struct ttrpc {
     uint32_t input_end;          /* id whose INPUT_END is the next event */
 };
 
-/* ---- open calls --------------------------------------------------------------- */
+/* ---- open calls ----------------------------------------------------------------------- */
 
 /* Forgets an id. True when it was open: its owner counts on an end. */
 static bool close_call(struct ttrpc *t, uint64_t id)
@@ -55,7 +55,7 @@ static bool close_call(struct ttrpc *t, uint64_t id)
     return true;
 }
 
-/* ---- frames out --------------------------------------------------------------- */
+/* ---- frames out ----------------------------------------------------------------------- */
 
 /* A connection that misses a frame, for lack of memory, cannot go on. */
 static void put_response(struct ttrpc *t, uint32_t id, const struct dm_ttrpc_response *response)
@@ -92,7 +92,7 @@ static bool refuse(struct ttrpc *t, struct dm_session_event *event, uint32_t id,
     return true;
 }
 
-/* ---- frames in -------------------------------------------------------------------- */
+/* ---- frames in ------------------------------------------------------------------------ */
 
 static bool has_room(const struct ttrpc *t)
 {
@@ -239,7 +239,7 @@ static bool on_frame(struct ttrpc *t, const struct dm_ttrpc_frame *frame,
     }
 }
 
-/* ---- the session -------------------------------------------------------------------- */
+/* ---- the session ---------------------------------------------------------------------- */
 
 static struct ttrpc *ttrpc_of(struct dm_session *session)
 {

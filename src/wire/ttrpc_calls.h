@@ -43,12 +43,11 @@ bool dm_ttrpc_calls_cancel(struct dm_ttrpc_calls *calls, uint32_t id);
 /* Forgets one of those, and returns its id; 0: there is none. */
 uint32_t dm_ttrpc_calls_next_cancelled(struct dm_ttrpc_calls *calls);
 
-/* ---- the table --------------------------------------------------------------------------------
- */
+/* ---- the table ------------------------------------------------------------------------ */
 
 /* NULL: no such call is in it. Any number is an id that may be asked for. */
 struct dm_ttrpc_call *dm_ttrpc_calls_find(struct dm_ttrpc_calls *calls, uint64_t id);
-/* One that is not in yet; its id is not 0. false when there is no memory. */
+/* Adds a call that is not in the table yet; its id is not 0. false when there is no memory. */
 bool dm_ttrpc_calls_add(struct dm_ttrpc_calls *calls, struct dm_ttrpc_call call);
 /* `call` is in the table; what else was found in it may stand elsewhere after. */
 void dm_ttrpc_calls_remove(struct dm_ttrpc_calls *calls, struct dm_ttrpc_call *call);

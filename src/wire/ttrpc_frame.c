@@ -31,7 +31,7 @@ void dm_ttrpc_header_store(uint8_t *to, const struct dm_ttrpc_header *header)
     to[9] = header->flags;
 }
 
-/* ---- reading --------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------- */
 
 struct reader {
     const uint8_t *at, *end;
@@ -67,7 +67,7 @@ static bool skip(struct reader *reader, uint64_t key)
         reader->at += fixed;
         return true;
     default:
-        return false; /* groups are no part of proto3 */
+        return false; /* proto3 has no groups */
     }
 }
 
@@ -213,7 +213,7 @@ bool dm_ttrpc_response_read(struct dm_slice body, struct dm_ttrpc_response *out)
     return true;
 }
 
-/* ---- writing --------------------------------------------------------------- */
+/* ---- writing -------------------------------------------------------------------------- */
 
 static size_t bytes_size(struct dm_slice bytes)
 {

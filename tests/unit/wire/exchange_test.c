@@ -21,8 +21,7 @@
 enum version { VERSION_1, VERSION_2, VERSIONS };
 enum { HEADERS_MAX = 12 };
 
-/* ---- asking ------------------------------------------------------------------------------------
- */
+/* ---- asking --------------------------------------------------------------------------- */
 
 struct question {
     const char *verb, *path, *type;
@@ -148,8 +147,7 @@ static void feed(struct dm_session *s, struct heard *heard, const void *data, si
     }
 }
 
-/* ---- HTTP/1.1 ----------------------------------------------------------------------------------
- */
+/* ---- HTTP/1.1 ------------------------------------------------------------------------- */
 
 static void put(struct dm_buf *to, const char *text)
 {
@@ -242,8 +240,7 @@ static void ask_1(const struct question *q, size_t cut, struct heard *heard)
     dm_session_destroy(s);
 }
 
-/* ---- HTTP/2 ------------------------------------------------------------------------------------
- */
+/* ---- HTTP/2 --------------------------------------------------------------------------- */
 
 static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
                      size_t name_size, const uint8_t *value, size_t value_size, uint8_t flags,
@@ -352,8 +349,7 @@ static void ask(enum version version, const struct question *q, size_t cut, stru
     assert_false(heard->closing);
 }
 
-/* ---- bodies ------------------------------------------------------------------------------------
- */
+/* ---- bodies --------------------------------------------------------------------------- */
 
 static void envelope(struct dm_buf *to, uint8_t flags, const char *text)
 {
@@ -404,8 +400,7 @@ static void assert_header(const struct heard *heard, const char *line)
     }
 }
 
-/* ---- the cases ---------------------------------------------------------------------------------
- */
+/* ---- the cases ------------------------------------------------------------------------ */
 
 enum form { PLAIN, ENVELOPES, TEXT_ENVELOPES };
 
@@ -639,8 +634,7 @@ static void every_protocol_works_over_both_versions(void **state)
     }
 }
 
-/* ---- what is refused ---------------------------------------------------------------------------
- */
+/* ---- what is refused ------------------------------------------------------------------ */
 
 static const struct {
     struct question q;
@@ -806,8 +800,7 @@ static void long_messages_are_refused_in_a_crowd(void **state)
     in_force = &limits;
 }
 
-/* ---- what does not come ------------------------------------------------------------------------
- */
+/* ---- what does not come --------------------------------------------------------------- */
 
 static ssize_t read_nothing(nghttp2_session *ng, int32_t id, uint8_t *room, size_t length,
                             uint32_t *flags, nghttp2_data_source *source, void *user)
@@ -883,8 +876,7 @@ static void a_request_that_does_not_come_is_answered_in_its_protocol(void **stat
     }
 }
 
-/* ---- pages -------------------------------------------------------------------------------------
- */
+/* ---- pages ---------------------------------------------------------------------------- */
 
 static void a_page_has_its_headers_and_its_length(void **state)
 {
