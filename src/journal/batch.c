@@ -1,31 +1,28 @@
-#include "journal/file.h"
+#include "journal/batch.h"
 
 #include "base/assert.h"
 #include "base/limits.h"
 
+#include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* Batches that are gathered, and their memory: one grows as entries come, and is used again
- * when it is durable. */
+/* A batch's memory grows as entries come, and is used again when the batch is durable. */
 
 #define BATCH_CAPACITY_MIN 65536UL
 #define UNUSED_MAX 2
+
+static_assert(BATCH_CAPACITY_MIN % DM_DISK_PAGE == 0, "memory of whole pages, which only doubles");
+static_assert(BATCH_CAPACITY_MIN >= DM_DISK_PAGE + DM_BATCH_HEADER_SIZE + DM_BATCH_END_SIZE_MAX,
+              "an empty batch fits wherever it begins");
+static_assert(DM_BATCH_HEADER_SIZE % 8 == 0 && DM_ENTRY_HEADER_SIZE % 8 == 0,
+              "batches and entries are aligned to 8 bytes");
 
 static uint8_t *new_pages(size_t size)
 {
     uint8_t *pages = aligned_alloc(DM_DISK_PAGE, size);
     DM_ASSERT(pages != NULL);
     return pages;
-}
-
-/* Where in its first page a batch begins that is made now, unless a new segment does. */
-static size_t next_lead(const struct dm_file_journal *j)
-{
-    uint64_t end = j->in_flight != NULL ? j->in_flight_end.offset : j->durable.offset;
-    if (j->tail != NULL) {
-        end = j->tail->lead + j->tail->size;
-    }
-    return (size_t)(end % DM_DISK_PAGE);
 }
 
 static void free_batch(struct dm_batch *batch)
@@ -44,40 +41,48 @@ void dm_batches_free(struct dm_batch *batch)
     }
 }
 
-static struct dm_batch *new_batch(struct dm_file_journal *j)
+struct dm_batch *dm_batch_take(struct dm_batch_pool *pool, uint64_t offset, uint64_t first_lsn,
+                               uint64_t first_seq)
 {
-    struct dm_batch *batch = j->unused;
+    struct dm_batch *batch = pool->unused;
     if (batch != NULL) {
-        j->unused = batch->next;
-        j->unused_count--;
+        DM_ASSERT(pool->count > 0);
+        pool->unused = batch->next;
+        pool->count--;
     } else {
         batch = dm_xcalloc(1, sizeof *batch);
         batch->capacity = BATCH_CAPACITY_MIN;
         batch->pages = new_pages(batch->capacity);
     }
     batch->next = NULL;
-    batch->lead = next_lead(j);
+    batch->lead = (size_t)(offset % DM_DISK_PAGE);
     batch->size = DM_BATCH_HEADER_SIZE;
     batch->entries = batch->events = 0;
     batch->mark_count = 0;
-    batch->first_lsn = j->last_lsn + 1;
-    batch->first_seq = j->last_seq + 1;
+    batch->first_lsn = first_lsn;
+    batch->first_seq = first_seq;
     return batch;
 }
 
-void dm_batch_retire(struct dm_file_journal *j, struct dm_batch *batch)
+void dm_batch_give(struct dm_batch_pool *pool, struct dm_batch *batch)
 {
-    if (j->unused_count >= UNUSED_MAX) {
+    if (pool->count >= UNUSED_MAX) {
         free_batch(batch);
         return;
     }
-    batch->next = j->unused;
-    j->unused = batch;
-    j->unused_count++;
+    batch->next = pool->unused;
+    pool->unused = batch;
+    pool->count++;
+}
+
+void dm_batch_pool_finish(struct dm_batch_pool *pool)
+{
+    dm_batches_free(pool->unused);
+    *pool = (struct dm_batch_pool){0};
 }
 
 /* Room for `size` bytes more, wherever the batch begins, and the end behind them. */
-void dm_batch_reserve(struct dm_batch *batch, size_t size)
+static void reserve(struct dm_batch *batch, size_t size)
 {
     size_t needed = DM_DISK_PAGE + batch->size + size + DM_BATCH_END_SIZE_MAX;
     if (needed <= batch->capacity) {
@@ -92,7 +97,8 @@ void dm_batch_reserve(struct dm_batch *batch, size_t size)
     batch->pages = pages;
 }
 
-void dm_batch_mark(struct dm_batch *batch, uint64_t next_lsn, uint64_t next_seq)
+/* Remembers the place where the next entry goes, now and then. */
+static void mark(struct dm_batch *batch, uint64_t next_lsn, uint64_t next_seq)
 {
     size_t last = batch->mark_count == 0 ? 0 : (size_t)batch->marks[batch->mark_count - 1].offset;
     if (batch->size < last + DM_PLACE_SPACING) {
@@ -107,18 +113,34 @@ void dm_batch_mark(struct dm_batch *batch, uint64_t next_lsn, uint64_t next_seq)
     batch->mark_count++;
 }
 
-struct dm_batch *dm_batch_with_room(struct dm_file_journal *j, size_t size)
+size_t dm_batch_add(struct dm_batch *batch, struct dm_slice payload, uint64_t seq,
+                    uint64_t next_seq)
 {
-    if (j->tail != NULL && j->tail->size + size <= j->batch_size_max) {
-        return j->tail;
+    size_t size = (size_t)dm_entry_footprint(payload.size);
+    uint64_t lsn = batch->first_lsn + batch->entries;
+    DM_ASSERT(next_seq == batch->first_seq + batch->events && (seq == 0 || seq == next_seq));
+    reserve(batch, size);
+    mark(batch, lsn, next_seq);
+    dm_entry_write(dm_batch_start(batch) + batch->size, lsn, seq, payload);
+    batch->size += size;
+    batch->entries++;
+    batch->events += seq != 0;
+    return size;
+}
+
+void dm_batch_move(struct dm_batch *batch, uint64_t offset, const uint8_t page[DM_DISK_PAGE])
+{
+    size_t lead = (size_t)(offset % DM_DISK_PAGE);
+    if (lead != batch->lead) {
+        memmove(batch->pages + lead, dm_batch_start(batch), batch->size);
+        batch->lead = lead;
     }
-    DM_ASSERT(DM_BATCH_HEADER_SIZE + size <= j->batch_size_max);
-    struct dm_batch *batch = new_batch(j);
-    if (j->tail == NULL) {
-        j->head = batch;
-    } else {
-        j->tail->next = batch;
-    }
-    j->tail = batch;
-    return batch;
+    memcpy(batch->pages, page, lead);
+}
+
+void dm_batch_last_page(const struct dm_batch *batch, uint8_t page[DM_DISK_PAGE])
+{
+    size_t end = batch->lead + batch->size;
+    size_t rest = end % DM_DISK_PAGE;
+    memcpy(page, batch->pages + end - rest, rest);
 }

@@ -1,4 +1,4 @@
-#include "journal/file.h"
+#include "journal/cursor.h"
 
 #include "base/assert.h"
 #include "base/log.h"
@@ -61,18 +61,19 @@ static enum dm_cursor_result fail(struct file_cursor *c, const char *what)
 
 static bool read_at(struct file_cursor *c, struct dm_segment *segment, size_t size, void *to)
 {
-    struct dm_file_journal *j = dm_file_journal_of(c->base.journal);
+    struct dm_file_log *log = dm_file_log_of(c->base.journal);
     uint64_t limit =
-        segment->header.number == j->durable.segment ? j->durable.offset : segment->header.size;
-    return dm_cache_read(&j->cache, &j->segments, segment, limit, c->place.offset, size, to) == 0;
+        segment->header.number == log->end.segment ? log->end.offset : segment->header.size;
+    return dm_blocks_read(&log->blocks, &log->segments, segment, limit, c->place.offset, size,
+                          to) == 0;
 }
 
 /* One step from between two batches: into the next one, over it when it holds nothing
  * new, or into the next segment. */
 static const char *step_batch(struct file_cursor *c, struct dm_segment *segment, size_t *budget)
 {
-    struct dm_file_journal *j = dm_file_journal_of(c->base.journal);
-    const struct dm_segment *next = dm_segments_find(&j->segments, c->place.segment + 1);
+    struct dm_file_log *log = dm_file_log_of(c->base.journal);
+    const struct dm_segment *next = dm_segments_find(&log->segments, c->place.segment + 1);
     if (next != NULL && c->place.batch == next->header.first_batch) {
         bool goes_on = c->place.next_lsn == next->header.first_lsn &&
                        c->place.next_seq == next->header.first_seq;
@@ -92,7 +93,7 @@ static const char *step_batch(struct file_cursor *c, struct dm_segment *segment,
                             : dm_place_enter(&c->place, &header, segment->header.size);
     /* Skipping costs at most the block that has the next header. */
     uint64_t skipped = nothing_new ? header.bytes : 0;
-    spend(budget, sizeof bytes + (skipped < DM_CACHE_BLOCK_SIZE ? skipped : DM_CACHE_BLOCK_SIZE));
+    spend(budget, sizeof bytes + (skipped < DM_BLOCK_SIZE ? skipped : DM_BLOCK_SIZE));
     return good ? NULL : "a batch is not the one that belongs here";
 }
 
@@ -134,36 +135,36 @@ static const char *step_entry(struct file_cursor *c, struct dm_segment *segment,
     return NULL;
 }
 
-static bool at_end(const struct dm_file_journal *j, const struct dm_place *place)
+static bool at_end(const struct dm_file_log *log, const struct dm_place *place)
 {
-    return place->segment == j->durable.segment && place->offset == j->durable.offset;
+    return place->segment == log->end.segment && place->offset == log->end.offset;
 }
 
 /* Finds a place to walk from. END when it need not walk now. */
 static enum dm_cursor_result put_in_place(struct file_cursor *c)
 {
-    struct dm_file_journal *j = dm_file_journal_of(c->base.journal);
-    uint64_t durable_seq = j->durable.next_seq - 1;
+    struct dm_file_log *log = dm_file_log_of(c->base.journal);
+    uint64_t durable_seq = log->end.next_seq - 1;
     if (c->after_seq > durable_seq) {
         return DM_CURSOR_END;
     }
-    if (c->after_seq + 1 < j->segments.items[0].header.first_seq) {
+    if (c->after_seq + 1 < log->segments.items[0].header.first_seq) {
         return DM_CURSOR_GONE;
     }
     c->place =
-        c->after_seq == durable_seq ? j->durable : dm_segments_place(&j->segments, c->after_seq);
+        c->after_seq == durable_seq ? log->end : dm_segments_place(&log->segments, c->after_seq);
     c->placed = true;
     return DM_CURSOR_ENTRY;
 }
 
 static enum dm_cursor_result walk(struct file_cursor *c, struct dm_entry *entry, size_t *budget)
 {
-    struct dm_file_journal *j = dm_file_journal_of(c->base.journal);
-    while (!at_end(j, &c->place)) {
+    struct dm_file_log *log = dm_file_log_of(c->base.journal);
+    while (!at_end(log, &c->place)) {
         if (*budget == 0) {
             return DM_CURSOR_PENDING;
         }
-        struct dm_segment *segment = dm_segments_find(&j->segments, c->place.segment);
+        struct dm_segment *segment = dm_segments_find(&log->segments, c->place.segment);
         struct dm_entry_header header = {0};
         bool found = false;
         dm_segment_note(segment, &c->place);
@@ -189,12 +190,12 @@ enum dm_cursor_result dm_file_cursor_next(struct dm_cursor *cursor, struct dm_en
                                           size_t *budget)
 {
     struct file_cursor *c = (struct file_cursor *)cursor;
-    struct dm_file_journal *j = dm_file_journal_of(cursor->journal);
+    struct dm_file_log *log = dm_file_log_of(cursor->journal);
     if (c->failed) {
         return DM_CURSOR_FAILED;
     }
-    dm_file_absorb(j);
-    if (c->placed && dm_segments_find(&j->segments, c->place.segment) == NULL) {
+    dm_file_log_absorb(log);
+    if (c->placed && dm_segments_find(&log->segments, c->place.segment) == NULL) {
         c->placed = false;
     }
     if (!c->placed) {

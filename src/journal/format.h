@@ -84,6 +84,9 @@ struct dm_place {
     uint64_t next_lsn, next_seq;
 };
 
+/* Bytes between two places that an index knows: what a seek has to walk at most. */
+#define DM_PLACE_SPACING 32768UL
+
 struct dm_place dm_place_first(const struct dm_segment_header *header);
 /* Steps over a batch header, an entry, a whole batch. false (nothing changed) when it
  * is not what must come there: the file is damaged. */

@@ -1,10 +1,9 @@
-#include "journal/file.h"
+#include "journal/listing.h"
 
 #include "base/assert.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The names in the journal's folder. */
 
@@ -55,17 +54,6 @@ static int compare_numbers(const void *a, const void *b)
     return (*left > *right) - (*left < *right);
 }
 
-static bool usable_spare(struct dm_writer *writer, const char *name)
-{
-    int file = writer->disk->ops->open(writer->disk, name, false);
-    if (file < 0) {
-        return false;
-    }
-    int64_t size = writer->disk->ops->size(writer->disk, file);
-    writer->disk->ops->close(writer->disk, file);
-    return size >= 0 && (uint64_t)size == writer->segment_size;
-}
-
 int dm_listing_read(struct dm_listing *listing, struct dm_disk *disk)
 {
     *listing = (struct dm_listing){0};
@@ -82,27 +70,4 @@ void dm_listing_finish(struct dm_listing *listing)
     free(listing->segments.items);
     free(listing->spares.items);
     free(listing->prepared.items);
-}
-
-void dm_listing_adopt_spares(const struct dm_listing *listing, struct dm_writer *writer)
-{
-    char name[32];
-    for (size_t i = 0; i < listing->prepared.count; i++) {
-        (void)snprintf(name, sizeof name, "prepare-%" PRIu64, listing->prepared.items[i]);
-        (void)writer->disk->ops->remove(writer->disk, name);
-        if (listing->prepared.items[i] >= writer->next_number) {
-            writer->next_number = listing->prepared.items[i] + 1;
-        }
-    }
-    for (size_t i = 0; i < listing->spares.count; i++) {
-        (void)snprintf(name, sizeof name, "spare-%" PRIu64, listing->spares.items[i]);
-        if (writer->spare_count < DM_SPARES_MAX && usable_spare(writer, name)) {
-            writer->spares[writer->spare_count++] = listing->spares.items[i];
-        } else {
-            (void)writer->disk->ops->remove(writer->disk, name);
-        }
-        if (listing->spares.items[i] >= writer->next_number) {
-            writer->next_number = listing->spares.items[i] + 1;
-        }
-    }
 }

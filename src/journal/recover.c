@@ -1,423 +1,216 @@
-#include "journal/file.h"
+#include "journal/recover.h"
 
-#include "base/assert.h"
-#include "base/bytes.h"
-#include "base/limits.h"
 #include "base/log.h"
+#include "journal/listing.h"
+#include "journal/tail.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
-/* Reading segments front to back: the last one when the journal is opened, to find its end,
- * and whatever a replay needs.
+/* Opening, when all is well: the names are read, every segment's header, and the whole
+ * of the last segment: its good batches, and behind them nothing. Older segments are
+ * not looked into: every batch of them was synced before the next segment was made.
  *
- * A bad batch at the end with nothing good behind it was being written when the machine
- * went down: nobody was told that it is durable, and it is cut. */
+ * A journal from before there were ids gets one, with a new segment that has it. */
 
-#define WINDOW_SIZE 1048576UL
+/* ---- headers ------------------------------------------------------------------------ */
 
-/* ---- reading a file front to back ------------------------------------------- */
-
-struct window {
-    struct dm_disk *disk;
-    int file;
-    uint64_t limit; /* nothing is looked at from here on */
-    uint8_t *bytes; /* WINDOW_SIZE */
-    uint64_t start;
-    size_t size;
-    int failed; /* -errno of a read */
-};
-
-static void window_init(struct window *w, struct dm_disk *disk, int file, uint64_t limit)
-{
-    *w = (struct window){.disk = disk, .file = file, .limit = limit};
-    w->bytes = dm_xmalloc(WINDOW_SIZE);
-}
-
-static void window_finish(struct window *w)
-{
-    free(w->bytes);
-}
-
-/* The bytes, good until the next call; NULL past the limit, or failed. */
-static const uint8_t *look(struct window *w, uint64_t offset, size_t size)
-{
-    DM_ASSERT(size <= WINDOW_SIZE);
-    if (w->failed != 0 || offset + size > w->limit) {
-        return NULL;
-    }
-    if (offset < w->start || offset + size > w->start + w->size) {
-        uint64_t left = w->limit - offset;
-        size_t wanted = left < WINDOW_SIZE ? (size_t)left : WINDOW_SIZE;
-        int64_t got = w->disk->ops->pread(w->disk, w->file, w->bytes, wanted, offset);
-        w->start = offset;
-        w->size = got < 0 ? 0 : (size_t)got;
-        if (got < 0 || w->size < size) {
-            w->failed = got < 0 ? (int)got : -EIO;
-            return NULL;
-        }
-    }
-    return w->bytes + (offset - w->start);
-}
-
-struct visitor {
-    uint64_t after_lsn;
-    bool (*each)(void *context, const struct dm_entry *entry);
-    void *context;
-};
-
-enum outcome { GOOD, BAD, UNREADABLE, REFUSED };
-
-static enum outcome not_seen(const struct window *w)
-{
-    return w->failed != 0 ? UNREADABLE : BAD;
-}
-
-static enum outcome walk_entry(struct window *w, struct dm_segment *segment, struct dm_place *place,
-                               const struct visitor *visitor)
-{
-    const uint8_t *bytes = look(w, place->offset, DM_ENTRY_HEADER_SIZE);
-    if (bytes == NULL) {
-        return not_seen(w);
-    }
-    struct dm_entry_header header = dm_entry_header_read(bytes);
-    struct dm_place after = *place;
-    if (!dm_place_take(&after, &header)) {
-        return BAD;
-    }
-    bytes = look(w, place->offset, DM_ENTRY_HEADER_SIZE + header.size);
-    if (bytes == NULL) {
-        return not_seen(w);
-    }
-    if (!dm_entry_intact(bytes, header.size)) {
-        return BAD;
-    }
-    dm_segment_note(segment, place);
-    struct dm_entry entry = {.lsn = header.lsn,
-                             .seq = header.seq,
-                             .payload = dm_slice(bytes + DM_ENTRY_HEADER_SIZE, header.size)};
-    if (visitor != NULL && header.lsn > visitor->after_lsn &&
-        !visitor->each(visitor->context, &entry)) {
-        return REFUSED;
-    }
-    *place = after;
-    return GOOD;
-}
-
-/* Over one batch. Unless GOOD, *place is where it went wrong. */
-static enum outcome walk_batch(struct window *w, struct dm_segment *segment, struct dm_place *place,
-                               const struct visitor *visitor)
-{
-    struct dm_batch_header header;
-    const uint8_t *bytes = look(w, place->offset, DM_BATCH_HEADER_SIZE);
-    if (bytes == NULL) {
-        return not_seen(w);
-    }
-    if (!dm_batch_header_read(bytes, &header, segment->header.salt, place->offset)) {
-        return BAD;
-    }
-    dm_segment_note(segment, place);
-    if (visitor != NULL && header.first_lsn + header.entries <= visitor->after_lsn + 1) {
-        return dm_place_skip(place, &header, w->limit) ? GOOD : BAD;
-    }
-    if (!dm_place_enter(place, &header, w->limit)) {
-        return BAD;
-    }
-    enum outcome outcome = GOOD;
-    while (outcome == GOOD && place->batch_end != 0) {
-        outcome = walk_entry(w, segment, place, visitor);
-    }
-    return outcome;
-}
-
-enum dm_code dm_file_damaged(struct dm_error *error, const struct dm_place *at, const char *what)
+static enum dm_code read_header(struct dm_disk *disk, uint64_t number,
+                                struct dm_segment_header *header, struct dm_error *error)
 {
     char name[DM_SEGMENT_NAME_SIZE];
-    dm_segment_name(name, at->segment);
-    return dm_fail(error, DM_DATA_LOSS, "the journal file %s is damaged at offset %" PRIu64 ": %s",
-                   name, at->offset, what);
-}
-
-enum dm_code dm_file_cannot(struct dm_error *error, const char *what, const char *name, int failed)
-{
-    char text[96];
-    return dm_fail(error, DM_UNAVAILABLE, "cannot %s the journal file %s: %s", what, name,
-                   strerror_r(-failed, text, sizeof text));
-}
-
-static enum dm_code cannot_read(struct dm_error *error, uint64_t segment, int failed)
-{
-    char name[DM_SEGMENT_NAME_SIZE];
-    dm_segment_name(name, segment);
-    return dm_file_cannot(error, "read", name, failed);
-}
-
-/* ---- replay ------------------------------------------------------------------- */
-
-static enum dm_code outcome_code(enum outcome outcome, const struct window *w,
-                                 const struct dm_place *at, struct dm_error *error)
-{
-    switch (outcome) {
-    case GOOD:
-        return DM_OK;
-    case UNREADABLE:
-        return cannot_read(error, at->segment, w->failed);
-    case REFUSED:
-        return dm_file_damaged(error, at, "the entry makes no sense");
-    case BAD:
-        break;
-    }
-    return dm_file_damaged(error, at, "a checksum or a number is wrong");
-}
-
-static enum dm_code replay_segment(struct dm_file_journal *j, struct dm_segment *segment,
-                                   const struct visitor *visitor, struct dm_error *error)
-{
-    const struct dm_segment *next = dm_segments_find(&j->segments, segment->header.number + 1);
-    int file = dm_segment_file(&j->segments, segment);
+    uint8_t block[DM_SEGMENT_HEADER_SIZE];
+    dm_segment_name(name, number);
+    int file = disk->ops->open(disk, name, false);
     if (file < 0) {
-        return cannot_read(error, segment->header.number, file);
+        return dm_segment_cannot(error, "open", number, file);
     }
-    struct window w;
-    window_init(&w, j->options.disk, file, next != NULL ? segment->header.size : j->durable.offset);
-    uint64_t end_batch = next != NULL ? next->header.first_batch : j->durable.batch;
-    struct dm_place place = dm_place_first(&segment->header);
-    enum outcome outcome = GOOD;
-    while (outcome == GOOD && place.batch != end_batch) {
-        outcome = walk_batch(&w, segment, &place, visitor);
+    int64_t got = disk->ops->pread(disk, file, block, sizeof block, 0);
+    int64_t size = disk->ops->size(disk, file);
+    disk->ops->close(disk, file);
+    if (got < 0 || size < 0) {
+        return dm_segment_cannot(error, "read", number, (int)(got < 0 ? got : size));
     }
-    window_finish(&w);
-    if (outcome == GOOD && next != NULL &&
-        (place.next_lsn != next->header.first_lsn || place.next_seq != next->header.first_seq)) {
-        return dm_file_damaged(error, &place, "the next file does not go on from here");
+    if (got == (int64_t)sizeof block && dm_segment_header_newer(block)) {
+        return dm_fail(error, DM_FAILED_PRECONDITION,
+                       "the journal file %s was written by a newer version of this program: run "
+                       "that one",
+                       name);
     }
-    return outcome_code(outcome, &w, &place, error);
+    if (got != (int64_t)sizeof block || !dm_segment_header_read(block, header) ||
+        header->number != number || header->size > (uint64_t)size ||
+        header->size < DM_SEGMENT_HEADER_SIZE + DM_DISK_PAGE || header->size % DM_DISK_PAGE != 0) {
+        struct dm_place at = {.segment = number};
+        return dm_segment_damaged(error, &at, "the header is wrong, or the file was cut");
+    }
+    return DM_OK;
 }
 
-enum dm_code dm_file_replay(struct dm_journal *journal, uint64_t after_lsn,
-                            bool (*each)(void *context, const struct dm_entry *entry),
-                            void *context, struct dm_error *error)
+static enum dm_code add_segment(struct dm_file_log *log, uint64_t number, struct dm_error *error)
 {
-    struct dm_file_journal *j = dm_file_journal_of(journal);
-    uint64_t last = j->durable.next_lsn - 1;
-    uint64_t first = j->segments.items[0].header.first_lsn;
-    if (after_lsn > last) {
-        return dm_fail(error, DM_DATA_LOSS,
-                       "the journal ends at lsn %" PRIu64 ", but %" PRIu64 " was applied already",
-                       last, after_lsn);
+    const struct dm_segment *before = dm_segments_last(&log->segments);
+    if (before != NULL && before->header.number + 1 != number) {
+        char name[DM_SEGMENT_NAME_SIZE];
+        dm_segment_name(name, before->header.number + 1);
+        return dm_fail(error, DM_DATA_LOSS, "the journal file %s is missing (offset 0)", name);
     }
-    if (after_lsn + 1 < first) {
-        return dm_fail(error, DM_DATA_LOSS,
-                       "the journal begins at lsn %" PRIu64 ", but %" PRIu64 " is needed", first,
-                       after_lsn + 1);
+    struct dm_segment_header header = {0};
+    enum dm_code code = read_header(log->options.disk, number, &header, error);
+    if (code != DM_OK) {
+        return code;
     }
-    if (after_lsn == last) {
-        return DM_OK;
+    if (dm_log_id_known(&log->log_id) && !dm_log_id_equal(&log->log_id, &header.log_id)) {
+        struct dm_place at = {.segment = number};
+        return dm_segment_damaged(error, &at, "it is of another log than the file before it");
     }
-    struct visitor visitor = {.after_lsn = after_lsn, .each = each, .context = context};
-    struct dm_segment *segment = dm_segments_of_lsn(&j->segments, after_lsn + 1);
-    enum dm_code code = DM_OK;
-    while (code == DM_OK && segment != NULL) {
-        code = replay_segment(j, segment, &visitor, error);
-        segment = dm_segments_find(&j->segments, segment->header.number + 1);
+    log->log_id = header.log_id;
+    if (before != NULL && (header.first_lsn <= before->header.first_lsn ||
+                           header.first_seq < before->header.first_seq ||
+                           header.first_batch <= before->header.first_batch)) {
+        struct dm_place at = {.segment = number};
+        return dm_segment_damaged(error, &at, "it does not follow the file before it");
     }
-    return code;
+    dm_segments_add(&log->segments, &header);
+    return DM_OK;
 }
 
 /* ---- the last segment ----------------------------------------------------------------- */
 
-struct tail {
-    struct dm_place last_batch; /* where the last good batch begins; batch_end 0: none */
-    bool any;
-    struct dm_place end;   /* behind it */
-    struct dm_place wrong; /* where the scan stopped inside what follows */
-};
-
-static bool later_at(struct window *w, const uint8_t *bytes, size_t left, uint64_t offset,
-                     uint64_t salt, uint64_t number)
-{
-    if (dm_load_le32(bytes) != DM_BATCH_MAGIC) {
-        return false;
-    }
-    uint8_t copy[DM_BATCH_HEADER_SIZE];
-    if (left < sizeof copy) {
-        /* Across the chunk's end: read aside, the window stays. */
-        if (w->disk->ops->pread(w->disk, w->file, copy, sizeof copy, offset) !=
-            (int64_t)sizeof copy) {
-            return false;
-        }
-        bytes = copy;
-    }
-    struct dm_batch_header header;
-    return dm_batch_header_read(bytes, &header, salt, offset) && header.number > number;
-}
-
-/* Is there a good header of a batch after `number` anywhere from `from` on? */
-static bool find_later(struct window *w, uint64_t from, uint64_t salt, uint64_t number,
-                       uint64_t *found)
-{
-    uint64_t offset = from;
-    while (offset + DM_BATCH_HEADER_SIZE <= w->limit) {
-        uint64_t left = w->limit - offset;
-        size_t size = left < WINDOW_SIZE ? (size_t)(left & ~(uint64_t)7) : WINDOW_SIZE;
-        const uint8_t *bytes = look(w, offset, size);
-        if (bytes == NULL) {
-            return false;
-        }
-        for (size_t i = 0; i < size; i += 8) {
-            if (later_at(w, bytes + i, size - i, offset + i, salt, number)) {
-                *found = offset + i;
-                return true;
-            }
-        }
-        offset += size;
-    }
-    return false;
-}
-
-static enum dm_code scan_tail(struct window *w, struct dm_segment *segment, struct tail *tail,
-                              struct dm_error *error)
-{
-    *tail = (struct tail){.end = dm_place_first(&segment->header)};
-    enum outcome outcome = GOOD;
-    while (outcome == GOOD) {
-        size_t known = segment->count;
-        tail->wrong = tail->end;
-        outcome = walk_batch(w, segment, &tail->wrong, NULL);
-        if (outcome == GOOD) {
-            tail->any = true;
-            tail->last_batch = tail->end;
-            tail->end = tail->wrong;
-        } else {
-            segment->count = known;
-        }
-    }
-    uint64_t found = 0;
-    bool later = find_later(w, tail->end.offset, segment->header.salt, tail->end.batch, &found);
-    if (w->failed != 0) {
-        return cannot_read(error, segment->header.number, w->failed);
-    }
-    if (later) {
-        char what[64];
-        (void)snprintf(what, sizeof what, "there is a later batch at offset %" PRIu64, found);
-        return dm_file_damaged(error, &tail->wrong, what);
-    }
-    return DM_OK;
-}
-
-static void log_torn(struct window *w, const struct dm_segment *segment, const struct tail *tail)
-{
-    static const uint8_t zeros[DM_BATCH_HEADER_SIZE];
-    const uint8_t *bytes = look(w, tail->end.offset, sizeof zeros);
-    if (bytes == NULL || memcmp(bytes, zeros, sizeof zeros) == 0) {
-        return;
-    }
-    struct dm_batch_header header;
-    bool known = dm_batch_header_read(bytes, &header, segment->header.salt, tail->end.offset);
-    char name[DM_SEGMENT_NAME_SIZE];
-    dm_segment_name(name, segment->header.number);
-    dm_log(DM_LOG_WARN, "journal cut a torn batch", DM_LOG_TEXT("file", name),
-           DM_LOG_NUMBER("offset", tail->end.offset),
-           DM_LOG_NUMBER("bytes", known ? sizeof zeros + header.bytes : sizeof zeros));
-}
-
-/* Zeroes what a batch may have left behind the end. */
-static int clear_rest(struct window *w, uint64_t from)
-{
-    uint64_t end = from + (uint64_t)DM_JOURNAL_BATCH_MAX + DM_BATCH_HEADER_SIZE;
-    end = end < w->limit ? end : w->limit;
-    uint8_t *zeros = dm_xcalloc(1, WINDOW_SIZE);
-    int failed = 0;
-    for (uint64_t offset = from; failed == 0 && offset < end;) {
-        size_t size = end - offset < WINDOW_SIZE ? (size_t)(end - offset) : WINDOW_SIZE;
-        const uint8_t *bytes = look(w, offset, size);
-        if (bytes == NULL) {
-            failed = w->failed;
-        } else if (memcmp(bytes, zeros, size) != 0) {
-            failed = w->disk->ops->pwrite(w->disk, w->file, dm_slice(zeros, size), offset);
-        }
-        offset += size;
-    }
-    free(zeros);
-    return failed;
-}
-
-/* The last batch may be in the machine's cache only (after a killed process), or, after
- * a sync that failed, be taken there for written: it is written again. */
-static int rewrite_last(struct window *w, const struct tail *tail)
-{
-    if (!tail->any) {
-        return 0;
-    }
-    size_t size = (size_t)(tail->end.offset - tail->last_batch.offset);
-    uint8_t *bytes = dm_xmalloc(size);
-    int64_t got = w->disk->ops->pread(w->disk, w->file, bytes, size, tail->last_batch.offset);
-    int failed = got == (int64_t)size ? 0 : got < 0 ? (int)got : -EIO;
-    if (failed == 0) {
-        failed =
-            w->disk->ops->pwrite(w->disk, w->file, dm_slice(bytes, size), tail->last_batch.offset);
-    }
-    free(bytes);
-    return failed;
-}
-
-static enum dm_code settle_tail(struct window *w, const struct dm_segment *segment,
-                                const struct tail *tail, struct dm_error *error)
-{
-    char name[DM_SEGMENT_NAME_SIZE];
-    dm_segment_name(name, segment->header.number);
-    log_torn(w, segment, tail);
-    int failed = clear_rest(w, tail->end.offset);
-    if (failed == 0) {
-        failed = rewrite_last(w, tail);
-    }
-    if (failed == 0) {
-        failed = w->disk->ops->fdatasync(w->disk, w->file);
-    }
-    if (failed == 0) {
-        failed = w->disk->ops->sync_folder(w->disk);
-    }
-    return failed == 0 ? DM_OK : dm_file_cannot(error, "settle", name, failed);
-}
-
 /* The next batch is written with the page that it begins in. */
-static enum dm_code begin_page(struct dm_file_journal *j, struct dm_error *error)
+static enum dm_code begin_page(struct dm_file_log *log, struct dm_error *error)
 {
-    struct dm_disk *disk = j->options.disk;
-    size_t lead = (size_t)(j->durable.offset % DM_DISK_PAGE);
-    int64_t got = disk->ops->pread(disk, j->writer.file, j->page, lead, j->durable.offset - lead);
+    struct dm_disk *disk = log->options.disk;
+    size_t lead = (size_t)(log->end.offset % DM_DISK_PAGE);
+    int64_t got = disk->ops->pread(disk, log->writer.file, log->page, lead, log->end.offset - lead);
     if (got != (int64_t)lead) {
-        return cannot_read(error, j->durable.segment, got < 0 ? (int)got : -EIO);
+        return dm_segment_cannot(error, "read", log->end.segment, got < 0 ? (int)got : -EIO);
     }
-    disk->ops->expect_pages(disk, j->writer.file);
+    disk->ops->expect_pages(disk, log->writer.file);
     return DM_OK;
 }
 
-enum dm_code dm_file_recover_last(struct dm_file_journal *j, struct dm_error *error)
+static enum dm_code recover_last(struct dm_file_log *log, struct dm_error *error)
 {
-    struct dm_segment *segment = dm_segments_last(&j->segments);
+    struct dm_segment *segment = dm_segments_last(&log->segments);
     char name[DM_SEGMENT_NAME_SIZE];
     dm_segment_name(name, segment->header.number);
-    int file = j->options.disk->ops->open(j->options.disk, name, false);
+    int file = log->options.disk->ops->open(log->options.disk, name, false);
     if (file < 0) {
-        return dm_file_cannot(error, "open", name, file);
+        return dm_segment_cannot(error, "open", segment->header.number, file);
     }
-    struct window w;
-    struct tail tail;
-    window_init(&w, j->options.disk, file, segment->header.size);
-    enum dm_code code = scan_tail(&w, segment, &tail, error);
+    enum dm_code code = dm_tail_settle(log->options.disk, file, segment, &log->end, error);
+    dm_writer_resume(&log->writer, file, &log->end);
+    return code == DM_OK ? begin_page(log, error) : code;
+}
+
+/* ---- whose log it is ---------------------------------------------------------------- */
+
+/* Before anything is written: what lies there may be somebody else's. */
+static enum dm_code check_log(const struct dm_file_log *log, struct dm_error *error)
+{
+    const struct dm_log_id *wanted = &log->options.belongs_to;
+    if (!dm_log_id_known(wanted) || dm_log_id_equal(wanted, &log->log_id)) {
+        return DM_OK;
+    }
+    return dm_fail(error, DM_ABORTED,
+                   log->segments.count == 0 ? "the journal is empty"
+                                            : "the journal is another one");
+}
+
+static void begin_age(struct dm_file_log *log)
+{
+    const struct dm_segment *last = dm_segments_last(&log->segments);
+    int64_t known_ms = last == NULL ? 0 : last->header.seen_ms;
+    int64_t kept_ms = dm_age_read(log->options.disk);
+    dm_age_begin(&log->age, &log->options.clock, kept_ms > known_ms ? kept_ms : known_ms);
+}
+
+static enum dm_code writer_failed(struct dm_file_log *log, struct dm_error *error)
+{
+    dm_trouble_error(&log->writer.trouble, error);
+    return error->code;
+}
+
+static enum dm_code create_first(struct dm_file_log *log, struct dm_error *error)
+{
+    log->log_id = dm_log_id_make();
+    struct dm_place at = {.batch = 1, .next_lsn = 1, .next_seq = 1};
+    struct dm_segment_header header = dm_file_log_header(log, &at, 1);
+    if (!dm_writer_create(&log->writer, &header)) {
+        return writer_failed(log, error);
+    }
+    dm_segments_add(&log->segments, &header);
+    log->end = dm_place_first(&header);
+    return DM_OK;
+}
+
+/* The last segment, if nothing is in it, makes room for one of the same number. */
+static enum dm_code adopt(struct dm_file_log *log, struct dm_error *error)
+{
+    struct dm_segment *last = dm_segments_last(&log->segments);
+    bool empty = log->end.offset == DM_SEGMENT_HEADER_SIZE;
+    log->log_id = dm_log_id_make();
+    struct dm_segment_header header =
+        dm_file_log_header(log, &log->end, last->header.number + (empty ? 0 : 1));
+    if (!dm_writer_replace(&log->writer, &header)) {
+        log->log_id = (struct dm_log_id){0};
+        return dm_writer_state(&log->writer) == DM_ORDER_FAILED
+                   ? writer_failed(log, error)
+                   : DM_OK; /* no space: it serves without one, the next start tries again */
+    }
+    if (empty) {
+        log->segments.kept_bytes += header.size - last->header.size;
+        last->header = header;
+    } else {
+        dm_segments_add(&log->segments, &header);
+    }
+    log->end = dm_place_first(&header);
+    dm_log(DM_LOG_INFO, "journal got an id", DM_LOG_NUMBER("segment", header.number));
+    return DM_OK;
+}
+
+static void adopt_spares(const struct dm_listing *listing, struct dm_spares *spares)
+{
+    for (size_t i = 0; i < listing->prepared.count; i++) {
+        dm_spares_discard(spares, listing->prepared.items[i]);
+    }
+    for (size_t i = 0; i < listing->spares.count; i++) {
+        dm_spares_adopt(spares, listing->spares.items[i]);
+    }
+}
+
+static enum dm_code open_segments(struct dm_file_log *log, struct dm_error *error)
+{
+    if (log->segments.count == 0) {
+        return create_first(log, error);
+    }
+    enum dm_code code = recover_last(log, error);
+    return code == DM_OK && !dm_log_id_known(&log->log_id) ? adopt(log, error) : code;
+}
+
+static enum dm_code cannot_list(struct dm_error *error, int failed)
+{
+    char text[96];
+    return dm_fail(error, DM_UNAVAILABLE, "cannot list the journal's folder: %s",
+                   strerror_r(-failed, text, sizeof text));
+}
+
+enum dm_code dm_file_recover(struct dm_file_log *log, struct dm_error *error)
+{
+    struct dm_listing listing;
+    int failed = dm_listing_read(&listing, log->options.disk);
+    enum dm_code code = failed == 0 ? DM_OK : cannot_list(error, failed);
+    for (size_t i = 0; code == DM_OK && i < listing.segments.count; i++) {
+        code = add_segment(log, listing.segments.items[i], error);
+    }
     if (code == DM_OK) {
-        code = settle_tail(&w, segment, &tail, error);
+        code = check_log(log, error);
     }
-    window_finish(&w);
-    j->durable = tail.end;
-    j->writer.file = file;
-    j->writer.segment = segment->header.number;
-    j->writer.offset = tail.end.offset;
     if (code == DM_OK) {
-        code = begin_page(j, error);
+        begin_age(log);
+        adopt_spares(&listing, &log->writer.spares);
+        code = open_segments(log, error);
     }
+    dm_listing_finish(&listing);
     return code;
 }

@@ -1,52 +1,55 @@
-#include "journal/file.h"
+#include "journal/retention.h"
 
+#include "base/assert.h"
 #include "base/limits.h"
+
+#include <assert.h>
 
 /* What the journal keeps. An event is as old as the time that the journal has been open since
  * the segment after the event's was begun (see journal/age.h). So that it can grow old on a
  * server where little happens, a segment that is in use for a part of the retention makes
  * room for the next one, full or not. */
 
-static bool too_old(const struct dm_file_journal *j, int64_t now_ms)
+static bool too_old(const struct dm_file_log *log, int64_t now_ms)
 {
     /* Its newest entry is older than the segment after it. */
-    return now_ms - j->segments.items[1].header.seen_ms > j->options.retention_ms;
+    return now_ms - log->segments.items[1].header.seen_ms > log->options.retention_ms;
 }
 
-static void drop_old(struct dm_file_journal *j, uint64_t applied_lsn, int64_t now_ms)
+static void drop_old(struct dm_file_log *log, uint64_t applied_lsn, int64_t now_ms)
 {
-    while (j->segments.count > 1 && j->segments.items[1].header.first_lsn <= applied_lsn + 1) {
-        struct dm_segment_header oldest = j->segments.items[0].header;
-        bool by_age = too_old(j, now_ms);
-        if (!by_age && j->segments.kept_bytes <= (uint64_t)j->options.retention_bytes) {
+    while (log->segments.count > 1 && log->segments.items[1].header.first_lsn <= applied_lsn + 1) {
+        struct dm_segment_header oldest = log->segments.items[0].header;
+        bool by_age = too_old(log, now_ms);
+        if (!by_age && log->segments.kept_bytes <= (uint64_t)log->options.retention_bytes) {
             return;
         }
         /* First out of sight: the file is about to become another one, or nothing: what is
          * dropped for its age is not to lie about until somebody needs the file. */
-        dm_segments_drop_first(&j->segments);
+        dm_segments_drop_first(&log->segments);
         const struct dm_retired retired = {
             .number = oldest.number, .size = oldest.size, .recycle = !by_age};
-        dm_writer_retire(&j->writer, &retired);
+        dm_writer_retire(&log->writer, &retired);
     }
 }
 
-static bool wants_roll(const struct dm_file_journal *j, int64_t now_ms)
+static bool wants_roll(const struct dm_file_log *log, int64_t now_ms)
 {
-    const struct dm_segment *newest = dm_segments_last(&j->segments);
-    bool empty = j->durable.offset == DM_SEGMENT_HEADER_SIZE;
-    return !empty && j->in_flight == NULL && !j->rolling &&
-           now_ms - newest->header.seen_ms > j->options.retention_ms / DM_SEGMENT_AGE_PARTS;
+    const struct dm_segment *newest = dm_segments_last(&log->segments);
+    bool empty = log->end.offset == DM_SEGMENT_HEADER_SIZE;
+    return !empty && log->in_flight == NULL && !log->rolling &&
+           now_ms - newest->header.seen_ms > log->options.retention_ms / DM_SEGMENT_AGE_PARTS;
 }
 
 void dm_file_trim(struct dm_journal *journal, uint64_t applied_lsn)
 {
-    struct dm_file_journal *j = dm_file_journal_of(journal);
-    dm_file_absorb(j);
-    int64_t now_ms = dm_age_now(&j->age);
-    drop_old(j, applied_lsn, now_ms);
-    j->roll = j->roll || wants_roll(j, now_ms);
-    if (now_ms - j->age.kept_ms >= DM_JOURNAL_AGE_KEPT_MS) {
-        j->age.kept_ms = now_ms;
-        dm_writer_keep_age(&j->writer, now_ms);
+    struct dm_file_log *log = dm_file_log_of(journal);
+    dm_file_log_absorb(log);
+    int64_t now_ms = dm_age_now(&log->age);
+    drop_old(log, applied_lsn, now_ms);
+    log->roll = log->roll || wants_roll(log, now_ms);
+    if (now_ms - log->age.kept_ms >= DM_JOURNAL_AGE_KEPT_MS) {
+        log->age.kept_ms = now_ms;
+        dm_writer_keep_age(&log->writer, now_ms);
     }
 }

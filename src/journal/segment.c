@@ -6,10 +6,29 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void dm_segment_name(char name[DM_SEGMENT_NAME_SIZE], uint64_t number)
 {
     (void)snprintf(name, DM_SEGMENT_NAME_SIZE, "%016" PRIu64 ".seg", number);
+}
+
+enum dm_code dm_segment_damaged(struct dm_error *error, const struct dm_place *at, const char *what)
+{
+    char name[DM_SEGMENT_NAME_SIZE];
+    dm_segment_name(name, at->segment);
+    return dm_fail(error, DM_DATA_LOSS, "the journal file %s is damaged at offset %" PRIu64 ": %s",
+                   name, at->offset, what);
+}
+
+enum dm_code dm_segment_cannot(struct dm_error *error, const char *what, uint64_t number,
+                               int failed)
+{
+    char name[DM_SEGMENT_NAME_SIZE];
+    char text[96];
+    dm_segment_name(name, number);
+    return dm_fail(error, DM_UNAVAILABLE, "cannot %s the journal file %s: %s", what, name,
+                   strerror_r(-failed, text, sizeof text));
 }
 
 struct dm_segment *dm_segments_add(struct dm_segments *segments,
@@ -20,8 +39,11 @@ struct dm_segment *dm_segments_add(struct dm_segments *segments,
         segments->items =
             dm_xrealloc(segments->items, segments->capacity * sizeof *segments->items);
     }
-    DM_ASSERT(segments->count == 0 ||
-              segments->items[segments->count - 1].header.number + 1 == header->number);
+    const struct dm_segment *before = dm_segments_last(segments);
+    DM_ASSERT(before == NULL || (before->header.number + 1 == header->number &&
+                                 before->header.first_lsn <= header->first_lsn &&
+                                 before->header.first_seq <= header->first_seq &&
+                                 before->header.first_batch <= header->first_batch));
     struct dm_segment *segment = &segments->items[segments->count];
     *segment = (struct dm_segment){.header = *header, .file = -1};
     segments->count++;
@@ -34,6 +56,7 @@ static void close_file(struct dm_segments *segments, struct dm_segment *segment)
     if (segment->file >= 0) {
         segments->disk->ops->close(segments->disk, segment->file);
         segment->file = -1;
+        DM_ASSERT(segments->open_files > 0);
         segments->open_files--;
     }
 }
@@ -44,6 +67,7 @@ void dm_segments_drop_first(struct dm_segments *segments)
     struct dm_segment *first = &segments->items[0];
     close_file(segments, first);
     free(first->places);
+    DM_ASSERT(segments->kept_bytes >= first->header.size);
     segments->kept_bytes -= first->header.size;
     segments->count--;
     memmove(segments->items, segments->items + 1, segments->count * sizeof *segments->items);

@@ -1,6 +1,7 @@
 #ifndef DM_JOURNAL_SEGMENT_H
 #define DM_JOURNAL_SEGMENT_H
 
+#include "base/code.h"
 #include "journal/disk.h"
 #include "journal/format.h"
 
@@ -23,8 +24,6 @@ struct dm_segments {
     uint64_t kept_bytes;
 };
 
-/* Bytes between two indexed places: what a seek has to walk at most. */
-#define DM_PLACE_SPACING 32768UL
 #define DM_SEGMENT_NAME_SIZE 32
 
 void dm_segment_name(char name[DM_SEGMENT_NAME_SIZE], uint64_t number);
@@ -34,6 +33,12 @@ struct dm_segment *dm_segments_add(struct dm_segments *segments,
                                    const struct dm_segment_header *header);
 void dm_segments_drop_first(struct dm_segments *segments);
 void dm_segments_finish(struct dm_segments *segments);
+
+/* Sentences: what is damaged, or cannot be done. `failed`: -errno. */
+enum dm_code dm_segment_damaged(struct dm_error *error, const struct dm_place *at,
+                                const char *what);
+enum dm_code dm_segment_cannot(struct dm_error *error, const char *what, uint64_t number,
+                               int failed);
 
 /* NULL when there is none (any more, or yet). */
 struct dm_segment *dm_segments_find(const struct dm_segments *segments, uint64_t number);

@@ -3,123 +3,66 @@
 #include "base/assert.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "journal/age.h"
 #include "journal/segment.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
+#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 /* When all goes well: a job is handed over, its batch is written and synced, `done`
  * moves, the event tells the owner. The disk does it by itself, and writes to the event;
  * what it cannot begin, or gives back, goes to the thread, which may wait. At the end of a
  * segment, the job names a new one: a spare file gets its header, is synced, renamed and the
- * folder synced, before the batch goes into it.
- *
- * No space is not final: the job stays and is tried again. Any other failure to write,
- * and every failed sync, is: nobody knows what is on disk then, only a restart reads it. */
+ * folder synced, before the batch goes into it. */
 
 #define RETRY_MS 1000
 #define IDLE_MS 10
 
-/* ---- state --------------------------------------------------------------- */
+/* What this thread writes for, if it is a writer's. */
+static _Thread_local const struct dm_writer *this_thread;
 
-bool dm_writer_may_pass(int failed)
+/* Does the writer's work belong to who asks: to its thread, or to the owner where none runs? */
+static bool may_step(const struct dm_writer *w)
 {
-    return failed == -ENOSPC || failed == -EDQUOT || failed == -EMFILE || failed == -ENFILE ||
-           failed == -ENOMEM || failed == -EFBIG;
+    return w->running ? this_thread == w : this_thread == NULL;
 }
 
-static void set_state(struct dm_writer *w, enum dm_order_state state)
-{
-    atomic_store_explicit(&w->state, (int)state, memory_order_release);
-}
-
-static void notify(struct dm_writer *w)
-{
-    (void)eventfd_write(w->event, 1);
-}
-
-bool dm_writer_trouble(struct dm_writer *w, enum dm_order_state state, const char *what,
-                       const char *name, int failed)
-{
-    char text[96];
-    const char *why = failed == -EFBIG ? "larger than this process may make a file (ulimit -f)"
-                                       : strerror_r(-failed, text, sizeof text);
-    enum dm_order_state before = dm_writer_state(w);
-    (void)pthread_mutex_lock(&w->mutex);
-    dm_fail(&w->error, DM_UNAVAILABLE, "the journal cannot %s %s: %s", what, name, why);
-    (void)pthread_mutex_unlock(&w->mutex);
-    if (before == state || before == DM_ORDER_FAILED) {
-        return false;
-    }
-    set_state(w, state);
-    dm_log(DM_LOG_ERROR, state == DM_ORDER_FULL ? "journal full" : "journal failed",
-           DM_LOG_TEXT("operation", what), DM_LOG_TEXT("file", name), DM_LOG_TEXT("error", why));
-    notify(w);
-    return false;
-}
-
-bool dm_writer_write_trouble(struct dm_writer *w, const char *what, const char *name, int failed)
-{
-    return dm_writer_trouble(w, dm_writer_may_pass(failed) ? DM_ORDER_FULL : DM_ORDER_FAILED, what,
-                             name, failed);
-}
-
-/* Header durable, then the name: a segment that is there has a good header. */
-static bool name_next(struct dm_writer *w, const struct dm_segment_header *header)
-{
-    uint8_t block[DM_SEGMENT_HEADER_SIZE + DM_DISK_PAGE] = {0}; /* and no batch behind it */
-    char name[DM_SEGMENT_NAME_SIZE];
-    dm_segment_name(name, header->number);
-    dm_segment_header_write(block, header);
-    int failed = w->disk->ops->pwrite(w->disk, w->next_file, dm_slice(block, sizeof block), 0);
-    if (failed != 0) {
-        return dm_writer_write_trouble(w, "write", w->next_name, failed);
-    }
-    failed = w->disk->ops->fdatasync(w->disk, w->next_file);
-    if (failed != 0) {
-        return dm_writer_trouble(w, DM_ORDER_FAILED, "sync", w->next_name, failed);
-    }
-    failed = w->disk->ops->rename(w->disk, w->next_name, name);
-    if (failed != 0) {
-        return dm_writer_write_trouble(w, "rename to", name, failed);
-    }
-    failed = w->disk->ops->sync_folder(w->disk);
-    if (failed != 0) {
-        return dm_writer_trouble(w, DM_ORDER_FAILED, "sync the folder of", name, failed);
-    }
-    return true;
-}
+/* ---- segments ------------------------------------------------------------------ */
 
 static bool enter_segment(struct dm_writer *w, const struct dm_segment_header *header)
 {
     if (w->file >= 0 && w->segment == header->number) {
         return true;
     }
-    if (!dm_writer_take_next(w) || !name_next(w, header)) {
+    int file = dm_spares_become(&w->spares, header);
+    if (file < 0) {
         return false;
     }
     if (w->file >= 0) {
         w->disk->ops->close(w->disk, w->file);
     }
-    w->file = w->next_file;
-    w->next_file = -1;
+    w->file = file;
     atomic_store_explicit(&w->segment, header->number, memory_order_release);
-    atomic_store_explicit(&w->offset, DM_SEGMENT_HEADER_SIZE, memory_order_relaxed);
-    w->prepare_failed = false;
+    w->offset = DM_SEGMENT_HEADER_SIZE;
     w->disk->ops->expect_pages(w->disk, w->file);
     return true;
 }
 
+void dm_writer_resume(struct dm_writer *w, int file, const struct dm_place *end)
+{
+    DM_ASSERT(w->file < 0 && !w->running);
+    w->file = file;
+    w->segment = end->segment;
+    w->offset = end->offset;
+}
+
 bool dm_writer_create(struct dm_writer *w, const struct dm_segment_header *header)
 {
-    while (w->spare_count == 0 && dm_writer_prepare(w)) {
+    while (w->spares.count == 0 && dm_spares_prepare(&w->spares, 0)) {
     }
-    w->prepare_failed = false;
+    w->spares.failed = false;
     return enter_segment(w, header);
 }
 
@@ -131,9 +74,7 @@ bool dm_writer_replace(struct dm_writer *w, const struct dm_segment_header *head
         return true;
     }
     w->segment = open;
-    if (dm_writer_state(w) == DM_ORDER_FULL) {
-        set_state(w, DM_ORDER_OK);
-    }
+    (void)dm_trouble_over(&w->trouble);
     return false;
 }
 
@@ -145,11 +86,11 @@ static bool write_batch(struct dm_writer *w, const struct dm_job *job)
     dm_segment_name(name, job->segment.number);
     int failed = w->disk->ops->pwrite(w->disk, w->file, job->bytes, job->offset);
     if (failed != 0) {
-        return dm_writer_write_trouble(w, "write", name, failed);
+        return dm_trouble_write(&w->trouble, "write", name, failed);
     }
     failed = w->disk->ops->fdatasync(w->disk, w->file);
     if (failed != 0) {
-        return dm_writer_trouble(w, DM_ORDER_FAILED, "sync", name, failed);
+        return dm_trouble_note(&w->trouble, DM_ORDER_FAILED, "sync", name, failed);
     }
     return true;
 }
@@ -158,6 +99,7 @@ static bool write_batch(struct dm_writer *w, const struct dm_job *job)
 static void end_job(struct dm_writer *w, uint64_t began_ns)
 {
     const struct dm_job *job = &w->job;
+    DM_ASSERT(job->ticket > atomic_load_explicit(&w->done, memory_order_relaxed));
     uint64_t ticket = job->ticket;
     uint64_t took_us = (dm_clock_monotonic_ns(&w->clock) - began_ns) / 1000;
     atomic_store_explicit(&w->offset, job->offset + job->bytes.size, memory_order_relaxed);
@@ -174,21 +116,20 @@ static void end_job(struct dm_writer *w, uint64_t began_ns)
 static bool run_job(struct dm_writer *w)
 {
     uint64_t began_ns = dm_clock_monotonic_ns(&w->clock);
-    if (w->job.bytes.size == 0 && w->spare_count == 0 && w->next_file < 0) {
+    if (w->job.bytes.size == 0 && !dm_spares_ready(&w->spares)) {
         /* Nobody waits for this segment: it is not worth a full disk. */
-        w->prepare_failed = false;
+        w->spares.failed = false;
         end_job(w, began_ns);
         return true;
     }
     if (!enter_segment(w, &w->job.segment) || (w->job.bytes.size > 0 && !write_batch(w, &w->job))) {
         return false;
     }
-    if (dm_writer_state(w) == DM_ORDER_FULL) {
-        set_state(w, DM_ORDER_OK);
+    if (dm_trouble_over(&w->trouble)) {
         dm_log(DM_LOG_INFO, "journal has space again");
     }
     end_job(w, began_ns);
-    notify(w);
+    dm_trouble_ring(&w->trouble);
     return true;
 }
 
@@ -216,7 +157,8 @@ static bool begin_job(struct dm_writer *w)
         w->unasked--;
         return false;
     }
-    int failed = w->disk->ops->begin(w->disk, w->file, w->job.bytes, w->job.offset, w->event);
+    int failed =
+        w->disk->ops->begin(w->disk, w->file, w->job.bytes, w->job.offset, w->trouble.event);
     if (failed != 0) {
         note_refusal(w);
     }
@@ -225,7 +167,11 @@ static bool begin_job(struct dm_writer *w)
 
 void dm_writer_hand(struct dm_writer *w, const struct dm_job *job)
 {
-    DM_ASSERT(!w->begun);
+    DM_ASSERT(this_thread == NULL && !w->begun);
+    DM_ASSERT(job->ticket == 1 + atomic_load_explicit(&w->done, memory_order_acquire));
+    DM_ASSERT(job->offset % DM_DISK_PAGE == 0 && job->bytes.size % DM_DISK_PAGE == 0);
+    DM_ASSERT((uintptr_t)job->bytes.data % DM_DISK_PAGE == 0);
+    DM_ASSERT(job->segment.number >= w->segment);
     w->job = *job;
     w->began_ns = dm_clock_monotonic_ns(&w->clock);
     w->begun = w->segment == job->segment.number && begin_job(w);
@@ -244,20 +190,104 @@ void dm_writer_poll(struct dm_writer *w, bool wait)
     if (failed == 0) {
         w->refusals = 0;
         end_job(w, w->began_ns);
-    } else if (failed == -EAGAIN || dm_writer_may_pass(failed)) {
+    } else if (failed == -EAGAIN || dm_trouble_may_pass(failed)) {
         note_refusal(w);
         pass_job(w);
     } else {
         char name[DM_SEGMENT_NAME_SIZE];
         dm_segment_name(name, w->job.segment.number);
-        (void)dm_writer_trouble(w, DM_ORDER_FAILED, "write and sync", name, failed);
+        (void)dm_trouble_note(&w->trouble, DM_ORDER_FAILED, "write and sync", name, failed);
     }
 }
 
-/* ---- all of it ----------------------------------------------------------------- */
+void dm_writer_sync_us(struct dm_writer *w, struct dm_histogram *sync_us)
+{
+    (void)pthread_mutex_lock(&w->mutex);
+    *sync_us = w->sync_us;
+    (void)pthread_mutex_unlock(&w->mutex);
+}
+
+/* ---- for retention ----------------------------------------------------------------- */
+
+static bool drop_retired(struct dm_writer *w)
+{
+    bool did = false;
+    (void)pthread_mutex_lock(&w->mutex);
+    while (w->retired_count > 0) {
+        struct dm_retired retired = w->retired[0];
+        (void)pthread_mutex_unlock(&w->mutex);
+        bool gone = dm_spares_drop(&w->spares, retired.number, retired.size, retired.recycle);
+        (void)pthread_mutex_lock(&w->mutex);
+        if (!gone) {
+            break;
+        }
+        did = true;
+        w->retired_count--;
+        memmove(w->retired, w->retired + 1, w->retired_count * sizeof *w->retired);
+    }
+    (void)pthread_mutex_unlock(&w->mutex);
+    return did;
+}
+
+static bool note_age(struct dm_writer *w)
+{
+    (void)pthread_mutex_lock(&w->mutex);
+    int64_t age_ms = w->age_ms;
+    bool wanted = age_ms > w->age_kept_ms;
+    w->age_kept_ms = age_ms; /* also if it fails: the next time comes */
+    (void)pthread_mutex_unlock(&w->mutex);
+    int failed = wanted ? dm_age_write(w->disk, age_ms) : 0;
+    if (failed != 0) {
+        dm_log(DM_LOG_WARN, "journal could not note its age", DM_LOG_NUMBER("errno", -failed));
+    }
+    return wanted;
+}
+
+void dm_writer_keep_age(struct dm_writer *w, int64_t age_ms)
+{
+    (void)pthread_mutex_lock(&w->mutex);
+    DM_ASSERT(age_ms >= w->age_ms);
+    w->age_ms = age_ms;
+    (void)pthread_cond_signal(&w->wake);
+    (void)pthread_mutex_unlock(&w->mutex);
+}
+
+void dm_writer_retire(struct dm_writer *w, const struct dm_retired *retired)
+{
+    (void)pthread_mutex_lock(&w->mutex);
+    if (w->retired_count == w->retired_capacity) {
+        w->retired_capacity = w->retired_capacity == 0 ? 8 : w->retired_capacity * 2;
+        w->retired = dm_xrealloc(w->retired, w->retired_capacity * sizeof *w->retired);
+    }
+    DM_ASSERT(w->retired_count == 0 ||
+              w->retired[w->retired_count - 1].number + 1 == retired->number);
+    w->retired[w->retired_count] = *retired;
+    w->retired_count++;
+    (void)pthread_cond_signal(&w->wake);
+    (void)pthread_mutex_unlock(&w->mutex);
+}
+
+/* ---- all of it ------------------------------------------------------------------- */
+
+static bool wants_spare(const struct dm_writer *w)
+{
+    return w->file >= 0 && dm_spares_wanted(&w->spares);
+}
+
+static bool behind(const struct dm_writer *w)
+{
+    return dm_spares_behind(&w->spares, atomic_load_explicit(&w->offset, memory_order_relaxed));
+}
+
+static bool prepare(struct dm_writer *w)
+{
+    return dm_spares_prepare(&w->spares,
+                             atomic_load_explicit(&w->batch_size, memory_order_relaxed));
+}
 
 bool dm_writer_step(struct dm_writer *w, bool idle)
 {
+    DM_ASSERT(may_step(w));
     if (dm_writer_state(w) == DM_ORDER_FAILED) {
         return false;
     }
@@ -268,11 +298,10 @@ bool dm_writer_step(struct dm_writer *w, bool idle)
     if (dm_writer_state(w) == DM_ORDER_FAILED) {
         return false;
     }
-    did = dm_writer_recycle(w) || did;
-    did = dm_writer_note_age(w) || did;
-    if (dm_writer_state(w) == DM_ORDER_OK && dm_writer_wants_spare(w) &&
-        (dm_writer_behind(w) || (idle && !did))) {
-        did = dm_writer_prepare(w) || did;
+    did = drop_retired(w) || did;
+    did = note_age(w) || did;
+    if (dm_writer_state(w) == DM_ORDER_OK && wants_spare(w) && (behind(w) || (idle && !did))) {
+        did = prepare(w) || did;
     }
     return did;
 }
@@ -299,28 +328,29 @@ static bool has_work(const struct dm_writer *w)
 /* With the mutex: nothing is handed over. Prepares, slowly, or waits. */
 static void rest(struct dm_writer *w)
 {
-    bool failed = atomic_load_explicit(&w->state, memory_order_relaxed) == DM_ORDER_FAILED;
-    if (failed || (!dm_writer_wants_spare(w) && !w->prepare_failed)) {
+    bool failed = dm_writer_state(w) == DM_ORDER_FAILED;
+    if (failed || (!wants_spare(w) && !w->spares.failed)) {
         (void)pthread_cond_wait(&w->wake, &w->mutex);
         return;
     }
-    bool paused = w->prepare_failed;
-    bool pressed = !paused && dm_writer_behind(w);
+    bool paused = w->spares.failed;
+    bool pressed = !paused && behind(w);
     if ((!pressed && !wait_ms(w, paused ? RETRY_MS : IDLE_MS)) || has_work(w) || w->stop) {
         return;
     }
     if (paused) {
-        w->prepare_failed = false;
+        w->spares.failed = false;
         return;
     }
     (void)pthread_mutex_unlock(&w->mutex);
-    (void)dm_writer_prepare(w);
+    (void)prepare(w);
     (void)pthread_mutex_lock(&w->mutex);
 }
 
 static void *writer_main(void *context)
 {
     struct dm_writer *w = context;
+    this_thread = w;
     (void)pthread_mutex_lock(&w->mutex);
     while (!w->stop) {
         if (!has_work(w) || dm_writer_state(w) == DM_ORDER_FAILED) {
@@ -341,11 +371,14 @@ static void *writer_main(void *context)
 
 bool dm_writer_start(struct dm_writer *w)
 {
-    w->running = pthread_create(&w->thread, NULL, writer_main, w) == 0;
-    if (w->running) {
-        (void)pthread_setname_np(w->thread, "journal");
+    DM_ASSERT(!w->running && !w->has_job && !w->begun);
+    w->running = true; /* before there is somebody who reads it */
+    if (pthread_create(&w->thread, NULL, writer_main, w) != 0) {
+        w->running = false;
+        return false;
     }
-    return w->running;
+    (void)pthread_setname_np(w->thread, "journal");
+    return true;
 }
 
 void dm_writer_stop(struct dm_writer *w)
@@ -361,18 +394,12 @@ void dm_writer_stop(struct dm_writer *w)
     w->running = false;
 }
 
-void dm_writer_init(struct dm_writer *w, const struct dm_journal_options *options)
+void dm_writer_init(struct dm_writer *w, struct dm_disk *disk, const struct dm_clock *clock,
+                    uint64_t segment_size)
 {
-    *w = (struct dm_writer){
-        .disk = options->disk,
-        .clock = options->clock,
-        .segment_size = options->segment_size,
-        .event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
-        .file = -1,
-        .next_file = -1,
-        .preparing = -1,
-        .next_number = 1,
-    };
+    *w = (struct dm_writer){.disk = disk, .clock = *clock, .file = -1};
+    dm_trouble_init(&w->trouble);
+    dm_spares_init(&w->spares, disk, &w->trouble, segment_size);
     (void)pthread_mutex_init(&w->mutex, NULL);
     pthread_condattr_t attributes;
     (void)pthread_condattr_init(&attributes);
@@ -383,15 +410,11 @@ void dm_writer_init(struct dm_writer *w, const struct dm_journal_options *option
 
 void dm_writer_finish(struct dm_writer *w)
 {
-    const int files[] = {w->file, w->next_file, w->preparing};
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        if (files[i] >= 0) {
-            w->disk->ops->close(w->disk, files[i]);
-        }
+    if (w->file >= 0) {
+        w->disk->ops->close(w->disk, w->file);
     }
-    if (w->event >= 0) {
-        (void)close(w->event);
-    }
+    dm_spares_finish(&w->spares);
+    dm_trouble_finish(&w->trouble);
     (void)pthread_cond_destroy(&w->wake);
     (void)pthread_mutex_destroy(&w->mutex);
     free(w->retired);

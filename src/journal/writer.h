@@ -3,8 +3,10 @@
 
 #include "base/clock.h"
 #include "base/histogram.h"
+#include "journal/disk.h"
 #include "journal/format.h"
-#include "journal/journal.h"
+#include "journal/spares.h"
+#include "journal/trouble.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,10 +15,7 @@
  * disk can do that by itself it is only begun, and dm_writer_poll sees its end; else, and
  * when it opens a segment, it is done in the thread or, without one, by dm_writer_step.
  * Beside the jobs, thread or step prepare the segment file that comes next and recycle those
- * that were retired.
- *
- * Files beside the segments: "prepare-N" is being allocated and zeroed, and worth
- * nothing after a restart; "spare-N" is a file of full size, ready to become a segment. */
+ * that were retired. */
 
 struct dm_job {
     struct dm_segment_header segment; /* where it goes; created when it is a new one */
@@ -30,33 +29,29 @@ struct dm_retired {
     bool recycle; /* else its blocks go back to the file system */
 };
 
-#define DM_SPARES_MAX 3
-
 struct dm_writer {
     struct dm_disk *disk;
     struct dm_clock clock;
-    uint64_t segment_size;
-    int event; /* an eventfd; what it tells: dm_order_event. -1: there was none to be had */
+    struct dm_trouble trouble; /* anybody's */
 
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t wake;
 
     /* under the mutex */
-    bool running, stop;
+    bool stop;
     bool has_job;
     struct dm_job job; /* stays as it is while has_job */
     struct dm_retired *retired;
     size_t retired_count, retired_capacity;
-    struct dm_error error;
     struct dm_histogram sync_us;
     int64_t age_ms, age_kept_ms; /* to be noted in the file "age"; noted */
 
     _Atomic uint64_t done; /* ticket of the newest job that has ended */
-    _Atomic int state;     /* enum dm_order_state */
 
     /* of the owner */
-    bool begun; /* `job` is on its way without the thread, which does not look at it */
+    bool running; /* there is a thread: it may read this, and nothing else here */
+    bool begun;   /* `job` is on its way without the thread, which does not look at it */
     uint64_t began_ns;
     unsigned refusals; /* of the disk, in a row, to take a batch without waiting */
     unsigned unasked;  /* batches that go to the thread before it is asked again */
@@ -67,18 +62,11 @@ struct dm_writer {
     _Atomic uint64_t offset;   /* the end of the last batch */
     _Atomic size_t batch_size; /* of it */
 
-    /* of whoever steps */
-    uint64_t spares[DM_SPARES_MAX];
-    size_t spare_count;
-    uint64_t next_number; /* for the name of the next file */
-    int next_file;        /* is becoming the next segment; -1: none */
-    char next_name[32];
-    int preparing; /* file being zeroed; -1: none */
-    uint64_t preparing_number, prepared;
-    bool prepare_failed; /* pause */
+    struct dm_spares spares; /* of whoever steps */
 };
 
-void dm_writer_init(struct dm_writer *writer, const struct dm_journal_options *options);
+void dm_writer_init(struct dm_writer *writer, struct dm_disk *disk, const struct dm_clock *clock,
+                    uint64_t segment_size);
 bool dm_writer_start(struct dm_writer *writer);
 /* Ends the thread, if there is one. A job that it had not begun is left over. */
 void dm_writer_stop(struct dm_writer *writer);
@@ -90,6 +78,8 @@ void dm_writer_hand(struct dm_writer *writer, const struct dm_job *job);
 void dm_writer_poll(struct dm_writer *writer, bool wait);
 /* The segment is needed no more. In order, oldest first. */
 void dm_writer_retire(struct dm_writer *writer, const struct dm_retired *retired);
+/* A copy: how long batches took. */
+void dm_writer_sync_us(struct dm_writer *writer, struct dm_histogram *sync_us);
 /* The journal is that old: to be noted soon. */
 void dm_writer_keep_age(struct dm_writer *writer, int64_t age_ms);
 
@@ -97,35 +87,16 @@ void dm_writer_keep_age(struct dm_writer *writer, int64_t age_ms);
  * done. */
 bool dm_writer_step(struct dm_writer *writer, bool idle);
 
+/* Before the thread runs: goes on at the end of an open segment, which is the writer's now. */
+void dm_writer_resume(struct dm_writer *writer, int file, const struct dm_place *end);
+
 /* Before the thread runs: makes this segment, zeroed, and goes on at its start. false:
- * see writer->error. */
+ * see writer->trouble. */
 bool dm_writer_create(struct dm_writer *writer, const struct dm_segment_header *header);
 
 /* Likewise, in place of the segment that is open, or behind it, if there is a file for it.
  * false: nothing is changed, and a lack of space is no state of the journal's. */
 bool dm_writer_replace(struct dm_writer *writer, const struct dm_segment_header *header);
-
-/* ---- inside: writer.c, prepare.c and retire.c ---------------------------------------------- */
-
-/* Out of something that may come back? */
-bool dm_writer_may_pass(int failed);
-/* Notes it and tells of it. Always false. */
-bool dm_writer_trouble(struct dm_writer *writer, enum dm_order_state state, const char *what,
-                       const char *name, int failed);
-/* Of a write or an allocation. */
-bool dm_writer_write_trouble(struct dm_writer *writer, const char *what, const char *name,
-                             int failed);
-void dm_writer_spare_name(char name[32], uint64_t number);
-/* One slice of work on a file ahead of its use. Its failures cost speed only. */
-bool dm_writer_prepare(struct dm_writer *writer);
-bool dm_writer_wants_spare(const struct dm_writer *writer);
-bool dm_writer_behind(const struct dm_writer *writer);
-/* Sets next_file and next_name, from the best that is there. */
-bool dm_writer_take_next(struct dm_writer *writer);
-
-/* Of retired segments and of the age, what there is to do. true: something was done. */
-bool dm_writer_recycle(struct dm_writer *writer);
-bool dm_writer_note_age(struct dm_writer *writer);
 
 /* ---- state ------------------------------------------------------------------------ */
 
@@ -137,7 +108,7 @@ static inline uint64_t dm_writer_segment(struct dm_writer *writer)
 
 static inline enum dm_order_state dm_writer_state(struct dm_writer *writer)
 {
-    return (enum dm_order_state)atomic_load_explicit(&writer->state, memory_order_acquire);
+    return dm_trouble_state(&writer->trouble);
 }
 
 #endif

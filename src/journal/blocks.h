@@ -1,15 +1,15 @@
-#ifndef DM_JOURNAL_CACHE_H
-#define DM_JOURNAL_CACHE_H
+#ifndef DM_JOURNAL_BLOCKS_H
+#define DM_JOURNAL_BLOCKS_H
 
 #include "journal/segment.h"
 
-/* Blocks of segment files, read with pread and shared by all cursors; the least
+/* Blocks of segment files in memory, read with pread and shared by all cursors; the least
  * recently used one makes room. Never a map: a disk error stays an error. */
 
-#define DM_CACHE_BLOCK_SIZE 65536UL
-#define DM_CACHE_BLOCKS 64
+#define DM_BLOCK_SIZE 65536UL
+#define DM_BLOCKS 64
 
-struct dm_cache_block {
+struct dm_block {
     uint64_t segment, index; /* segment 0: empty */
     uint64_t used;           /* when, in reads */
     uint32_t valid;          /* bytes from its start that are here */
@@ -17,19 +17,21 @@ struct dm_cache_block {
     uint8_t *bytes;
 };
 
-struct dm_cache {
-    struct dm_cache_block blocks[DM_CACHE_BLOCKS];
+struct dm_blocks {
+    struct dm_block items[DM_BLOCKS];
     size_t recent;
     uint64_t reads;
 };
 
 /* Copies [offset, offset + size) of the segment; `limit` is the offset up to which its
  * content is final. 0 or -errno. */
-int dm_cache_read(struct dm_cache *cache, struct dm_segments *segments, struct dm_segment *segment,
-                  uint64_t limit, uint64_t offset, size_t size, void *to);
+int dm_blocks_read(struct dm_blocks *blocks, struct dm_segments *segments,
+                   struct dm_segment *segment, uint64_t limit, uint64_t offset, size_t size,
+                   void *to);
 /* What has just become durable at `offset`: goes on from what is here when somebody follows,
  * that is, has read from there since the last time. Else it is not kept. */
-void dm_cache_put(struct dm_cache *cache, uint64_t segment, uint64_t offset, struct dm_slice bytes);
-void dm_cache_finish(struct dm_cache *cache);
+void dm_blocks_put(struct dm_blocks *blocks, uint64_t segment, uint64_t offset,
+                   struct dm_slice bytes);
+void dm_blocks_finish(struct dm_blocks *blocks);
 
 #endif
