@@ -1,5 +1,7 @@
 #include "base/address.h"
 
+#include "base/assert.h"
+
 #include <string.h>
 #include <sys/un.h>
 
@@ -61,6 +63,7 @@ const char *dm_address_parse(const char *text, enum dm_address_use use, struct d
     if (!copy(out->host, sizeof out->host, host, size)) {
         return "the host must have 1 to 255 bytes";
     }
+    DM_ASSERT(strlen(colon + 1) < sizeof out->port);
     memcpy(out->port, colon + 1, strlen(colon + 1) + 1);
     return NULL;
 }

@@ -1,5 +1,7 @@
 #include "base/base64.h"
 
+#include "base/assert.h"
+
 static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 size_t dm_base64_size(enum dm_base64 form, size_t size)
@@ -11,6 +13,7 @@ size_t dm_base64_size(enum dm_base64 form, size_t size)
 
 static uint8_t letter(enum dm_base64 form, uint32_t value)
 {
+    DM_ASSERT(value < 64);
     if (value < 62) {
         return (uint8_t)letters[value];
     }
@@ -59,6 +62,7 @@ static int sextet(uint8_t c)
 static size_t read_quartet(const uint8_t *from, size_t left, uint32_t *bits)
 {
     size_t count = 0;
+    DM_ASSERT(left > 0 && left <= 4);
     *bits = 0;
     while (count < left && sextet(from[count]) >= 0) {
         *bits = *bits << 6 | (uint32_t)sextet(from[count++]);

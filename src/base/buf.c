@@ -38,6 +38,7 @@ uint8_t *dm_buf_reserve(struct dm_buf *buf, size_t size)
     }
     free(buf->data);
     *buf = (struct dm_buf){.data = data, .end = content, .capacity = capacity};
+    DM_ASSERT(capacity - content >= size);
     return data + content;
 }
 

@@ -1,5 +1,7 @@
 #include "base/calendar.h"
 
+#include "base/assert.h"
+
 #include <stdbool.h>
 
 /* Howard Hinnant, "chrono-compatible low-level date algorithms": years begin in March, so that
@@ -13,6 +15,7 @@ enum {
 
 int64_t dm_days_of_date(struct dm_date date)
 {
+    DM_ASSERT(date.month >= 1 && date.month <= 12 && date.day >= 1 && date.day <= 31);
     int64_t year = date.month <= 2 ? date.year - 1 : date.year;
     int64_t era = year / ERA_YEARS, in_era = year % ERA_YEARS;
     int64_t in_year =
@@ -37,6 +40,7 @@ struct dm_date dm_date_of_days(int64_t days)
 int32_t dm_days_in_month(int32_t year, int32_t month)
 {
     static const int8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    DM_ASSERT(month >= 1 && month <= 12);
     bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
     return days[month - 1] + (month == 2 && leap);
 }

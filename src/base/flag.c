@@ -1,5 +1,7 @@
 #include "base/flag.h"
 
+#include "base/assert.h"
+
 #include <string.h>
 
 bool dm_flag_read(const char *text, struct dm_flag *flag)
@@ -41,6 +43,7 @@ void dm_flag_guess(struct dm_flag_guess *guess, const struct dm_flag *flag, cons
     }
     char given[64] = {0};
     memcpy(given, flag->name, flag->name_size < sizeof given ? flag->name_size : sizeof given - 1);
+    DM_ASSERT(name != NULL && given[0] != '\0');
     size_t distance = dm_flag_distance(given, name);
     bool nearer = guess->nearest == NULL || distance < guess->distance;
     if (nearer && distance <= DISTANCE_MAX && distance * 2 < strlen(given)) {

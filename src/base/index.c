@@ -10,6 +10,7 @@ bool dm_index_init(struct dm_index *index, uint32_t items_max,
                    uint32_t *(*link)(void *context, uint32_t item),
                    uint64_t (*hash)(void *context, uint32_t item), void *context)
 {
+    DM_ASSERT(link != NULL && hash != NULL && items_max < UINT32_MAX);
     *index = (struct dm_index){
         .items_max = items_max, .low = LOW_MIN, .link = link, .hash = hash, .context = context};
     size_t buckets = items_max + (size_t)2 * LOW_MIN;
@@ -28,6 +29,7 @@ void dm_index_finish(struct dm_index *index)
 
 void dm_index_clear(struct dm_index *index)
 {
+    DM_ASSERT(index->heads != NULL);
     memset(index->heads, 0, dm_index_memory(index));
     index->low = LOW_MIN;
     index->split = 0;

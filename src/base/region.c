@@ -8,6 +8,7 @@
 
 bool dm_region_init(struct dm_region *region, size_t size)
 {
+    DM_ASSERT(size != 0);
     void *base = mmap(NULL, size, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED) {

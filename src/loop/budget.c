@@ -52,6 +52,7 @@ void budget_set(struct budget *budget, struct budget_account *account, size_t by
         enter(budget, account, counted);
     }
     account->counted = counted;
+    DM_ASSERT((budget->used == 0) == (budget->filled == 0));
 }
 
 struct budget_account *budget_largest(const struct budget *budget)

@@ -1,5 +1,6 @@
 #include "loop/calls.h"
 
+#include "base/assert.h"
 #include "rpc/prefetch.h"
 
 enum { LOOK_AHEAD = 32 }; /* calls whose data is fetched ahead of them */
@@ -10,7 +11,9 @@ _Static_assert((int)LOOK_AHEAD <= (int)DM_PREFETCH_MAX, "the engine looks at all
 
 static struct conn *conn_of(struct dm_sink *sink)
 {
-    return DM_CONTAINER_OF(sink, struct conn, sink);
+    struct conn *c = DM_CONTAINER_OF(sink, struct conn, sink);
+    DM_ASSERT(c->session != NULL); /* without one it is not among rpc's sinks */
+    return c;
 }
 
 static void sink_reply(struct dm_sink *sink, uint64_t id, struct dm_slice payload)

@@ -1,5 +1,6 @@
 #include "loop/conns.h"
 
+#include "base/assert.h"
 #include "loop/calls.h"
 #include "loop/conn.h"
 #include "loop/guard.h"
@@ -37,6 +38,7 @@ void conns_accept(struct dm_loop *loop, struct listener *listener)
         conn_close(c);
         return;
     }
+    DM_ASSERT(loop->conn_count <= loop->stats.connections_max);
     loop->stats.accepted++;
     if (!listener->is_pipe) {
         (void)uv_tcp_nodelay(&c->uv.tcp, 1);
@@ -70,6 +72,7 @@ bool conns_settle(struct dm_loop *loop)
     while (!dm_list_empty(&loop->dirty)) {
         struct conn *c = DM_CONTAINER_OF(loop->dirty.next, struct conn, dirty);
         dm_list_remove(&c->dirty);
+        DM_ASSERT(c->state != CONN_CLOSED);
         conn_settle(c);
         if (c->state != CONN_CLOSED) {
             guard_settled(c, now_ns);
@@ -88,6 +91,7 @@ uint64_t conns_linger(struct dm_loop *loop, uint64_t now_ns)
 {
     while (!dm_list_empty(&loop->lingering)) {
         struct conn *c = DM_CONTAINER_OF(loop->lingering.next, struct conn, linger);
+        DM_ASSERT(c->state == CONN_HALF || c->state == CONN_FAREWELL);
         if (c->linger_until_ns > now_ns) {
             return c->linger_until_ns;
         }
@@ -116,6 +120,7 @@ static struct conn *next_conn(const struct conn *c)
 
 void conns_drain(struct dm_loop *loop)
 {
+    DM_ASSERT(loop->draining);
     for (struct conn *c = first_conn(loop); c != NULL; c = next_conn(c)) {
         if (c->session != NULL) {
             dm_session_drain(c->session);
@@ -169,6 +174,7 @@ bool conns_arriving(const struct dm_loop *loop)
 
 void conns_give_up(struct dm_loop *loop)
 {
+    DM_ASSERT(loop->refused);
     for (struct conn *c = first_conn(loop); c != NULL; c = next_conn(c)) {
         if (c->state == CONN_OPEN && c->session != NULL && !c->session->closing) {
             dm_session_give_up(c->session);
@@ -179,6 +185,7 @@ void conns_give_up(struct dm_loop *loop)
 
 void conns_part(struct dm_loop *loop)
 {
+    DM_ASSERT(loop->parting);
     for (struct conn *c = first_conn(loop); c != NULL; c = next_conn(c)) {
         if (c->state == CONN_OPEN) {
             conn_part(c);

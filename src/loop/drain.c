@@ -42,6 +42,8 @@ static void begin(struct dm_loop *loop)
     loop->drain_due_ns = after_ms(now_ns, timeout_ms);
     loop->refuse_due_ns = after_ms(now_ns, timeout_ms - farewell_ms);
     loop->notice_due_ns = sooner(loop->refuse_due_ns, after_ms(now_ns, DM_LINGER_MS));
+    DM_ASSERT(loop->notice_due_ns <= loop->refuse_due_ns &&
+              loop->refuse_due_ns <= loop->drain_due_ns);
     dm_log(DM_LOG_INFO, "draining", DM_LOG_NUMBER("connections", loop->conn_count),
            DM_LOG_NUMBER("open_calls", dm_rpc_open_calls(loop->rpc)));
     listeners_close(loop);
@@ -98,6 +100,7 @@ bool drain_step(struct dm_loop *loop, uint64_t now_ns)
     if (!loop->draining) {
         return false;
     }
+    DM_ASSERT(loop->leaving && loop->listener_count == 0);
     if (!loop->parting) {
         bool done = all_answered(loop, now_ns);
         if (!done && now_ns < loop->drain_due_ns) {

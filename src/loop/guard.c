@@ -1,5 +1,6 @@
 #include "loop/guard.h"
 
+#include "base/assert.h"
 #include "base/limits.h"
 
 #include <linux/sockios.h>
@@ -49,6 +50,7 @@ void guard_accepted(struct conn *c, uint64_t now_ns)
 static void count(struct conn *c, size_t bytes)
 {
     struct dm_loop *loop = c->loop;
+    DM_ASSERT(c->state != CONN_CLOSED || bytes == 0);
     budget_set(&loop->budget, &c->account, bytes);
     loop->crowd.full = budget_is_high(&loop->budget);
     loop->stats.buffers = loop->budget.used;
@@ -180,6 +182,7 @@ struct conn *guard_silent(struct dm_loop *loop, uint64_t now_ns)
 
 static void end(struct conn *c, struct patience_timer *timer, enum dm_closed why)
 {
+    DM_ASSERT(c->state != CONN_CLOSED);
     patience_stop(timer);
     c->loop->stats.closed[why]++;
     c->dead = true;
@@ -197,6 +200,7 @@ static void judge_head(struct conn *c, bool ours, uint64_t now_ns)
 
 static void judge_body(struct conn *c, bool ours, uint64_t now_ns)
 {
+    DM_ASSERT(c->bytes_in >= (uint64_t)c->body.bytes);
     bool fast = (int64_t)c->bytes_in - c->body.bytes >= (int64_t)DM_BODY_WINDOW_BYTES;
     if (!ours && !c->paused_in_body && c->session != NULL) {
         c->session->now_ns = now_ns;
@@ -226,6 +230,7 @@ static bool judge(struct dm_loop *loop, enum patience_kind kind, uint64_t now_ns
     if (timer == NULL) {
         return false;
     }
+    DM_ASSERT(now_ns >= timer->since_ns);
     bool ours = now_ns - timer->since_ns > loop->patience.limit_ns[kind] + LATE_NS;
     switch (kind) {
     case PATIENCE_HEAD:

@@ -23,6 +23,9 @@
 
 enum { BACKLOG = 4096, NAME_SIZE_MAX = 300 };
 
+_Static_assert(NAME_SIZE_MAX > sizeof((struct sockaddr_un *)0)->sun_path + INET6_ADDRSTRLEN,
+               "any address fits");
+
 static void on_listener_closed(uv_handle_t *handle)
 {
     free(handle->data);
@@ -167,6 +170,7 @@ static enum dm_code settle(struct listener *listener, const char *address, enum 
         uv_close(&listener->uv.handle, on_listener_closed);
         return code;
     }
+    DM_ASSERT(loop->listener_count < DM_LISTENERS_MAX);
     loop->listeners[loop->listener_count++] = listener;
     return DM_OK;
 }
@@ -202,6 +206,7 @@ static void same_port(const struct dm_loop *loop, struct addrinfo *found)
 {
     struct sockaddr_storage bound;
     int size = sizeof bound;
+    DM_ASSERT(loop->listener_count > 0);
     const struct listener *last = loop->listeners[loop->listener_count - 1];
     if (uv_tcp_getsockname(&last->uv.tcp, (struct sockaddr *)&bound, &size) != 0) {
         return;

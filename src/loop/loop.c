@@ -58,6 +58,7 @@ static bool engine_step(struct dm_loop *loop)
     }
     if (rung || loop_now_ns(loop) >= loop->engine_due_ns) {
         int delay_ms = dm_engine_turn(loop->engine);
+        DM_ASSERT(delay_ms >= 0);
         loop->engine_due_ns = loop_now_ns(loop) + (uint64_t)delay_ms * NS_PER_MS;
         if (dm_engine_failed(loop->engine, &loop->error)) {
             loop->result = DM_INTERNAL;
@@ -79,6 +80,7 @@ static void look_at_disk(struct dm_loop *loop)
 
 static void take_turn(struct dm_loop *loop)
 {
+    DM_ASSERT(!loop->ended && loop->turn_start_ns != 0);
     drain_begin_due(loop);
     conns_pull(loop);
     if (!engine_step(loop)) {

@@ -28,6 +28,7 @@ struct batch {
 static void destroy(struct dm_rpc *rpc, void *task)
 {
     struct batch *batch = task;
+    DM_ASSERT(batch->memory >= sizeof *batch);
     dm_task_release(rpc, batch->sink, batch->memory);
     dm_buf_finish(&batch->out);
     free(batch);
@@ -101,6 +102,7 @@ static enum dm_task_result steps(struct dm_rpc *rpc, struct dm_call *call, size_
 
 static bool get_one(struct dm_rpc *rpc, struct batch *batch, uint32_t i)
 {
+    DM_ASSERT(i < batch->ids.count);
     struct dm_contact contact;
     if (dm_engine_get(rpc->engine, batch->account_id, batch->ids.items[i], &contact, NULL) !=
         DM_OK) {
@@ -143,6 +145,7 @@ static enum dm_code get_read(const struct dm_inbound *in, struct batch *batch,
 
 static bool set_one(struct dm_rpc *rpc, struct batch *batch, uint32_t i)
 {
+    DM_ASSERT(i < batch->ids.count);
     struct dm_slice contact_id = batch->ids.items[i];
     struct dm_outcome outcome;
     struct dm_error error;

@@ -33,6 +33,9 @@ static bool tell(struct dm_rpc *rpc, struct dm_call *call, const struct dm_bulk_
                  bool done)
 {
     struct bulk *bulk = call->task;
+    DM_ASSERT(progress->scanned >= bulk->told_scanned && rpc->now_ns >= bulk->told_ns);
+    DM_ASSERT(progress->changed + progress->skipped_locked <= progress->matched &&
+              progress->matched <= progress->scanned);
     bulk->told_ns = rpc->now_ns;
     bulk->told_scanned = progress->scanned;
     dormouse_v1_BulkSetStatusProgress message = {

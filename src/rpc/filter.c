@@ -37,6 +37,7 @@ static uint32_t hash_of(struct dm_slice id)
 static uint32_t find(const struct dm_filter *filter, struct dm_slice id)
 {
     const uint8_t *block = (const uint8_t *)filter;
+    DM_ASSERT((filter->mask & (filter->mask + 1)) == 0);
     uint32_t slot = hash_of(id) & filter->mask;
     while (filter->slots[slot] != 0) {
         const uint8_t *entry = block + filter->slots[slot];
@@ -66,6 +67,7 @@ struct dm_filter *dm_filter_create(const struct dm_texts *ids)
             at += 1 + id.size;
         }
     }
+    DM_ASSERT(at <= dm_filter_memory(ids));
     return filter;
 }
 

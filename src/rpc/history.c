@@ -37,6 +37,7 @@ static bool add(struct history *history, const struct dm_event *event)
     history->last_seq = event->seq;
     history->previous_seq = event->previous_seq;
     history->count++;
+    DM_ASSERT(history->count <= history->page_size);
     dormouse_v1_StatusEvent message;
     dm_event_to_proto(&message, event);
     return dm_append_message(&history->out, dormouse_v1_GetHistoryResponse_events_tag,
@@ -120,6 +121,7 @@ static enum dm_code prepare(struct dm_rpc *rpc, const struct dm_inbound *in,
         dm_page_size(request.page_size, &history->page_size, error) != DM_OK) {
         return error->code;
     }
+    DM_ASSERT(history->page_size > 0 && history->page_size <= DM_PAGE_SIZE_MAX);
     size_t memory = sizeof *history + history->page_size * DM_ENTRY_MEMORY;
     if (dm_task_reserve(rpc, in->sink, memory, error) != DM_OK) {
         return error->code;

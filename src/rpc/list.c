@@ -174,6 +174,7 @@ static enum dm_code prepare(struct dm_rpc *rpc, const struct dm_inbound *in, str
             DM_OK) {
         return error->code;
     }
+    DM_ASSERT(options.limit > 0 && options.limit <= DM_PAGE_SIZE_MAX);
     list->memory = sizeof *list + options.limit * DM_ENTRY_MEMORY;
     list->scan = dm_scan_open(rpc->engine, &options);
     return list->scan != NULL ? DM_OK : dm_fail(error, DM_RESOURCE_EXHAUSTED, "no memory");

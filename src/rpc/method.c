@@ -20,7 +20,10 @@ void dm_method_table_init(struct dm_method_table *table, const struct dm_method_
     DM_ASSERT(all->count <= DM_METHOD_SLOTS / 2); /* sparse, so that a search is short */
     *table = (struct dm_method_table){.all = all};
     for (uint32_t i = 0; i < all->count; i++) {
-        uint32_t slot = slot_of(all->items[i].service, all->items[i].name);
+        const struct dm_method *method = &all->items[i];
+        DM_ASSERT(method->handler != NULL && method->name.size != 0);
+        DM_ASSERT(dm_method_find(table, method->service, method->name) == NULL);
+        uint32_t slot = slot_of(method->service, method->name);
         while (table->slots[slot] != 0) {
             slot = (slot + 1) % DM_METHOD_SLOTS;
         }

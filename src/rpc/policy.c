@@ -100,6 +100,7 @@ static enum dm_code rule_take(struct rules_in *in, const dormouse_v1_Rule *messa
                        "rule for each",
                        in->index, in->names[activity]);
     }
+    DM_ASSERT(in->index < DM_ACTIVITY_COUNT); /* each rule before it was of another activity */
     in->names[activity] = (int8_t)in->index;
     in->policy->explicit_rules |= (uint16_t)(1U << activity);
     (void)snprintf(field, sizeof field, "policy.rules[%d].snooze_for", in->index);

@@ -53,6 +53,7 @@ void dm_calls_finish(struct dm_rpc *rpc)
             dm_call_close(rpc, call);
         }
     }
+    DM_ASSERT(rpc->open_calls == 0 && rpc->open_streams == 0);
     if (rpc->deadlines != NULL) {
         dm_wheel_destroy(rpc->deadlines);
     }
@@ -178,6 +179,7 @@ bool dm_calls_expire(struct dm_rpc *rpc)
         size_t count = dm_wheel_advance(rpc->deadlines, rpc->now_ns / NS_PER_MS, EXPIRE_BUDGET,
                                         expired, EXPIRE_CHUNK, &more);
         for (size_t i = 0; i < count; i++) {
+            DM_ASSERT(dm_call_at(rpc, expired[i])->timed);
             dm_call_abort(rpc, dm_call_at(rpc, expired[i]), &late);
         }
     }

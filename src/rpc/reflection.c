@@ -99,7 +99,7 @@ static bool is_message(const struct dm_method_list *methods, struct dm_slice sym
 /* `file` first, then all that it needs: imports come before their users in the table. */
 static bool put_files(struct dm_buf *out, int file)
 {
-    DM_ASSERT(file < 64);
+    DM_ASSERT(file >= 0 && file < 64 && (size_t)file < dm_descriptor_file_count);
     uint64_t wanted = 1ULL << file;
     for (int i = file; i >= 0; i--) {
         const struct dm_descriptor_file *at = &dm_descriptor_files[i];
@@ -107,6 +107,7 @@ static bool put_files(struct dm_buf *out, int file)
             continue;
         }
         for (uint16_t j = 0; j < at->import_count; j++) {
+            DM_ASSERT(at->imports[j] < i); /* imports come before their users */
             wanted |= 1ULL << at->imports[j];
         }
         if (!dm_append_text(out,
@@ -257,6 +258,7 @@ static bool keep_question(struct dm_rpc *rpc, struct dm_call *call, struct dm_sl
         dm_call_fail(rpc, call, &error);
         return false;
     }
+    DM_ASSERT(dm_buf_size(&reflection->question) == 0);
     reflection->memory = memory;
     if (!dm_buf_append(&reflection->question, payload.data, payload.size)) {
         (void)dm_fail(&error, DM_RESOURCE_EXHAUSTED, "no memory for the question");

@@ -1,6 +1,7 @@
 #include "rpc/rpc.h"
 
 #include "base/assert.h"
+#include "base/limits.h"
 #include "rpc/admit.h"
 #include "rpc/await.h"
 #include "rpc/call.h"
@@ -48,6 +49,7 @@ void dm_rpc_destroy(struct dm_rpc *rpc)
         return;
     }
     dm_calls_finish(rpc);
+    DM_ASSERT(rpc->watch_count == 0 && rpc->task_bytes == 0);
     dm_buf_finish(&rpc->queue);
     dm_buf_finish(&rpc->json_in);
     dm_buf_finish(&rpc->json_out);
@@ -119,6 +121,7 @@ void dm_rpc_input(struct dm_rpc *rpc, struct dm_sink *sink, uint64_t id, struct 
         dm_call_fail(rpc, call, &error);
         return;
     }
+    DM_ASSERT(call->method->handler != NULL);
     if (call->json && from_json(rpc, call->method, &payload, &error) != DM_OK) {
         dm_call_fail(rpc, call, &error);
         return;

@@ -16,6 +16,7 @@ _Static_assert(DM_COST_MUTATE <= DM_STEP_BUDGET, "a step gets somewhere");
 
 static void place(struct dm_rpc *rpc, struct dm_call *call, enum dm_task_result result)
 {
+    DM_ASSERT(result == DM_TASK_DONE || dm_list_empty(&call->run));
     switch (result) {
     case DM_TASK_MORE:
         dm_list_push_back(&rpc->runnable, &call->run);
@@ -124,6 +125,7 @@ int dm_tasks_next_ms(const struct dm_rpc *rpc)
 enum dm_code dm_task_reserve(struct dm_rpc *rpc, struct dm_sink *sink, size_t bytes,
                              struct dm_error *error)
 {
+    DM_ASSERT(bytes <= DM_ANSWERS_PENDING_MAX);
     if (sink->private_bytes + bytes > DM_TASKS_PER_CONNECTION_MAX) {
         return dm_fail(error, DM_RESOURCE_EXHAUSTED,
                        "this connection has too many large calls open; wait for answers");
@@ -132,6 +134,7 @@ enum dm_code dm_task_reserve(struct dm_rpc *rpc, struct dm_sink *sink, size_t by
         return dm_fail(error, DM_RESOURCE_EXHAUSTED,
                        "the server works on too many large calls; try again later");
     }
+    DM_ASSERT(rpc->task_bytes >= sink->private_bytes);
     rpc->task_bytes += bytes;
     sink->private_bytes += bytes;
     return DM_OK;

@@ -28,6 +28,8 @@
  * back need not have them looked at again. */
 enum { PROGRESS_EVENTS = 10000, NS_PER_MS = 1000000 };
 
+_Static_assert(DM_ID_SIZE_MAX <= UINT8_MAX, "an id's size has a byte");
+
 struct watch {
     struct dm_list link; /* rpc->watches */
     struct dm_sink *sink;
@@ -86,6 +88,7 @@ static bool send_progress(struct dm_rpc *rpc, struct watch *watch, size_t *budge
         .which_kind = dormouse_v1_WatchResponse_progress_seq_tag,
         .kind.progress_seq = watch->position,
     };
+    DM_ASSERT(watch->call != NULL && rpc->now_ns >= watch->told_ns);
     watch->due = false;
     watch->told_ns = rpc->now_ns;
     dm_list_remove(&watch->link);
@@ -233,6 +236,7 @@ static void begin(struct dm_rpc *rpc, const struct dm_inbound *in, const struct 
     watch->memory = memory;
     watch->position = wanted->after_seq;
     watch->due = true; /* the first message says where it begins */
+    DM_ASSERT(wanted->account_id.size <= sizeof watch->account && feed != NULL);
     watch->account_size = (uint8_t)wanted->account_id.size;
     if (watch->account_size != 0) {
         memcpy(watch->account, wanted->account_id.data, watch->account_size);
@@ -300,6 +304,7 @@ int dm_watches_next_ms(const struct dm_rpc *rpc)
     if (watch == NULL) {
         return -1;
     }
+    DM_ASSERT(rpc->now_ns >= watch->told_ns);
     uint64_t passed = rpc->now_ns - watch->told_ns;
     uint64_t left = passed < PROGRESS_NS ? PROGRESS_NS - passed : 0;
     return (int)((left + NS_PER_MS - 1) / NS_PER_MS);
@@ -308,6 +313,7 @@ int dm_watches_next_ms(const struct dm_rpc *rpc)
 void dm_rpc_watchers(const struct dm_rpc *rpc, struct dm_rpc_watchers *out)
 {
     uint64_t newest = dm_engine_last_seq(rpc->engine);
+    DM_ASSERT(rpc->watch_count <= DM_WATCHES_MAX);
     *out = (struct dm_rpc_watchers){.count = rpc->watch_count};
     for (const struct dm_list *link = rpc->watches.next; link != &rpc->watches; link = link->next) {
         uint64_t position = DM_CONTAINER_OF(link, struct watch, link)->position;

@@ -1,5 +1,7 @@
 #include "server/amount.h"
 
+#include "base/assert.h"
+
 #include <ctype.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -72,6 +74,7 @@ bool dm_parse_count(const char *text, int64_t *count)
 static void write_amount(int64_t amount, const struct unit *units, char *text)
 {
     const struct unit *best = units;
+    DM_ASSERT(amount >= 0 && units->factor == 1);
     for (; units->name != NULL; units++) {
         if (amount % units->factor == 0 && (amount != 0 || units->factor == 1)) {
             best = units;

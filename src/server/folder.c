@@ -237,6 +237,7 @@ static char *without_slashes(const char *path)
 enum dm_code dm_folder_open(struct dm_folder *folder, const char *given, struct dm_error *error)
 {
     int data = -1;
+    DM_ASSERT(given[0] != '\0');
     char *path = without_slashes(given);
     folder->lock = -1;
     folder->journal = join(path, "journal");

@@ -176,6 +176,7 @@ static bool set_number(const struct option *option, void *field, const char *tex
     if (!ok || number < option->min || number > option->max) {
         return false;
     }
+    DM_ASSERT(option->min <= option->max && option->offset % sizeof number == 0);
     *(int64_t *)field = number;
     return true;
 }
@@ -326,6 +327,7 @@ static enum dm_code read_flags(struct dm_options *options, int argc, char *const
             return dm_fail(error, DM_INVALID_ARGUMENT, "--%s needs %s, not \"%s\"", option->name,
                            wanted(option, text), value);
         }
+        DM_ASSERT(option >= table && option < table + OPTION_COUNT);
         given[option - table] = true;
     }
     return DM_OK;
