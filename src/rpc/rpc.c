@@ -1,7 +1,6 @@
 #include "rpc/rpc.h"
 
 #include "base/assert.h"
-#include "base/limits.h"
 #include "rpc/admit.h"
 #include "rpc/await.h"
 #include "rpc/call.h"

@@ -26,6 +26,8 @@ struct option {
 
 #define DAY_MS (24LL * 3600 * 1000)
 #define OPTION(field) offsetof(struct dm_options, field)
+#define DIGITS_OF(number) #number
+#define DIGITS(number) DIGITS_OF(number)
 
 static const struct option table[] = {
     {"data", "DIR", "dormouse-data", "folder for journal and view; created if it does not exist",
@@ -51,14 +53,14 @@ static const struct option table[] = {
      "how long changes gather before they are brought into the view; a large sweep gathers ten "
      "times as long",
      DURATION, OPTION(apply_after_ms), 1, DAY_MS},
-    {"overlay-max", "COUNT", "6000000",
+    {"overlay-max", "COUNT", DIGITS(DM_OVERLAY_CONTACTS_MAX),
      "how many changed contacts may wait to be brought into the view; past it changes are "
      "refused; a restart with a smaller one takes longer",
      COUNT, OPTION(overlay_max), DM_OVERLAY_CONTACTS_MIN, 1LL << 30},
     {"cache-size", "SIZE", "256MiB",
      "memory for what Check needs of contacts that were asked for lately, 32 bytes each; 0: none",
      BYTES, OPTION(cache_bytes), 0, 1LL << 40},
-    {"connections-max", "COUNT", "20000",
+    {"connections-max", "COUNT", DIGITS(DM_CONNECTIONS_MAX),
      "how many connections may be open; past it new ones are closed", COUNT,
      OPTION(connections_max), 1, 1000000},
     {"buffers-max", "SIZE", "512MiB",
@@ -95,15 +97,13 @@ static const struct option table[] = {
 
 enum { OPTION_COUNT = sizeof table / sizeof table[0], NAME_SIZE = 64 };
 
-/* The help gives these in words. */
+/* The help gives these with units. */
 _Static_assert(DM_HORIZON_MS == DAY_MS / 24, "horizon");
-_Static_assert(DM_RETENTION_BYTES == 8LL << 30 && DM_RETENTION_MS == 30 * DAY_MS, "retention");
-_Static_assert(DM_SEGMENT_SIZE == 64LL << 20, "segment-size");
-_Static_assert(2LL * DM_JOURNAL_BATCH_MAX <= 8LL << 20, "the smallest segment has two batches");
-_Static_assert(DM_OVERLAY_CONTACTS_MAX == 6000000, "overlay-max");
-_Static_assert(DM_CACHE_BYTES == 256ULL << 20, "cache-size");
-_Static_assert(DM_CONNECTIONS_MAX == 20000, "connections-max");
-_Static_assert(DM_BUFFERS_MAX == 512LL << 20, "buffers-max");
+_Static_assert(DM_RETENTION_BYTES >> 30 == 8 && DM_RETENTION_MS / DAY_MS == 30, "retention");
+_Static_assert(DM_SEGMENT_SIZE >> 20 == 64, "segment-size");
+_Static_assert(DM_JOURNAL_BATCH_MAX >> 20 <= 4, "the smallest segment has two batches");
+_Static_assert(DM_CACHE_BYTES >> 20 == 256, "cache-size");
+_Static_assert(DM_BUFFERS_MAX >> 20 == 512, "buffers-max");
 
 /* ---- values ---------------------------------------------------------------------------- */
 
