@@ -141,6 +141,10 @@
 /* Bytes read from one socket in one turn, some 150 calls: who sends as much as he can delays
  * the others by that, and answers leave as soon as those are done. */
 #define DM_READ_SIZE (16U * 1024)
+/* After so long a turn reads less of each, and nothing more of who asked for much lately: a
+ * hundred messages of the largest size, whose last bytes come together, are seconds of work. */
+#define DM_TURN_READ_MS 5
+#define DM_READ_LATE 1024U
 /* What the kernel takes in for one TCP connection ahead of our reading (it gives about twice
  * of it): calls past that wait with the client, who knows when they were due and may give
  * them up, and not where nobody can tell how old they are. */

@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "loop/calls.h"
 #include "loop/guard.h"
+#include "loop/share.h"
 #include "loop/wait.h"
 
 #include <stdlib.h>
@@ -149,15 +150,14 @@ static void linger(struct conn *c)
     dm_list_push_back(&c->loop->lingering, &c->linger);
 }
 
-/* After a full read libuv asks for another buffer at once. It gets none, so that the other
- * sockets come first. The rest stays in the kernel, which reports it in the next turn. When the
- * kernel's buffer is full, the client is held back. */
+/* Without a buffer libuv does not read, so that the other sockets come first. What is left stays
+ * in the kernel, which reports it in the next turn. When the kernel's buffer is full, the client
+ * is held back. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     (void)suggested;
     struct conn *c = handle->data;
-    *buf = uv_buf_init(c->loop->read_buf, c->had_share ? 0 : DM_READ_SIZE);
-    c->had_share = false;
+    *buf = uv_buf_init(c->loop->read_buf, (unsigned)share_of(c));
 }
 
 static void stop_reading(struct conn *c)
@@ -178,10 +178,10 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
     conn_touch(c);
     DM_ASSERT(c->state != CONN_CLOSED && c->reading);
     if (size > 0) {
-        DM_ASSERT(buf->base == c->loop->read_buf && size <= (ssize_t)DM_READ_SIZE);
-        c->had_share = size == (ssize_t)DM_READ_SIZE;
+        DM_ASSERT(buf->base == c->loop->read_buf);
         receive(c, dm_slice(buf->base, (size_t)size));
         guard_count(c);
+        share_had(c, (size_t)size);
         conn_relieve(c->loop);
         return;
     }

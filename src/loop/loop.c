@@ -7,6 +7,7 @@
 #include "loop/drain.h"
 #include "loop/guard.h"
 #include "loop/listen.h"
+#include "loop/share.h"
 #include "loop/state.h"
 #include "loop/wait.h"
 
@@ -115,6 +116,7 @@ static void on_check(uv_check_t *check)
     take_turn(loop);
     dm_histogram_add(&loop->stats.turn_us, (loop_now_ns(loop) - loop->turn_start_ns) / 1000);
     loop->turn_start_ns = 0;
+    share_turn_ends(loop);
 }
 
 /* ---- what wakes it ------------------------------------------------------------------- */
@@ -269,6 +271,7 @@ enum dm_code dm_loop_create(struct dm_loop **out, const struct dm_loop_options *
     dm_list_init(&loop->dirty);
     dm_list_init(&loop->lingering);
     guard_init(loop, (size_t)options->buffers_max);
+    share_init(loop);
     int status = uv_loop_init(&loop->uv);
     if (status != 0) {
         free(loop);

@@ -57,6 +57,8 @@ struct dm_loop {
     char *read_buf;           /* DM_READ_SIZE, lent to one read at a time */
 
     uint64_t turn_start_ns; /* 0: no callback in this iteration yet */
+    uint32_t share_round;   /* in each, everybody greedy has one share */
+    bool share_left;        /* somebody has not had his in this turn */
     uint64_t engine_due_ns;
     uint64_t leave_due_ns;  /* leaving: when the drain begins */
     uint64_t notice_due_ns; /* draining: how long clients may take to see the notice */
@@ -100,11 +102,16 @@ struct conn {
     enum conn_state state;
     enum dm_protocol protocol;
     bool reading, writing;
-    bool answered;  /* the session may have more events without being fed */
-    bool had_share; /* of this turn: one whole read */
-    bool dead;      /* nothing can be sent or received any more */
+    bool answered; /* the session may have more events without being fed */
+    bool dead;     /* nothing can be sent or received any more */
     uint8_t first_size;
     char first[FIRST_SIZE];
+
+    /* share.c */
+    bool had_share;       /* of this turn: one whole read */
+    bool greedy;          /* asked for much lately: it comes after who did not */
+    uint32_t share_round; /* in which it had its last share as a greedy one */
+    size_t share;         /* bytes that the read under way may bring */
 
     /* guard.c */
     struct budget_account account;

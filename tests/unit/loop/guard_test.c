@@ -24,9 +24,11 @@
  *
  * Methods: Echo; Stats answers with a struct told; Hold is never answered, as if it waited for
  * the disk; Flood streams without end, as fast as there is room; Big answers with 8 MiB in
- * pieces of a stream, whatever room there is. */
+ * pieces of a stream, whatever room there is; Dear takes longer than a turn may read, holds the
+ * loop until the test lets go, and notes its payload's first letter; Noted answers with how many
+ * of these there were. */
 
-enum { CALLS_MAX = 1024, PIECE = 65536 };
+enum { CALLS_MAX = 1024, PIECE = 65536, DEAR_MAX = 1024 };
 
 struct told {
     uint64_t received, buffers, crowded, connections;
@@ -46,6 +48,10 @@ struct dm_rpc {
     } floods[CALLS_MAX];
     uint32_t count;
     bool draining;
+    atomic_ullong *now_ns;
+    char noted[DEAR_MAX];
+    atomic_uint noted_count;
+    atomic_bool let_go;
 };
 
 /* ---- the stand-ins --------------------------------------------------------------- */
@@ -104,11 +110,29 @@ static void tell(struct dm_rpc *rpc, struct dm_sink *sink, uint64_t id)
     sink->ops->reply(sink, id, dm_slice(&told, sizeof told));
 }
 
+static void be_dear(struct dm_rpc *rpc, char letter)
+{
+    uint32_t at = atomic_load(&rpc->noted_count);
+    assert_true(at < DEAR_MAX);
+    rpc->noted[at] = letter;
+    atomic_store(&rpc->noted_count, at + 1);
+    while (!atomic_load(&rpc->let_go)) {
+        (void)usleep(1000);
+    }
+    atomic_fetch_add(rpc->now_ns, (DM_TURN_READ_MS + 1) * 1000000ULL);
+}
+
 void dm_rpc_call(struct dm_rpc *rpc, struct dm_sink *sink, const struct dm_rpc_request *request)
 {
     static const char piece[PIECE];
+    if (dm_slice_equal(request->method, dm_slice_str("Dear"))) {
+        be_dear(rpc, *(const char *)request->payload.data);
+    }
     if (dm_slice_equal(request->method, dm_slice_str("Stats"))) {
         tell(rpc, sink, request->id);
+    } else if (dm_slice_equal(request->method, dm_slice_str("Noted"))) {
+        uint32_t noted = atomic_load(&rpc->noted_count);
+        sink->ops->reply(sink, request->id, dm_slice(&noted, sizeof noted));
     } else if (dm_slice_equal(request->method, dm_slice_str("Hold"))) {
         sink->waiting++;
     } else if (dm_slice_equal(request->method, dm_slice_str("Flood"))) {
@@ -234,6 +258,7 @@ static int setup_with(void **state, uint32_t connections_max, int64_t buffers_ma
     (void)snprintf(f->path, sizeof f->path, "unix:%s/socket", f->folder);
     assert_int_equal(dm_loop_create(&f->loop, &options, &error), DM_OK);
     f->rpc.loop = f->loop;
+    f->rpc.now_ns = &f->now_ns;
     dm_loop_attach(f->loop, &f->engine, &f->rpc);
     assert_int_equal(dm_loop_listen(f->loop, f->path, &error), DM_OK);
     assert_int_equal(pthread_create(&f->thread, NULL, run, f), 0);
@@ -628,6 +653,111 @@ static void unread_answers_count_as_well(void **state)
     peer_close(&peer);
 }
 
+/* ---- what a turn reads of each ------------------------------------------------------------ */
+
+static void await_noted(struct fixture *f, uint32_t count)
+{
+    for (uint64_t end = peer_now_ms() + PEER_DEADLINE_MS;
+         atomic_load(&f->rpc.noted_count) < count;) {
+        assert_true(peer_now_ms() < end);
+        (void)usleep(1000);
+    }
+}
+
+/* Calls of Dear from stream `first` on, each with `size` letters. */
+static void write_dear(struct dm_buf *out, char letter, uint32_t first, uint32_t calls, size_t size)
+{
+    static char letters[2 * DM_BUFFERS_FREE];
+    assert_true(size <= sizeof letters);
+    memset(letters, letter, size);
+    for (uint32_t i = 0; i < calls; i++) {
+        const struct dm_ttrpc_request one = {.service = dm_slice_str("t.T"),
+                                             .method = dm_slice_str("Dear"),
+                                             .payload = dm_slice(letters, size)};
+        assert_true(dm_ttrpc_request_write(out, first + 2 * i, 0, &one));
+    }
+}
+
+/* The last bytes of all come while the loop works on the first. */
+static void large_messages_that_are_whole_at_once_do_not_hold_up_the_others(void **state)
+{
+    enum { PEERS = 20 };
+    struct fixture *f = *state;
+    struct peer peers[PEERS];
+    struct dm_buf message = {0};
+    struct dm_slice payload;
+    write_dear(&message, 'a', 1, 1, 2 * (size_t)DM_BUFFERS_FREE);
+    const uint8_t *bytes = dm_buf_head(&message);
+    size_t size = dm_buf_size(&message);
+    for (int i = 0; i < PEERS; i++) {
+        open_peer(f, &peers[i]);
+        deliver(f, &peers[i], bytes, size - 1);
+    }
+    for (int i = 0; i < PEERS; i++) {
+        assert_true(peer_send(&peers[i], bytes + size - 1, 1));
+        await_noted(f, 1);
+    }
+    uint32_t id = peer_request(&f->control, 0, "t.T", "Noted", dm_slice(NULL, 0));
+    atomic_store(&f->rpc.let_go, true);
+    uint32_t noted = 0;
+    expect_answer(&f->control, id, &payload, DM_OK);
+    memcpy(&noted, payload.data, sizeof noted);
+    assert_in_range(noted, 1, 2);
+    for (int i = 0; i < PEERS; i++) {
+        expect_answer(&peers[i], 1, &payload, DM_OK);
+        peer_close(&peers[i]);
+    }
+    dm_buf_finish(&message);
+}
+
+/* Calls of one in a row, while the other had some left. */
+static uint32_t longest_run(const struct dm_rpc *rpc, uint32_t calls_of_each)
+{
+    uint32_t count[2] = {0};
+    uint32_t run = 0;
+    uint32_t longest = 0;
+    for (uint32_t i = 0; i < 2 * calls_of_each; i++) {
+        int who = rpc->noted[i] == 'b';
+        run = i > 0 && rpc->noted[i] == rpc->noted[i - 1] ? run + 1 : 1;
+        count[who]++;
+        if (count[!who] < calls_of_each && run > longest) {
+            longest = run;
+        }
+    }
+    return longest;
+}
+
+static void the_greedy_come_one_after_the_other(void **state)
+{
+    enum { FIRST = 3, CALLS = 200, SIZE = 500 }; /* stream 1 was the echo */
+    struct fixture *f = *state;
+    struct peer peers[2];
+    struct dm_slice payload;
+    uint32_t one_read = 0;
+    for (int i = 0; i < 2; i++) {
+        open_peer(f, &peers[i]);
+        echo(&peers[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        struct dm_buf calls = {0};
+        write_dear(&calls, (char)('a' + i), FIRST, CALLS, SIZE);
+        one_read = (uint32_t)(DM_READ_SIZE / (dm_buf_size(&calls) / CALLS) + 1);
+        assert_true(peer_send(&peers[i], dm_buf_head(&calls), dm_buf_size(&calls)));
+        await_noted(f, 1);
+        dm_buf_finish(&calls);
+    }
+    atomic_store(&f->rpc.let_go, true);
+    for (uint32_t i = 0; i < CALLS; i++) {
+        expect_answer(&peers[0], FIRST + 2 * i, &payload, DM_OK);
+        expect_answer(&peers[1], FIRST + 2 * i, &payload, DM_OK);
+    }
+    assert_int_equal(atomic_load(&f->rpc.noted_count), 2 * CALLS);
+    assert_true(CALLS > 5 * one_read);
+    assert_in_range(longest_run(&f->rpc, CALLS), 1, 2 * one_read);
+    peer_close(&peers[0]);
+    peer_close(&peers[1]);
+}
+
 #define WITH(test, set) cmocka_unit_test_setup_teardown(test, set, teardown)
 
 int main(void)
@@ -644,6 +774,8 @@ int main(void)
         WITH(in_a_crowd_large_messages_are_refused_and_small_ones_served, setup_poor),
         WITH(who_holds_most_has_to_go_and_nobody_else, setup_poor),
         WITH(unread_answers_count_as_well, setup_poor),
+        WITH(large_messages_that_are_whole_at_once_do_not_hold_up_the_others, setup),
+        WITH(the_greedy_come_one_after_the_other, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
