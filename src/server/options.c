@@ -337,9 +337,7 @@ static enum dm_code read_flags(struct dm_options *options, int argc, char *const
 static const char *listen_fault(const char *value)
 {
     struct dm_address address;
-    return dm_address_parse(value, DM_ADDRESS_LISTEN, &address) == NULL
-               ? NULL
-               : "is not an address: give HOST:PORT, [IPV6]:PORT or unix:PATH";
+    return dm_address_parse(value, DM_ADDRESS_LISTEN, &address);
 }
 
 /* Refuses what is not an address, or not a name. `name`: of the flag or variable. */
@@ -356,7 +354,8 @@ static enum dm_code judge_names(const struct option *option, const struct dm_opt
         const char *value = list->values[i];
         const char *fault = faults[option->kind](value);
         if (fault != NULL) {
-            return dm_fail(error, DM_INVALID_ARGUMENT, "%s \"%s\" %s", name, value, fault);
+            return dm_fail(error, DM_INVALID_ARGUMENT, "%s \"%.100s\" %s%s", name, value,
+                           option->kind == LIST ? "is not an address: " : "", fault);
         }
     }
     return DM_OK;

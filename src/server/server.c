@@ -273,9 +273,10 @@ static enum dm_code open_storage(struct server *server, struct dm_error *error)
            : code != DM_RESOURCE_EXHAUSTED
                ? dm_fail(error, code, "%s", why.message)
                : dm_fail(error, code,
-                         "%.100s: ulimit -v leaves this process %llu MiB; raise it (what is not "
+                         "%.*s: ulimit -v leaves this process %llu MiB; raise it (what is not "
                          "touched costs no memory), or lower --overlay-max or --cache-size",
-                         why.message, (unsigned long long)space.rlim_cur >> 20);
+                         (int)strcspn(why.message, ":"), why.message,
+                         (unsigned long long)space.rlim_cur >> 20);
 }
 
 static enum dm_code open_sockets(struct server *server, struct dm_error *error)

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "view/lmdb_env.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -349,7 +350,10 @@ enum dm_code dm_store_open_lmdb(struct dm_store **store, const char *folder, uin
     DM_ASSERT(failed == 0);
     int rc = dm_lmdb_open(opened);
     if (rc != 0) {
-        enum dm_code code = dm_lmdb_fail(opened, rc, "open", error);
+        enum dm_code code = rc == ENOMEM
+                                ? dm_fail(error, DM_RESOURCE_EXHAUSTED,
+                                          "no address space for the view's map in %s", folder)
+                                : dm_lmdb_fail(opened, rc, "open", error);
         lmdb_close(&opened->base);
         return code;
     }

@@ -244,11 +244,17 @@ static void a_listen_address_that_is_none_leaves_no_folder(void **state)
     struct server *server = *state;
     char data[160], output[1024];
     (void)snprintf(data, sizeof data, "%s/data", server->folder);
-    static const char *const wrong[] = {"foo", "127.0.0.1:99999", "::1:7400", "unix:", ":80"};
+    char long_path[128] = "unix:/";
+    memset(long_path + 6, 'x', 108);
+    const char *const wrong[] = {"foo", "127.0.0.1:99999", "::1:7400", "unix:", ":80", long_path};
+    static const char *const why[] = {"must end in :PORT",        "must end in :PORT",
+                                      "needs brackets",           "have 1 to 107 bytes",
+                                      "must have 1 to 255 bytes", "have 1 to 107 bytes"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         const char *arguments[] = {"--data", data, "--listen", wrong[i], NULL};
         assert_int_equal(server_run(arguments, output, sizeof output), 2);
-        assert_non_null(strstr(output, "is not an address: give HOST:PORT"));
+        assert_non_null(strstr(output, "is not an address: "));
+        assert_non_null(strstr(output, why[i]));
         assert_int_not_equal(access(data, F_OK), 0);
     }
 }

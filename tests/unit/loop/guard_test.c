@@ -667,7 +667,7 @@ static void await_noted(struct fixture *f, uint32_t count)
 /* Calls of Dear from stream `first` on, each with `size` letters. */
 static void write_dear(struct dm_buf *out, char letter, uint32_t first, uint32_t calls, size_t size)
 {
-    static char letters[2 * DM_BUFFERS_FREE];
+    static char letters[2 * (size_t)DM_BUFFERS_FREE];
     assert_true(size <= sizeof letters);
     memset(letters, letter, size);
     for (uint32_t i = 0; i < calls; i++) {
@@ -741,7 +741,7 @@ static void the_greedy_come_one_after_the_other(void **state)
     for (int i = 0; i < 2; i++) {
         struct dm_buf calls = {0};
         write_dear(&calls, (char)('a' + i), FIRST, CALLS, SIZE);
-        one_read = (uint32_t)(DM_READ_SIZE / (dm_buf_size(&calls) / CALLS) + 1);
+        one_read = (uint32_t)((size_t)DM_READ_SIZE / (dm_buf_size(&calls) / CALLS) + 1);
         assert_true(peer_send(&peers[i], dm_buf_head(&calls), dm_buf_size(&calls)));
         await_noted(f, 1);
         dm_buf_finish(&calls);
