@@ -1,6 +1,7 @@
 #include "wire/exchange.h"
 
 #include "base/assert.h"
+#include "base/bytes.h"
 #include "base/limits.h"
 
 #include <stdio.h>
@@ -10,11 +11,15 @@ size_t dm_message_size_max(const struct dm_session_limits *limits)
     return limits->message_size_max != 0 ? limits->message_size_max : (size_t)DM_MESSAGE_SIZE_MAX;
 }
 
-void dm_exchange_reset(struct dm_exchange *x, size_t keep)
+void dm_exchange_reset(struct dm_exchange *x)
+{
+    dm_clear(&x->state, sizeof *x - offsetof(struct dm_exchange, state));
+}
+
+void dm_exchange_shrink(struct dm_exchange *x, size_t keep)
 {
     dm_buf_reset(&x->input, keep);
     dm_buf_reset(&x->tail, keep);
-    memset(&x->state, 0, sizeof *x - offsetof(struct dm_exchange, state));
 }
 
 void dm_exchange_release(struct dm_exchange *x)
@@ -34,10 +39,13 @@ static void put(struct dm_http_headers *headers, const char *name, const char *v
 
 static void put_common(const struct dm_exchange *x, struct dm_http_headers *headers, bool stored)
 {
+    static const struct dm_http_header nosniff =
+        DM_HTTP_HEADER_INIT("x-content-type-options", "nosniff");
+    static const struct dm_http_header no_store = DM_HTTP_HEADER_INIT("cache-control", "no-store");
     const struct dm_session_limits *limits = x->limits;
-    dm_http_headers_add(headers, DM_HTTP_HEADER("x-content-type-options", "nosniff"));
+    dm_http_headers_add(headers, nosniff);
     if (!stored) {
-        dm_http_headers_add(headers, DM_HTTP_HEADER("cache-control", "no-store"));
+        dm_http_headers_add(headers, no_store);
     }
     if (limits->date != NULL && (x->route.protocol == NULL || !x->route.protocol->no_date)) {
         struct dm_http_header date = DM_HTTP_HEADER("date", "");

@@ -115,9 +115,10 @@ size_t dm_message_size_max(const struct dm_session_limits *limits);
 
 /* ---- its life: called by the transport ------------------------------------------------ */
 
-/* Back to the beginning, with the transport and the limits that it has; each buffer keeps at
- * most `keep` bytes of its memory. */
-void dm_exchange_reset(struct dm_exchange *x, size_t keep);
+/* Back to the beginning, with the transport, the limits and the buffers that it has. */
+void dm_exchange_reset(struct dm_exchange *x);
+/* Empties its buffers; each keeps at most `keep` bytes of its memory. */
+void dm_exchange_shrink(struct dm_exchange *x, size_t keep);
 /* Frees its memory. */
 void dm_exchange_release(struct dm_exchange *x);
 /* Of its buffers, as allocated. */

@@ -19,18 +19,19 @@ static nghttp2_nv nv_of(const struct dm_http_header *header)
                                   (header->lasting ? NGHTTP2_NV_FLAG_NO_COPY_VALUE : 0))};
 }
 
-static struct dm_http_header status_of(int status, char digits[3])
+static nghttp2_nv status_of(int status, char digits[3])
 {
-    struct dm_http_header header = DM_HTTP_HEADER(":status", "200");
+    static const struct dm_http_header fine = DM_HTTP_HEADER_INIT(":status", "200");
     DM_ASSERT(status >= 100 && status <= 999);
+    nghttp2_nv nv = nv_of(&fine);
     if (status != 200) {
         digits[0] = (char)('0' + status / 100);
         digits[1] = (char)('0' + status / 10 % 10);
         digits[2] = (char)('0' + status % 10);
-        header.value = dm_slice(digits, 3);
-        header.lasting = false;
+        nv.value = (uint8_t *)digits;
+        nv.flags = NGHTTP2_NV_FLAG_NO_COPY_NAME;
     }
-    return header;
+    return nv;
 }
 
 /* ---- bodies --------------------------------------------------------------------------- */
@@ -119,8 +120,7 @@ static void submit_head(struct dm_h2 *h, struct dm_h2_stream *st, int status,
 {
     char digits[3];
     nghttp2_nv list[DM_HTTP_HEADERS_ANSWERED_MAX + 1];
-    struct dm_http_header first = status_of(status, digits);
-    list[0] = nv_of(&first);
+    list[0] = status_of(status, digits);
     for (size_t i = 0; i < headers->count; i++) {
         list[i + 1] = nv_of(&headers->list[i]);
     }

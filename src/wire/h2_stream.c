@@ -1,6 +1,7 @@
 #include "wire/h2_stream.h"
 
 #include "base/assert.h"
+#include "base/bytes.h"
 #include "base/limits.h"
 
 #include <stdlib.h>
@@ -41,6 +42,9 @@ struct dm_h2_stream *dm_h2_stream_take(struct dm_h2 *h, int32_t id)
         dm_list_remove(&st->link);
         DM_ASSERT(h->pool_count > 0);
         h->pool_count--;
+        size_t rest = offsetof(struct dm_h2_stream, asset);
+        dm_clear((char *)st + rest, sizeof *st - rest);
+        dm_exchange_reset(&st->x);
     }
     st->id = id;
     return st;
@@ -51,6 +55,7 @@ static void let_go(struct dm_h2_stream *st)
     for (size_t i = 0; i < DM_H2_KEPT; i++) {
         if (st->kept[i] != NULL) {
             nghttp2_rcbuf_decref(st->kept[i]);
+            st->kept[i] = NULL;
         }
     }
 }
@@ -84,12 +89,9 @@ void dm_h2_stream_release(struct dm_h2 *h, struct dm_h2_stream *st)
         return;
     }
     let_go(st);
-    dm_exchange_reset(&st->x, POOL_BUFFER_MAX);
+    dm_exchange_shrink(&st->x, POOL_BUFFER_MAX);
     dm_buf_reset(&st->output, POOL_BUFFER_MAX);
     dm_h2_stream_recount(h, st);
-    size_t rest = offsetof(struct dm_h2_stream, kept);
-    memset((char *)st + rest, 0, sizeof *st - rest);
-    st->asset = dm_slice(NULL, 0);
     dm_list_push_back(&h->pool, &st->link);
     h->pool_count++;
 }

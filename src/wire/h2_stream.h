@@ -13,13 +13,15 @@
 enum { DM_H2_KEPT = 3 };
 
 struct dm_h2_stream {
-    struct dm_list all;    /* in h2.all */
-    struct dm_list link;   /* in h2.ready, h2.gone or h2.pool */
-    struct dm_list half;   /* in h2.half */
-    size_t memory;         /* as it is counted in h2.memory */
-    struct dm_buf output;  /* of the answer's body */
-    struct dm_slice asset; /* or all of that, if it lies in the program itself */
+    struct dm_list all;   /* in h2.all */
+    struct dm_list link;  /* in h2.ready, h2.gone or h2.pool */
+    struct dm_list half;  /* in h2.half */
+    size_t memory;        /* as it is counted in h2.memory */
+    struct dm_buf output; /* of the answer's body */
     struct dm_exchange x;
+
+    /* From here on zero at the beginning. */
+    struct dm_slice asset; /* the answer's body, if it lies in the program itself */
     /* Where the slices of the exchange's route are: its path and query, and a page's headers.
      * NULL: none. */
     nghttp2_rcbuf *kept[DM_H2_KEPT];

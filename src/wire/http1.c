@@ -173,7 +173,8 @@ static void forget_request(struct dm_http1 *h)
     if (h->x.state == DM_EXCHANGE_ANSWERED) {
         h->requests++;
         dm_http1_parser_next(h->parser);
-        dm_exchange_reset(&h->x, KEEP);
+        dm_exchange_shrink(&h->x, KEEP);
+        dm_exchange_reset(&h->x);
         h->lent = false;
     }
 }

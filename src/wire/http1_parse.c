@@ -1,5 +1,6 @@
 #include "wire/http1_parse.h"
 
+#include "base/bytes.h"
 #include "base/limits.h"
 #include "wire/http1_chunks.h"
 #include "wire/http1_request.h"
@@ -392,5 +393,6 @@ void dm_http1_parser_next(struct dm_http1_parser *parser)
 {
     struct dm_buf head = parser->head;
     dm_buf_reset(&head, KEEP_HEAD);
-    *parser = (struct dm_http1_parser){.head = head};
+    dm_clear(parser, sizeof *parser);
+    parser->head = head;
 }
