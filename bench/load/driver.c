@@ -1,20 +1,17 @@
 #include "driver.h"
 
-#include "base/address.h"
+#include "dial.h"
+#include "frame.h"
+
 #include "base/assert.h"
 #include "base/bytes.h"
-#include "base/varint.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,10 +20,6 @@ enum {
     OUT_HIGH = 4 * 1024 * 1024, /* nothing more is asked on a connection that does not take it */
     EVENTS = 256,
     WAIT_NS = 20 * 1000 * 1000, /* ops->over is asked this often at least */
-    TYPE_RESPONSE = 2,
-    TYPE_DATA = 3,
-    FLAG_REMOTE_CLOSED = 1,
-    FLAG_NO_DATA = 4,
 };
 
 struct connection {
@@ -54,53 +47,6 @@ int64_t wall_ms(void)
 
 /* ---- connecting ------------------------------------------------------------- */
 
-static int dial_unix(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    (void)snprintf(address.sun_path, sizeof address.sun_path, "%.107s", path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
-        (void)close(fd);
-        return -1;
-    }
-    return fd;
-}
-
-static int dial_tcp(const char *host, const char *port)
-{
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    struct addrinfo *list;
-    int fd = -1, on = 1;
-    if (getaddrinfo(host, port, &hints, &list) != 0) {
-        errno = EADDRNOTAVAIL;
-        return -1;
-    }
-    for (const struct addrinfo *a = list; a != NULL && fd < 0; a = a->ai_next) {
-        fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) != 0) {
-            int error = errno;
-            (void)close(fd);
-            errno = error;
-            fd = -1;
-        }
-    }
-    freeaddrinfo(list);
-    if (fd >= 0) {
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    }
-    return fd;
-}
-
-int driver_dial(const char *address)
-{
-    struct dm_address at;
-    if (dm_address_parse(address, DM_ADDRESS_CONNECT, &at) != NULL) {
-        errno = EINVAL;
-        return -1;
-    }
-    return at.unix_socket ? dial_unix(at.host) : dial_tcp(at.host, at.port);
-}
-
 static bool fail(struct driver *driver, const char *what)
 {
     driver->broken = true;
@@ -111,7 +57,7 @@ static bool fail(struct driver *driver, const char *what)
 static bool connection_open(struct driver *driver, struct connection *connection,
                             const char *address, uint32_t depth)
 {
-    connection->fd = driver_dial(address);
+    connection->fd = dial(address);
     connection->next = 1;
     if (connection->fd < 0 && errno == EADDRNOTAVAIL) {
         driver->broken = true;
@@ -275,33 +221,11 @@ static uint64_t issue_due(struct driver *driver)
 
 /* ---- reading ---------------------------------------------------------------- */
 
-/* Field 1 is the status, 2 the payload; a server that answers OK may leave the first out. */
-static int read_response(const uint8_t *at, const uint8_t *end, struct dm_slice *payload)
-{
-    uint64_t code = 0, size;
-    while (at < end) {
-        uint8_t key = *at++;
-        if (!dm_varint_get(&at, end, &size) || (key != 0x0a && key != 0x12) ||
-            size > (uint64_t)(end - at)) {
-            return 13;
-        }
-        if (key == 0x12) {
-            *payload = dm_slice(at, (size_t)size);
-        } else if (size > 1 && at[0] == 0x08) {
-            const uint8_t *number = at + 1;
-            (void)dm_varint_get(&number, at + size, &code);
-        }
-        at += size;
-    }
-    return (int)code;
-}
-
 static void on_response(struct driver *driver, struct connection *connection, uint32_t stream,
                         struct dm_slice body, uint64_t now)
 {
     struct dm_slice payload = {0};
-    const uint8_t *data = body.data;
-    int code = read_response(data, data + body.size, &payload);
+    int code = frame_response(body, &payload);
     if (connection->stream) {
         driver->stream_code = code;
         return;
@@ -328,13 +252,13 @@ static void split(struct driver *driver, struct connection *connection, uint64_t
             return;
         }
         struct dm_slice body = dm_slice(head + FRAME_HEADER, size);
-        if (head[8] == TYPE_RESPONSE) {
+        if (head[8] == FRAME_RESPONSE) {
             on_response(driver, connection, dm_load_be32(head + 4), body, now);
-        } else if (head[8] == TYPE_DATA) {
-            if ((head[9] & FLAG_NO_DATA) == 0) {
+        } else if (head[8] == FRAME_DATA) {
+            if ((head[9] & FRAME_NO_DATA) == 0) {
                 driver->ops->message(driver->load, body);
             }
-            driver->stream_code = (head[9] & FLAG_REMOTE_CLOSED) != 0 ? 0 : driver->stream_code;
+            driver->stream_code = (head[9] & FRAME_REMOTE_CLOSED) != 0 ? 0 : driver->stream_code;
         }
         dm_buf_consume(&connection->in, FRAME_HEADER + size);
     }
@@ -427,46 +351,4 @@ bool driver_stream(struct driver *driver, const char *address, const struct dm_b
     return connection_open(driver, connection, address, 1) &&
            dm_buf_append(&connection->out, dm_buf_head(frame), dm_buf_size(frame)) &&
            flush(driver, connection);
-}
-
-/* ---- frames ----------------------------------------------------------------- */
-
-static bool append_number(struct dm_buf *out, uint8_t key, uint64_t number)
-{
-    uint8_t bytes[1 + DM_VARINT_MAX] = {key};
-    const uint8_t *end = dm_varint_put(bytes + 1, number);
-    return dm_buf_append(out, bytes, (size_t)(end - bytes));
-}
-
-static bool append_bytes(struct dm_buf *out, uint8_t key, struct dm_slice bytes)
-{
-    return append_number(out, key, bytes.size) && dm_buf_append(out, bytes.data, bytes.size);
-}
-
-static void set_size(struct dm_buf *out, size_t frame)
-{
-    dm_store_be32(dm_buf_head(out) + frame, (uint32_t)(dm_buf_size(out) - frame - FRAME_HEADER));
-}
-
-bool frame_append(struct dm_buf *out, uint32_t stream, const char *method, struct dm_slice payload)
-{
-    uint8_t header[FRAME_HEADER] = {[8] = 1, [9] = FLAG_REMOTE_CLOSED};
-    size_t before = dm_buf_size(out);
-    dm_store_be32(header + 4, stream);
-    if (!dm_buf_append(out, header, sizeof header) ||
-        !append_bytes(out, 0x0a, dm_slice_str("dormouse.v1.BotStatus")) ||
-        !append_bytes(out, 0x12, dm_slice_str(method)) || !append_bytes(out, 0x1a, payload)) {
-        return false;
-    }
-    set_size(out, before);
-    return true;
-}
-
-bool frame_set_timeout(struct dm_buf *frame, uint64_t timeout_ns)
-{
-    if (!append_number(frame, 0x20, timeout_ns)) {
-        return false;
-    }
-    set_size(frame, 0);
-    return true;
 }

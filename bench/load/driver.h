@@ -11,7 +11,7 @@
  * and no more of ttrpc than a measuring instrument needs. A load says what to ask next and
  * looks at the answers. */
 
-enum { FRAME_HEADER = 10, STREAMS_MAX = 1 };
+enum { STREAMS_MAX = 1 };
 
 /* One call under way. Found again by its stream id: ids grow, and one whose place is still
  * taken is skipped. */
@@ -60,9 +60,6 @@ struct driver {
 uint64_t now_ns(void);
 int64_t wall_ms(void);
 
-/* One blocking attempt. -1: not there; errno says why. */
-int driver_dial(const char *address);
-
 /* Connects. false: *why says what is wrong. depth: calls under way on one connection. */
 bool driver_open(struct driver *driver, const char *address, uint32_t connections, uint32_t depth,
                  const struct driver_ops *ops, void *load);
@@ -74,10 +71,5 @@ bool driver_stream(struct driver *driver, const char *address, const struct dm_b
 /* Runs until ops->over and all is answered, at most `grace_ns` after over said so. false: a
  * connection broke. */
 bool driver_run(struct driver *driver, uint64_t grace_ns);
-
-/* Appends a request frame. Returns false when there is no memory. */
-bool frame_append(struct dm_buf *out, uint32_t stream, const char *method, struct dm_slice payload);
-/* Gives the one request frame in `frame` a deadline. */
-bool frame_set_timeout(struct dm_buf *frame, uint64_t timeout_ns);
 
 #endif

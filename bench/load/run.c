@@ -1,4 +1,5 @@
 #include "driver.h"
+#include "frame.h"
 #include "modes.h"
 #include "report.h"
 

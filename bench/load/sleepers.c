@@ -1,4 +1,6 @@
+#include "dial.h"
 #include "driver.h"
+#include "frame.h"
 #include "modes.h"
 #include "report.h"
 
@@ -142,7 +144,7 @@ static double stop_server(int pid)
 /* One Check over a fresh connection; true when it was answered with OK. */
 static bool check_once(const struct options *options)
 {
-    int fd = driver_dial(options->connect);
+    int fd = dial(options->connect);
     if (fd < 0) {
         return false;
     }
