@@ -88,6 +88,9 @@ bool dormouse_client_connected(const struct dormouse_client *client);
 /* Why a connection of the client, or of one of its streams, failed last; "" when none ever did.
  * Valid until the loop runs again. For a watch that resumes, which does not end by that. */
 struct dormouse_text dormouse_client_last_failure(const struct dormouse_client *client);
+/* Why a function of this client last began nothing: what is wrong with the request, or which limit
+ * it met. "" when none ever did. Valid until the next one does. */
+struct dormouse_text dormouse_client_last_refusal(const struct dormouse_client *client);
 /* Calls begun whose callback has not been called. */
 uint32_t dormouse_client_calls(const struct dormouse_client *client);
 
@@ -96,7 +99,8 @@ uint32_t dormouse_client_calls(const struct dormouse_client *client);
 /* Begins a call of any service and any method. The bytes are copied or sent before this
  * returns. timeout_ms: 0 is the client's own. OK: `done` will be called once, with the
  * answer's bytes (valid until it returns; empty unless OK). Otherwise nothing was begun:
- * RESOURCE_EXHAUSTED (calls_max, or a request over 4 MiB), CANCELLED (closed). */
+ * RESOURCE_EXHAUSTED (calls_max, or a request over 4 MiB), CANCELLED (closed); in words:
+ * dormouse_client_last_refusal. */
 typedef void (*dormouse_call_done)(void *context, const struct dormouse_result *result,
                                    struct dormouse_text answer);
 int dormouse_call(struct dormouse_client *client, struct dormouse_text service,
@@ -149,8 +153,8 @@ typedef void (*dormouse_stream_message)(void *context, struct dormouse_text mess
 typedef void (*dormouse_stream_end)(void *context, const struct dormouse_result *result);
 
 /* NULL: no memory, too large, or the client is closed; with a request as a struct, also what
- * INVALID_ARGUMENT is for a call. timeout_ms: 0 is none. A stream whose connection breaks ends with
- * UNAVAILABLE. */
+ * INVALID_ARGUMENT is for a call: dormouse_client_last_refusal. timeout_ms: 0 is none. A stream
+ * whose connection breaks ends with UNAVAILABLE. */
 struct dormouse_stream *
 dormouse_stream_open(struct dormouse_client *client, struct dormouse_text service,
                      struct dormouse_text method, struct dormouse_text request, uint32_t timeout_ms,

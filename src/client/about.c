@@ -9,6 +9,10 @@
 /* What a client is set to, and what it tells of itself. */
 
 enum { TIMEOUT_MS = 10000, BACKOFF_MIN_MS = 50, BACKOFF_MAX_MS = 5000 };
+static_assert((int)DORMOUSE_CANCELLED == (int)DM_CANCELLED &&
+                  (int)DORMOUSE_UNAUTHENTICATED == (int)DM_UNAUTHENTICATED &&
+                  (int)DORMOUSE_UNAUTHENTICATED == DM_CODE_COUNT - 1,
+              "codes are the same inside and outside");
 static_assert((int)BACKOFF_MIN_MS <= (int)BACKOFF_MAX_MS, "pauses grow");
 static_assert(DM_END_OF(struct dormouse_options, unused) % 8 == 0,
               "no padding where the first release's options end: it may hold anything");
@@ -54,6 +58,11 @@ const char *dormouse_code_name(int code)
 struct dormouse_text dormouse_client_last_failure(const struct dormouse_client *client)
 {
     return dormouse_text(client->why);
+}
+
+struct dormouse_text dormouse_client_last_refusal(const struct dormouse_client *client)
+{
+    return dormouse_text(client->refusal.message);
 }
 
 bool dormouse_client_connected(const struct dormouse_client *client)

@@ -23,7 +23,13 @@ static struct dormouse_client *refuse(struct dormouse_result *result, int code, 
     return NULL;
 }
 
-int dm_client_may_wait(const struct dormouse_client *client, struct dormouse_result *result)
+int dm_client_tell_refusal(const struct dormouse_client *client, struct dormouse_result *result)
+{
+    (void)refuse(result, (int)client->refusal.code, client->refusal.message);
+    return (int)client->refusal.code;
+}
+
+int dm_client_may_wait(struct dormouse_client *client, struct dormouse_result *result)
 {
     const char *why = client->running ? "a blocking function was called from within a callback"
                       : client->owns_loop
@@ -33,8 +39,8 @@ int dm_client_may_wait(const struct dormouse_client *client, struct dormouse_res
     if (why == NULL) {
         return DORMOUSE_OK;
     }
-    (void)refuse(result, DORMOUSE_FAILED_PRECONDITION, why);
-    return DORMOUSE_FAILED_PRECONDITION;
+    (void)dm_fail(&client->refusal, DM_FAILED_PRECONDITION, "%s", why);
+    return dm_client_tell_refusal(client, result);
 }
 
 static void run_once(struct dormouse_client *client)
@@ -154,8 +160,7 @@ int dormouse_call_wait(struct dormouse_client *client, struct dormouse_text serv
     }
     code = dormouse_call(client, service, method, request, timeout_ms, on_done, &waiter);
     if (code != DORMOUSE_OK) {
-        (void)refuse(result, code, "too many calls, or a request over 4 MiB");
-        return code;
+        return dm_client_tell_refusal(client, result);
     }
     while (!waiter.done) {
         run_once(client);

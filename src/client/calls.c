@@ -4,6 +4,7 @@
 #include "base/limits.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -77,7 +78,7 @@ static void complete(struct dm_call *call, int code, struct dm_slice message,
 {
     struct dormouse_client *client = call->client;
     struct dm_call_end end = call->end;
-    DM_ASSERT(client->calls > 0);
+    DM_ASSERT(client->calls > 0 && (call->stream != 0) == (call->copy == NULL));
     dm_deadlines_remove(&client->deadlines, &call->deadline);
     dm_list_remove(&call->link);
     if (call->stream != 0) {
@@ -187,28 +188,40 @@ static bool wait_for_connection(struct dm_call *call, const struct dm_call_begin
     return true;
 }
 
-static int admit(const struct dormouse_client *client, const struct dm_call_begin *begin)
+static enum dm_code admit(struct dormouse_client *client, const struct dm_call_begin *begin)
 {
-    if (client->closing) {
-        return DORMOUSE_CANCELLED;
-    }
     size_t size = begin->service.size + begin->method.size + begin->payload.size;
-    if (client->calls >= client->calls_max || size > DM_MESSAGE_SIZE_MAX - ENVELOPE_MAX ||
-        dm_channel_unsent(client->channel) + client->waiting_bytes + size > DM_CLIENT_UNSENT_MAX) {
-        return DORMOUSE_RESOURCE_EXHAUSTED;
+    size_t unsent = dm_channel_unsent(client->channel) + client->waiting_bytes;
+    if (client->closing) {
+        return dm_client_refuse_closed(client);
     }
-    return DORMOUSE_OK;
+    if (client->calls >= client->calls_max) {
+        return dm_fail(&client->refusal, DM_RESOURCE_EXHAUSTED,
+                       "%" PRIu32 " calls are open, and calls_max of the options is that; wait "
+                       "for some of them",
+                       client->calls);
+    }
+    if (size > DM_MESSAGE_SIZE_MAX - ENVELOPE_MAX) {
+        return dm_client_refuse_large(client, size);
+    }
+    if (unsent + size > DM_CLIENT_UNSENT_MAX) {
+        return dm_fail(&client->refusal, DM_RESOURCE_EXHAUSTED,
+                       "%zu bytes of requests wait to be sent, and at most %d may; wait for some "
+                       "of them",
+                       unsent, DM_CLIENT_UNSENT_MAX);
+    }
+    return DM_OK;
 }
 
 int dm_client_begin(struct dormouse_client *client, const struct dm_call_begin *begin)
 {
-    int code = admit(client, begin);
-    if (code != DORMOUSE_OK) {
-        return code;
+    enum dm_code code = admit(client, begin);
+    if (code != DM_OK) {
+        return (int)code;
     }
     struct dm_call *call = call_new(client);
     if (call == NULL) {
-        return DORMOUSE_RESOURCE_EXHAUSTED;
+        return (int)dm_client_refuse_memory(client);
     }
     *call = (struct dm_call){
         .client = client,
@@ -229,7 +242,7 @@ int dm_client_begin(struct dormouse_client *client, const struct dm_call_begin *
         dm_deadlines_remove(&client->deadlines, &call->deadline);
         call->chain = client->free_calls;
         client->free_calls = call;
-        return DORMOUSE_RESOURCE_EXHAUSTED;
+        return (int)dm_client_refuse_memory(client);
     }
     client->calls++;
     return DORMOUSE_OK;
@@ -260,6 +273,7 @@ int dormouse_call(struct dormouse_client *client, struct dormouse_text service,
 static void on_up(void *owner)
 {
     struct dormouse_client *client = owner;
+    DM_ASSERT(dm_list_empty(&client->flying)); /* the connection before took them along */
     client->next_stream = 1;
     while (!dm_list_empty(&client->waiting)) {
         struct dm_call *call = DM_CONTAINER_OF(client->waiting.next, struct dm_call, link);

@@ -27,6 +27,21 @@ struct dm_resolve {
 
 static void attempt(struct dm_channel *channel);
 
+/* Which states may follow which, as bits. */
+static const uint8_t follow[] = {
+    [DM_CHANNEL_WAITING] = 1 << DM_CHANNEL_CONNECTING | 1 << DM_CHANNEL_CLOSED,
+    [DM_CHANNEL_CONNECTING] = 1 << DM_CHANNEL_UP | 1 << DM_CHANNEL_WAITING | 1 << DM_CHANNEL_CLOSED,
+    [DM_CHANNEL_UP] = 1 << DM_CHANNEL_WAITING | 1 << DM_CHANNEL_CLOSED,
+    [DM_CHANNEL_CLOSED] = 0,
+};
+
+static void move_to(struct dm_channel *channel, enum dm_channel_state state)
+{
+    DM_ASSERT((follow[channel->state] & 1 << state) != 0);
+    DM_ASSERT((channel->socket != NULL) == (state == DM_CHANNEL_UP));
+    channel->state = state;
+}
+
 /* ---- going down ------------------------------------------------------------ */
 
 static void let_go(struct dm_channel *channel)
@@ -52,6 +67,7 @@ static void let_go(struct dm_channel *channel)
 static void on_timer(uv_timer_t *timer)
 {
     struct dm_channel *channel = timer->data;
+    DM_ASSERT(channel->state == DM_CHANNEL_WAITING || channel->state == DM_CHANNEL_CONNECTING);
     if (channel->state == DM_CHANNEL_WAITING) {
         attempt(channel);
     } else {
@@ -61,12 +77,11 @@ static void on_timer(uv_timer_t *timer)
 
 void dm_channel_drop(struct dm_channel *channel, const char *why)
 {
-    DM_ASSERT(channel->state != DM_CHANNEL_CLOSED);
     if (channel->state == DM_CHANNEL_UP) {
         dm_backoff_lasted(&channel->backoff, uv_now(channel->loop) - channel->up_since_ms);
     }
     let_go(channel);
-    channel->state = DM_CHANNEL_WAITING;
+    move_to(channel, DM_CHANNEL_WAITING);
     (void)uv_timer_start(&channel->timer, on_timer, dm_backoff_next(&channel->backoff), 0);
     channel->ops->down(channel->owner, why);
 }
@@ -164,6 +179,7 @@ static void on_readable(void *owner)
 
 static void want(struct dm_channel *channel)
 {
+    DM_ASSERT(channel->state == DM_CHANNEL_UP);
     dm_socket_want(channel->socket, !channel->paused, channel->blocked);
 }
 
@@ -181,7 +197,7 @@ static void on_connected(void *owner, int error)
         return;
     }
     (void)uv_timer_stop(&channel->timer);
-    channel->state = DM_CHANNEL_UP;
+    move_to(channel, DM_CHANNEL_UP);
     channel->blocked = false;
     channel->up_since_ms = uv_now(channel->loop);
     want(channel);
@@ -262,7 +278,7 @@ static int connect_unix(struct dm_channel *channel)
 static void attempt(struct dm_channel *channel)
 {
     DM_ASSERT(channel->socket == NULL && channel->resolve == NULL && channel->addresses == NULL);
-    channel->state = DM_CHANNEL_CONNECTING;
+    move_to(channel, DM_CHANNEL_CONNECTING);
     (void)uv_timer_start(&channel->timer, on_timer, CONNECT_TIMEOUT_MS, 0);
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
@@ -295,6 +311,7 @@ static void flush(struct dm_channel *channel)
         drop_by_error(channel, "writing", (int)taken);
         return;
     }
+    DM_ASSERT(taken <= (ssize_t)dm_buf_size(&channel->out));
     dm_buf_consume(&channel->out, taken > 0 ? (size_t)taken : 0);
     channel->blocked = dm_buf_size(&channel->out) != 0;
     if (!channel->blocked) {
@@ -377,6 +394,7 @@ struct dm_channel *dm_channel_create(uv_loop_t *loop, const struct dm_address *a
 static void on_handle_closed(uv_handle_t *handle)
 {
     struct dm_channel *channel = handle->data;
+    DM_ASSERT(channel->state == DM_CHANNEL_CLOSED && channel->handles > 0);
     if (--channel->handles > 0) {
         return;
     }
@@ -390,9 +408,8 @@ static void on_handle_closed(uv_handle_t *handle)
 
 void dm_channel_close(struct dm_channel *channel, void (*closed)(void *context), void *context)
 {
-    DM_ASSERT(channel->state != DM_CHANNEL_CLOSED);
     let_go(channel);
-    channel->state = DM_CHANNEL_CLOSED;
+    move_to(channel, DM_CHANNEL_CLOSED);
     channel->closed = closed;
     channel->closed_context = context;
     uv_close((uv_handle_t *)&channel->timer, on_handle_closed);

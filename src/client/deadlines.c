@@ -1,5 +1,7 @@
 #include "client/deadlines.h"
 
+#include "base/assert.h"
+
 #include <stdlib.h>
 
 static void put(struct dm_deadlines *deadlines, uint32_t place, struct dm_deadline *deadline)
@@ -48,6 +50,7 @@ bool dm_deadlines_add(struct dm_deadlines *deadlines, struct dm_deadline *deadli
         deadlines->heap = heap;
         deadlines->capacity = capacity;
     }
+    DM_ASSERT(deadline->place == 0);
     deadline->at_ms = at_ms;
     sift_up(deadlines, ++deadlines->count, deadline);
     return true;
@@ -59,6 +62,7 @@ void dm_deadlines_remove(struct dm_deadlines *deadlines, struct dm_deadline *dea
     if (place == 0) {
         return;
     }
+    DM_ASSERT(place <= deadlines->count && deadlines->heap[place] == deadline);
     deadline->place = 0;
     struct dm_deadline *last = deadlines->heap[deadlines->count--];
     if (last == deadline) {
@@ -78,6 +82,7 @@ struct dm_deadline *dm_deadlines_first(const struct dm_deadlines *deadlines)
 
 void dm_deadlines_finish(struct dm_deadlines *deadlines)
 {
+    DM_ASSERT(deadlines->count == 0);
     free(deadlines->heap);
     *deadlines = (struct dm_deadlines){0};
 }

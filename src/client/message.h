@@ -2,6 +2,7 @@
 #define DM_CLIENT_MESSAGE_H
 
 #include "base/buf.h"
+#include "base/code.h"
 #include "base/slice.h"
 #include "client/arena.h"
 
@@ -34,6 +35,7 @@ enum dm_field_kind {
 struct dm_message;
 
 struct dm_field {
+    const char *name; /* of the member */
     enum dm_field_kind kind;
     uint32_t tag;
     uint16_t offset;
@@ -47,6 +49,7 @@ struct dm_field {
 };
 
 struct dm_message {
+    const char *name; /* "struct dormouse_check" */
     const struct dm_field *fields;
     uint32_t fields_count;
     uint32_t size;       /* of the struct */
@@ -56,9 +59,10 @@ struct dm_message {
 /* Where a struct's member ends. */
 #define DM_END_OF(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))
 
-/* What is wrong with a struct that a program passes, or with one that it holds, in static words;
- * NULL: nothing. */
-const char *dm_message_wrong(const struct dm_message *message, const void *from);
+/* Looks through a struct that a program passes, and through those that it points to. DM_OK, or
+ * DM_INVALID_ARGUMENT. */
+enum dm_code dm_message_check(const struct dm_message *message, const void *from,
+                              struct dm_error *error);
 
 /* Appends the message to the buffer. false: no memory; the buffer is then unchanged. */
 bool dm_message_encode(struct dm_buf *out, const struct dm_message *message, const void *from);

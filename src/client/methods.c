@@ -47,29 +47,25 @@ static void finish(const struct dm_call_end *end, const struct dormouse_result *
     dm_arena_finish(&arena);
 }
 
-/* Into client->scratch. NULL, or what is wrong with the request. */
-static const char *encode(struct dormouse_client *client, const struct dm_method *method,
-                          const void *request, int *code)
+/* Into client->scratch. */
+static enum dm_code encode(struct dormouse_client *client, const struct dm_method *method,
+                           const void *request)
 {
-    const char *wrong = dm_message_wrong(method->request, request);
-    *code = wrong == NULL ? DORMOUSE_OK : DORMOUSE_INVALID_ARGUMENT;
+    enum dm_code code = dm_message_check(method->request, request, &client->refusal);
     dm_buf_reset(&client->scratch, SIZE_MAX);
-    if (wrong == NULL && !dm_message_encode(&client->scratch, method->request, request)) {
-        *code = DORMOUSE_RESOURCE_EXHAUSTED;
-        wrong = "no memory";
+    if (code == DM_OK && !dm_message_encode(&client->scratch, method->request, request)) {
+        code = dm_client_refuse_memory(client);
     }
-    return wrong;
+    return code;
 }
 
 static int begin(struct dormouse_client *client, const struct dm_method *method,
                  const void *request, uint32_t timeout_ms, void (*done)(void), void *context)
 {
-    int code;
-    if (client->closing) {
-        return DORMOUSE_CANCELLED;
-    }
-    if (encode(client, method, request, &code) != NULL) {
-        return code;
+    enum dm_code code =
+        client->closing ? dm_client_refuse_closed(client) : encode(client, method, request);
+    if (code != DM_OK) {
+        return (int)code;
     }
     return dm_client_begin(
         client, &(struct dm_call_begin){
@@ -81,14 +77,6 @@ static int begin(struct dormouse_client *client, const struct dm_method *method,
                 });
 }
 
-static int refuse(struct dormouse_result *result, int code, const char *message)
-{
-    if (result != NULL) {
-        *result = dm_result(code, message);
-    }
-    return code;
-}
-
 static int wait(struct dormouse_client *client, const struct dm_method *method, const void *request,
                 uint32_t timeout_ms, struct dormouse_result *result, const void **answer)
 {
@@ -97,9 +85,8 @@ static int wait(struct dormouse_client *client, const struct dm_method *method, 
     if (code != DORMOUSE_OK) {
         return code;
     }
-    const char *wrong = encode(client, method, request, &code);
-    if (wrong != NULL) {
-        return refuse(result, code, wrong);
+    if (encode(client, method, request) != DM_OK) {
+        return dm_client_tell_refusal(client, result);
     }
     struct dormouse_text bytes;
     code =
@@ -110,7 +97,10 @@ static int wait(struct dormouse_client *client, const struct dm_method *method, 
     }
     dm_arena_finish(&client->held_arena);
     *answer = decode(method, dm_slice_of(bytes), &client->held_arena);
-    return *answer == NULL ? refuse(result, DORMOUSE_INTERNAL, not_valid) : DORMOUSE_OK;
+    if (*answer == NULL && result != NULL) {
+        *result = dm_result(DORMOUSE_INTERNAL, not_valid);
+    }
+    return *answer == NULL ? DORMOUSE_INTERNAL : DORMOUSE_OK;
 }
 
 #define METHOD_(name_, text, request_, answer_)                                                    \

@@ -1,6 +1,7 @@
 #include "client/state.h"
 
 #include "base/assert.h"
+#include "base/limits.h"
 
 /* ---- deadlines ------------------------------------------------------------- */
 
@@ -89,4 +90,23 @@ static void on_timer_closed(uv_handle_t *handle)
 void dm_client_timer_close(struct dormouse_client *client)
 {
     uv_close((uv_handle_t *)&client->timer, on_timer_closed);
+}
+
+/* ---- what is not begun ----------------------------------------------------- */
+
+enum dm_code dm_client_refuse_closed(struct dormouse_client *client)
+{
+    return dm_fail(&client->refusal, DM_CANCELLED, "the client was closed");
+}
+
+enum dm_code dm_client_refuse_large(struct dormouse_client *client, size_t size)
+{
+    return dm_fail(&client->refusal, DM_RESOURCE_EXHAUSTED,
+                   "a request of %zu bytes is too large: with its envelope it may have %d", size,
+                   DM_MESSAGE_SIZE_MAX);
+}
+
+enum dm_code dm_client_refuse_memory(struct dormouse_client *client)
+{
+    return dm_fail(&client->refusal, DM_RESOURCE_EXHAUSTED, "no memory");
 }

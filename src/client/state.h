@@ -35,9 +35,10 @@ struct dormouse_client {
     uint32_t calls;       /* open ones */
     uint32_t next_stream; /* odd */
     size_t waiting_bytes;
-    struct dm_buf scratch; /* a request being encoded */
-    char why[160];         /* why it, or a stream, was disconnected last; "": it never was */
-    uint32_t handles;      /* what the loop has not let go of yet */
+    struct dm_buf scratch;   /* a request being encoded */
+    char why[160];           /* why it, or a stream, was disconnected last; "": it never was */
+    struct dm_error refusal; /* why something was not begun last; DM_OK: it never was so */
+    uint32_t handles;        /* what the loop has not let go of yet */
     void (*last_closed)(struct dormouse_client *client); /* frees it: none is left */
     bool closing;
     void (*closed)(void *context);
@@ -59,6 +60,11 @@ bool dm_client_deadline(struct dormouse_client *client, struct dm_deadline *dead
 struct dm_channel *dm_client_channel(struct dormouse_client *client,
                                      const struct dm_channel_ops *ops, void *owner);
 void dm_client_channel_close(struct dormouse_client *client, struct dm_channel *channel);
+
+/* What keeps calls and streams alike from beginning; *refusal of the client says it in words. */
+enum dm_code dm_client_refuse_closed(struct dormouse_client *client);
+enum dm_code dm_client_refuse_large(struct dormouse_client *client, size_t size);
+enum dm_code dm_client_refuse_memory(struct dormouse_client *client);
 
 /* Makes and ends what is above: its timer, and the list of its deadlines. */
 void dm_client_timer_init(struct dormouse_client *client);

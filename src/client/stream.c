@@ -53,6 +53,7 @@ static void on_expired(struct dm_deadline *deadline)
 static void on_up(void *owner)
 {
     struct dormouse_stream *stream = owner;
+    DM_ASSERT(!stream->sent);
     uint64_t now = uv_now(stream->client->loop);
     uint64_t left = 0;
     if (stream->timeout_ms != 0) {
@@ -154,12 +155,18 @@ static void on_frame(void *owner, const struct dm_ttrpc_header *header, struct d
 struct dormouse_stream *dm_stream_new(struct dormouse_client *client, struct dm_slice service,
                                       struct dm_slice method, struct dm_slice request)
 {
-    if (client->closing ||
-        service.size + method.size + request.size > DM_MESSAGE_SIZE_MAX - DM_ID_SIZE_MAX) {
+    size_t size = service.size + method.size + request.size;
+    if (client->closing) {
+        (void)dm_client_refuse_closed(client);
+        return NULL;
+    }
+    if (size > DM_MESSAGE_SIZE_MAX - DM_ID_SIZE_MAX) {
+        (void)dm_client_refuse_large(client, size);
         return NULL;
     }
     struct dormouse_stream *stream = calloc(1, sizeof *stream);
     if (stream == NULL) {
+        (void)dm_client_refuse_memory(client);
         return NULL;
     }
     stream->client = client;
@@ -170,6 +177,7 @@ struct dormouse_stream *dm_stream_new(struct dormouse_client *client, struct dm_
         !dm_buf_append(&stream->method, method.data, method.size) ||
         !dm_buf_append(&stream->request, request.data, request.size)) {
         stream_free(stream);
+        (void)dm_client_refuse_memory(client);
         return NULL;
     }
     return stream;
@@ -192,6 +200,7 @@ struct dormouse_stream *dm_stream_start(struct dormouse_stream *stream, uint32_t
     }
     if (stream->channel == NULL) {
         stream_free(stream);
+        (void)dm_client_refuse_memory(client);
         return NULL;
     }
     dm_list_push_back(&client->streams, &stream->link);
@@ -240,6 +249,7 @@ void dm_streams_let_go(struct dormouse_client *client)
 
 void dm_streams_cancel(struct dormouse_client *client)
 {
+    DM_ASSERT(client->closing && client->handles == 0);
     while (!dm_list_empty(&client->streams)) {
         dm_stream_end(DM_CONTAINER_OF(client->streams.next, struct dormouse_stream, link),
                       DORMOUSE_CANCELLED, dm_slice_str("the client was closed"));

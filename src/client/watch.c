@@ -68,8 +68,15 @@ static struct dormouse_stream *typed_new(struct dormouse_client *client, const c
                                          const struct dm_message *message, const void *request)
 {
     dm_buf_reset(&client->scratch, SIZE_MAX);
-    if (client->closing || dm_message_wrong(message, request) != NULL ||
-        !dm_message_encode(&client->scratch, message, request)) {
+    if (client->closing) {
+        (void)dm_client_refuse_closed(client);
+        return NULL;
+    }
+    if (dm_message_check(message, request, &client->refusal) != DM_OK) {
+        return NULL;
+    }
+    if (!dm_message_encode(&client->scratch, message, request)) {
+        (void)dm_client_refuse_memory(client);
         return NULL;
     }
     return dm_stream_new(client, dm_slice_str(DM_CLIENT_SERVICE), dm_slice_str(method),
@@ -81,7 +88,7 @@ struct dormouse_stream *dormouse_watch(struct dormouse_client *client,
                                        dormouse_watch_event event, dormouse_stream_end told,
                                        void *context)
 {
-    if (dm_message_wrong(&dm_watch_message, request) != NULL) {
+    if (dm_message_check(&dm_watch_message, request, &client->refusal) != DM_OK) {
         return NULL;
     }
     struct dormouse_watch base = {0}; /* without its cursor; the program may know fewer members */

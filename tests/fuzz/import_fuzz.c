@@ -27,7 +27,8 @@ static void request_of(const struct dm_row *row)
     DM_ASSERT(wrong == NULL || *wrong != '\0');
     if (wrong == NULL) {
         struct dm_buf bytes = {0};
-        DM_ASSERT(dm_message_wrong(&dm_set_status_message, &request.set) == NULL);
+        enum dm_code code = dm_message_check(&dm_set_status_message, &request.set, NULL);
+        DM_ASSERT(code == DM_OK);
         bool good = dm_message_encode(&bytes, &dm_set_status_message, &request.set);
         DM_ASSERT(good);
         dm_buf_finish(&bytes);

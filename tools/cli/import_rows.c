@@ -276,7 +276,7 @@ static void start(struct dm_import_slot *slot)
     if (code == DORMOUSE_OK) {
         slot->importing->in_flight++;
     } else {
-        failed(slot, code, dormouse_text("the call cannot be made"));
+        failed(slot, code, dormouse_client_last_refusal(slot->importing->cli->client));
     }
 }
 

@@ -202,7 +202,7 @@ static int bulk_run(struct dm_cli *cli, const struct dormouse_bulk_set_status *r
     if (dormouse_bulk_set_status(cli->client, request, cli->timeout_ms, bulk_event, bulk_end,
                                  &state) == NULL) {
         return dm_cli_failed(dormouse_text(""), DORMOUSE_RESOURCE_EXHAUSTED,
-                             dormouse_text("no memory"));
+                             dormouse_client_last_refusal(cli->client));
     }
     (void)dormouse_client_run(cli->client);
     if (cli->json) {

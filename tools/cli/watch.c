@@ -148,7 +148,7 @@ static void begin(struct watching *watching, const struct dormouse_watch *reques
     watching->stream = dormouse_watch(watching->client, request, true, on_event, on_end, watching);
     if (watching->stream == NULL) {
         finish(watching, dm_cli_failed(dormouse_text(""), DORMOUSE_RESOURCE_EXHAUSTED,
-                                       dormouse_text("no memory")));
+                                       dormouse_client_last_refusal(watching->client)));
     }
 }
 

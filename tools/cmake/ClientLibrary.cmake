@@ -8,7 +8,8 @@ include(GNUInstallDirs)
 file(GLOB base_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/base/*.c)
 add_library(dm_client_parts STATIC ${base_sources} ${CMAKE_SOURCE_DIR}/src/wire/ttrpc_frame.c)
 target_compile_options(dm_client_parts PRIVATE ${DM_WARNINGS})
-set_target_properties(dm_client_parts PROPERTIES POSITION_INDEPENDENT_CODE ON)
+set_target_properties(dm_client_parts PROPERTIES POSITION_INDEPENDENT_CODE ON
+  EXPORT_COMPILE_COMMANDS OFF) # the lints look at each source once, as a layer's
 dm_use(dm_client_parts base wire)
 
 # dm_client_library(<target> INCLUDE <folder with dormouse/*.h> TABLES <folder with
@@ -25,7 +26,7 @@ function(dm_client_library target)
     dm_client_parts ${NANOPB_LIBRARY} PkgConfig::UV Threads::Threads)
   target_link_options(${target} PRIVATE "LINKER:--version-script=${script}")
   set_target_properties(${target} PROPERTIES OUTPUT_NAME dormouse VERSION ${PROJECT_VERSION}
-    SOVERSION ${DM_CLIENT_SOVERSION} LINK_DEPENDS ${script})
+    SOVERSION ${DM_CLIENT_SOVERSION} LINK_DEPENDS ${script} EXPORT_COMPILE_COMMANDS OFF)
   add_dependencies(${target} dm_proto)
 endfunction()
 

@@ -56,7 +56,7 @@ MICROSECONDS = {
 BARE = {"Status", "Decision", "Activity"}
 VALUES = {"LIST_ORDER_UNSPECIFIED": "BY_CONTACT_ID", "LIST_ORDER_WAKE_TIME": "BY_WAKE_TIME"}
 
-UNIONS_MAX = 31  # of one message, optional fields included: bits in src/client/message_wrong.c
+UNIONS_MAX = 7  # of one message; see src/client/message_check.c
 
 TIMES = {"google.protobuf.Timestamp", "google.protobuf.Duration"}
 NUMBERS = {
@@ -218,7 +218,7 @@ class Member:
 
     def row(self, struct, one_of):
         of = f"struct dormouse_{struct}"
-        parts = [f".kind = DM_FIELD_{self.kind}", f".tag = {self.field.number}",
+        parts = [f".name = \"{self.name}\"", f".kind = DM_FIELD_{self.kind}", f".tag = {self.field.number}",
                  f".offset = offsetof({of}, {self.name})", f".end = DM_END_OF({of}, {self.last()})",
                  f".has = {f'offsetof({of}, has_{self.name})' if self.has else -1}"]
         if self.repeated:
@@ -415,7 +415,7 @@ def tables(files, layout):
         declared.append(f"extern const struct dm_message dm_{struct}_message;")
         placed = layout.members(full, message)
         members = sorted((member for member, _ in placed), key=lambda member: member.field.number)
-        unions = [one.name for one in message.oneof_decl]
+        unions = sorted({member.one_of for member, _ in placed if member.one_of})
         if len(unions) > UNIONS_MAX:
             raise SystemExit(f"{full}: more than {UNIONS_MAX} unions")
         fields, of = "NULL", f"struct dormouse_{struct}"
@@ -427,7 +427,8 @@ def tables(files, layout):
         first = [member.last() for member, later in placed if not later] or ["struct_size"]
         defined += [f"static_assert(offsetof({of}, struct_size) == 0, \"{struct}\");",
                     f"static_assert(sizeof({of}) <= INT16_MAX, \"{struct}\");",
-                    f"const struct dm_message dm_{struct}_message = {{", f"    .fields = {fields},",
+                    f"const struct dm_message dm_{struct}_message = {{", f"    .name = \"{of}\",",
+                    f"    .fields = {fields},",
                     f"    .fields_count = {len(members)},", f"    .size = sizeof({of}),",
                     f"    .size_first = DM_END_OF({of}, {first[-1]}),", "};", ""]
     return "\n".join(declared) + "\n", "\n".join(defined)

@@ -147,6 +147,11 @@ static void assert_many(const struct scene *scene, int count)
     }
 }
 
+static void assert_refused(const struct scene *scene, const char *why)
+{
+    assert_string_equal(dormouse_client_last_refusal(scene->client).data, why);
+}
+
 /* ---- answers ---------------------------------------------------------------- */
 
 static void calls_before_the_connection_wait_for_it(void **state)
@@ -515,7 +520,10 @@ static void open_calls_and_sizes_are_bounded(void **state)
     (void)dormouse_client_close(scene->client, NULL, NULL);
     create_client(scene, 3);
     begin_many(scene, 3);
+    assert_refused(scene, "");
     assert_int_equal(begin(scene, "4", 0), DORMOUSE_RESOURCE_EXHAUSTED);
+    assert_refused(scene, "3 calls are open, and calls_max of the options is that; wait for some "
+                          "of them");
     run_until(scene, &scene->ended, 3);
     size_t size = (size_t)4 * 1024 * 1024;
     char *large = malloc(size);
@@ -525,6 +533,8 @@ static void open_calls_and_sizes_are_bounded(void **state)
     assert_int_equal(dormouse_call(scene->client, dormouse_text("s"), dormouse_text("m"), request,
                                    0, on_done, NULL),
                      DORMOUSE_RESOURCE_EXHAUSTED);
+    assert_refused(scene, "a request of 4194306 bytes is too large: with its envelope it may have "
+                          "4194304");
     free(large);
     scene_free(scene);
 }
@@ -545,6 +555,7 @@ static void closing_cancels_what_is_open(void **state)
     (void)dormouse_client_close(scene->client, on_closed, scene);
     assert_int_equal(scene->ended, 0); /* always later */
     assert_int_equal(begin(scene, "too late", 0), DORMOUSE_CANCELLED);
+    assert_refused(scene, "the client was closed");
     scene->client = NULL;
     run_until(scene, &scene->ended, 2);
     assert_int_equal(scene->endings[0].code, DORMOUSE_CANCELLED);
@@ -675,6 +686,8 @@ static void a_change_with_two_times_is_not_begun(void **state)
     struct dormouse_change change =
         DORMOUSE(change, .status = DORMOUSE_SNOOZED, .snooze_for_ms = 5000, .snooze_until_ms = 1);
     assert_int_equal(begin_set(scene, &change), DORMOUSE_INVALID_ARGUMENT);
+    assert_refused(scene, "snooze_for_ms and snooze_until_ms of a struct dormouse_change are both "
+                          "set; the server takes one of them");
     scene_free(scene);
 }
 
@@ -687,6 +700,8 @@ static void a_struct_of_no_known_size_is_not_begun(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         change.struct_size = wrong[i];
         assert_int_equal(begin_set(scene, &change), DORMOUSE_INVALID_ARGUMENT);
+        struct dormouse_text why = dormouse_client_last_refusal(scene->client);
+        assert_non_null(strstr(why.data, "struct_size of a struct dormouse_change"));
     }
     struct dormouse_check key = {.struct_size = 0};
     assert_int_equal(dormouse_check(scene->client, &key, 0, NULL, NULL), DORMOUSE_INVALID_ARGUMENT);

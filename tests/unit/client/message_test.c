@@ -300,7 +300,8 @@ static const struct dm_field numbers_fields[] = {
     NUMBERS_(5, flags, DM_FIELD_BOOL),
     NUMBERS_(9, totals, DM_FIELD_U64),
 };
-static const struct dm_message numbers_message = {.fields = numbers_fields,
+static const struct dm_message numbers_message = {.name = "struct numbers",
+                                                  .fields = numbers_fields,
                                                   .fields_count = 4,
                                                   .size = sizeof(struct numbers),
                                                   .size_first = DM_END_OF(struct numbers, large)};
@@ -371,7 +372,7 @@ static void what_lies_behind_a_struct_is_not_looked_at(void **state)
     whole.struct_size = offsetof(struct numbers, colors);
     whole.large = 7;
     struct dm_buf buf = {0};
-    assert_null(dm_message_wrong(&numbers_message, &whole));
+    assert_int_equal(dm_message_check(&numbers_message, &whole, NULL), DM_OK);
     assert_true(dm_message_encode(&buf, &numbers_message, &whole));
     assert_true(dm_slice_equal(dm_buf_slice(&buf), dm_slice("\x10\x07", 2)));
     dm_buf_finish(&buf);
@@ -381,7 +382,7 @@ static void what_lies_behind_a_struct_is_not_looked_at(void **state)
     assert_true(dm_slice_equal(dm_buf_slice(&buf), dm_slice("\x10\x07", 2)));
     dm_buf_finish(&buf);
     whole.struct_size = offsetof(struct numbers, colors) - 1;
-    assert_non_null(dm_message_wrong(&numbers_message, &whole));
+    assert_int_equal(dm_message_check(&numbers_message, &whole, NULL), DM_INVALID_ARGUMENT);
 }
 
 static void a_struct_inside_another_one_has_a_size_of_its_own(void **state)
@@ -391,17 +392,17 @@ static void a_struct_inside_another_one_has_a_size_of_its_own(void **state)
     const struct dormouse_rule *rules[2] = {&rule, &rule};
     struct dormouse_policy policy = DORMOUSE(policy, .rules = rules, .rules_count = 2);
     struct dormouse_set_policy request = DORMOUSE(set_policy, .policy = &policy);
-    assert_null(dm_message_wrong(&dm_set_policy_message, &request));
+    assert_int_equal(dm_message_check(&dm_set_policy_message, &request, NULL), DM_OK);
     rule.struct_size = 0; /* as in an answer */
-    assert_non_null(dm_message_wrong(&dm_set_policy_message, &request));
+    assert_int_equal(dm_message_check(&dm_set_policy_message, &request, NULL), DM_INVALID_ARGUMENT);
     rule.struct_size = sizeof rule;
     rules[1] = NULL;
-    assert_non_null(dm_message_wrong(&dm_set_policy_message, &request));
+    assert_int_equal(dm_message_check(&dm_set_policy_message, &request, NULL), DM_INVALID_ARGUMENT);
     policy.rules_count = 1;
-    assert_null(dm_message_wrong(&dm_set_policy_message, &request));
+    assert_int_equal(dm_message_check(&dm_set_policy_message, &request, NULL), DM_OK);
     policy.on_limit = &rule;
     rule.struct_size = sizeof rule + 1;
-    assert_non_null(dm_message_wrong(&dm_set_policy_message, &request));
+    assert_int_equal(dm_message_check(&dm_set_policy_message, &request, NULL), DM_INVALID_ARGUMENT);
 }
 
 /* Answers: a message that is always there is there even where it did not come. */

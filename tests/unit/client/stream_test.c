@@ -376,6 +376,9 @@ static void a_bulk_change_streams_its_progress(void **state)
     struct scene scene;
     scene_start(&scene, bulk);
     struct dormouse_change change = DORMOUSE(change, .status = DORMOUSE_INACTIVE);
+    const struct dormouse_bulk_set_status unsized = {.change = &change};
+    assert_null(dormouse_bulk_set_status(scene.client, &unsized, 0, on_progress, on_end, &scene));
+    assert_non_null(strstr(dormouse_client_last_refusal(scene.client).data, "struct_size"));
     struct dormouse_bulk_set_status request =
         DORMOUSE(bulk_set_status, .account_id = dormouse_text("a"), .change = &change);
     assert_non_null(
