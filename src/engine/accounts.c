@@ -157,6 +157,7 @@ bool dm_accounts_take_dirty_bot(struct dm_accounts *accounts, struct dm_bot *bot
 {
     bool was = bot->dirty;
     if (was) {
+        DM_ASSERT(accounts->dirty_bytes >= bot_row_bytes(bot));
         bot->dirty = false;
         accounts->dirty_bytes -= bot_row_bytes(bot);
     }
@@ -188,6 +189,7 @@ struct dm_account *dm_accounts_take_dirty(struct dm_accounts *accounts)
         return NULL;
     }
     struct dm_account *account = dm_accounts_at(accounts, accounts->dirty);
+    DM_ASSERT(account->dirty_next != 0 && accounts->dirty_bytes >= account_row_bytes(account));
     accounts->dirty = account->dirty_next - 1;
     account->dirty_next = 0;
     accounts->dirty_bytes -= account_row_bytes(account);

@@ -202,6 +202,8 @@ enum dm_next dm_bulk_step(struct dm_bulk *bulk, struct dm_bulk_progress *progres
         }
         look_at_one(bulk, now_ms);
     }
+    DM_ASSERT(bulk->progress.changed <= bulk->progress.matched &&
+              bulk->progress.matched <= bulk->progress.scanned);
     *progress = bulk->progress;
     if (code != DM_OK && !bulk->held) {
         return DM_NEXT_FAILED;

@@ -1,5 +1,7 @@
 #include "engine/check_cache.h"
 
+#include "base/assert.h"
+
 /* All goes well: a contact stands in one of the two lines that its hash names, and one that
  * is in the way of another moves to its own other line (Pagh and Rodler, "Cuckoo Hashing",
  * 2001; one move at the most here). So few have to give way. The table grows a line at a time
@@ -7,6 +9,9 @@
  * share. */
 
 enum { WAYS = 2, LINE_SIZE = WAYS * (int)sizeof(struct dm_check_entry), LINES_MIN = 1 << 14 };
+
+_Static_assert(LINE_SIZE == 64, "a line is one of the processor's");
+_Static_assert((LINES_MIN & (LINES_MIN - 1)) == 0, "lines split off from a power of two");
 
 bool dm_check_cache_init(struct dm_check_cache *cache, uint64_t bytes_max)
 {
@@ -101,6 +106,7 @@ static void grow(struct dm_check_cache *cache)
 {
     struct dm_check_entry *old = &cache->entries[(cache->lines - cache->level) * WAYS];
     struct dm_check_entry *new = &cache->entries[cache->lines * WAYS];
+    DM_ASSERT(cache->lines < cache->lines_max && cache->lines < cache->level * 2);
     cache->lines++;
     if (cache->lines == cache->level * 2) {
         cache->level = cache->lines;
@@ -181,6 +187,7 @@ void dm_check_cache_put(struct dm_check_cache *cache, struct dm_wide_hash hash,
     struct dm_check_entry *place = place_of(cache, hash);
     place = place != NULL ? place : new_place(cache, hash);
     cache->filled += is_empty(place);
+    DM_ASSERT(cache->filled <= cache->lines * WAYS);
     *place = entry;
 }
 
@@ -188,6 +195,7 @@ void dm_check_cache_forget(struct dm_check_cache *cache, struct dm_wide_hash has
 {
     struct dm_check_entry *place = place_of(cache, hash);
     if (place != NULL) {
+        DM_ASSERT(cache->filled != 0);
         *place = (struct dm_check_entry){0};
         cache->filled--;
     }

@@ -73,7 +73,7 @@ static enum dm_code enact_account(struct dm_engine *engine, const struct dm_orde
                                   struct dm_error *error)
 {
     const struct dm_entry_account *made = &ordered->body->account;
-    if (made->account != engine->accounts.count + 1) {
+    if (made->account != engine->accounts.count + 1 || made->id.size == 0) {
         return cannot_follow(error);
     }
     struct dm_account *account = dm_accounts_add(&engine->accounts, made->id);
@@ -147,7 +147,7 @@ enum dm_code dm_engine_enact(struct dm_engine *engine, const struct dm_ordered *
 
 static bool refer(struct dm_engine *engine, uint32_t account, struct dm_slice contact)
 {
-    if (account == 0 || account > engine->accounts.count) {
+    if (account == 0 || account > engine->accounts.count || contact.size == 0) {
         return false;
     }
     dm_ref_make(&engine->loaded.ref, dm_accounts_at(&engine->accounts, account), contact);

@@ -6,6 +6,13 @@
 /* All kinds begin: kind, from, id size, 0, account. */
 enum { PREFIX = 8, CONTACT_HEAD = 40, DELETE_HEAD = 24, ACCOUNT_HEAD = 8, BOT_HEAD = 16 };
 
+_Static_assert(DM_ID_SIZE_MAX <= UINT8_MAX, "an id's size is one byte");
+_Static_assert(DM_RECORD_SIZE_MAX <= UINT16_MAX, "a record's size is two bytes");
+_Static_assert(DM_ENTRY_SIZE_MAX >= CONTACT_HEAD + DM_ID_SIZE_MAX + DM_RECORD_SIZE_MAX &&
+                   DM_ENTRY_SIZE_MAX >= BOT_HEAD + DM_ID_SIZE_MAX + DM_POLICY_SIZE &&
+                   DM_ENTRY_SIZE_MAX >= DELETE_HEAD + DM_ID_SIZE_MAX,
+               "every kind has room");
+
 static uint8_t *put_prefix(uint8_t *out, enum dm_entry_kind kind, uint8_t from, size_t id_size,
                            uint32_t account)
 {

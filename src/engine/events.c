@@ -141,7 +141,8 @@ static enum dm_next history_step(struct dm_history *history, struct dm_event *ev
     struct dm_slice key = dm_key_slice(&history->key);
     const struct dm_account *account =
         dm_accounts_at(&history->engine->accounts, dm_key_account(key));
-    if (entry.seq != history->seq || !event_read(history->engine, &entry, event)) {
+    if (entry.seq != history->seq || !event_read(history->engine, &entry, event) ||
+        event->previous_seq >= entry.seq) { /* a chain that leads forward would never end */
         return DM_NEXT_FAILED;
     }
     if (!dm_slice_equal(event->account_id, dm_slice(account->id, account->id_size)) ||

@@ -20,6 +20,7 @@ void dm_engine_note_wake(struct dm_engine *engine, uint64_t lsn, int64_t due_ms)
         free(ring->items);
         *ring = (struct dm_lag_ring){.items = items, .count = ring->count, .capacity = capacity};
     }
+    DM_ASSERT(ring->count < ring->capacity && (ring->capacity & (ring->capacity - 1)) == 0);
     ring->items[(ring->head + ring->count++) & (ring->capacity - 1)] =
         (struct dm_lag){.lsn = lsn, .due_ms = due_ms};
 }

@@ -1,8 +1,11 @@
 #include "engine/met.h"
 
+#include "base/assert.h"
+
 /* Items of the index are 1-based. */
 static struct dm_met_contact *at(const struct dm_met *met, uint32_t item)
 {
+    DM_ASSERT(item - 1 < met->count);
     return &met->contacts[item - 1];
 }
 
@@ -51,6 +54,7 @@ enum dm_met_result dm_met_add(struct dm_met *met, struct dm_slice key)
     if (has(met, hash)) {
         return DM_MET_BEFORE;
     }
+    DM_ASSERT(met->count <= met->max);
     if (met->count == met->max) {
         return DM_MET_FULL;
     }

@@ -12,6 +12,7 @@ void dm_engine_call_begin(struct dm_engine *engine, uint64_t barrier)
 uint64_t dm_engine_barrier(struct dm_engine *engine)
 {
     uint64_t seen = engine->seen_lsn;
+    DM_ASSERT(seen <= engine->last_lsn); /* nobody sees what was not ordered */
     return seen > dm_order_durable(engine->order) ? seen : 0;
 }
 
@@ -106,7 +107,8 @@ enum dm_code dm_engine_load_key(struct dm_engine *engine, struct dm_slice key,
 static const struct dm_contact_ref *take_ahead(struct dm_engine *engine, struct dm_slice account_id,
                                                struct dm_slice contact_id)
 {
-    if (engine->ahead_taken >= engine->ahead_count) {
+    DM_ASSERT(engine->ahead_taken <= engine->ahead_count && engine->ahead_count <= DM_PREFETCH_MAX);
+    if (engine->ahead_taken == engine->ahead_count) {
         return NULL;
     }
     const struct dm_contact_ref *ref = &engine->ahead[engine->ahead_taken];

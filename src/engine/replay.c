@@ -1,5 +1,6 @@
 #include "engine/replay.h"
 
+#include "base/assert.h"
 #include "engine/enact.h"
 #include "engine/room.h"
 #include "engine/sweep.h"
@@ -77,6 +78,7 @@ enum dm_code dm_engine_replay(struct dm_engine *engine, struct dm_error *error)
     engine->last_lsn = engine->applied_lsn;
     enum dm_code code =
         dm_journal_replay(engine->journal, engine->applied_lsn, replay_entry, &replay, error);
+    DM_ASSERT(code != DM_OK || engine->last_lsn == dm_journal_committed(engine->journal));
     engine->last_seq = dm_journal_committed_seq(engine->journal);
     return replay.code == DM_OK ? code : dm_fail(error, replay.code, "%s", replay.error.message);
 }

@@ -31,6 +31,10 @@ enum {
     /* Of all timers, those that rules of policies may still take when callers are refused. */
     TIMERS_FOR_RULES_SHARE = 64,
 };
+_Static_assert(DM_OVERLAY_CONTACTS_MIN / WAKES_SHARE >= DM_WAKES_PER_TURN,
+               "the smallest overlay has room for a turn's wakes, too");
+_Static_assert(CALL_BYTES >= ENTRY_HEAD + 8 + DM_BOT_ROW_MAX && CALL_BYTES >= WAKE_BYTES,
+               "a replay that has room for a call has room for any entry");
 _Static_assert(DM_OVERLAY_BEYOND >= 2 * CALL_BYTES, "3/2 of a call fit beyond twice `max`");
 _Static_assert(3 * (WAKES_SHARE + 1) <= 4 * WAKES_SHARE, "3/2 of all is at most twice `max`");
 

@@ -36,6 +36,8 @@ struct dm_scan {
     struct dm_key key;
 };
 
+_Static_assert(DM_ID_SIZE_MAX <= UINT8_MAX, "an id's size is one byte");
+
 static int compare(const struct position *a, const struct position *b)
 {
     if (a->until_ms != b->until_ms) {
@@ -143,6 +145,7 @@ static void select_position(struct dm_scan *scan, const struct position *positio
         scan->heap[scan->heap_count] = *position;
         sift_up(scan->heap, scan->heap_count++);
     } else if (compare(position, &scan->heap[0]) < 0) {
+        DM_ASSERT(scan->heap_count == scan->limit + 1);
         scan->heap[0] = *position;
         sift_down(scan->heap, scan->heap_count);
     }

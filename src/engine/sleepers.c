@@ -1,5 +1,6 @@
 #include "engine/sleepers.h"
 
+#include "base/assert.h"
 #include "base/hash.h"
 #include "base/index.h"
 #include "base/limits.h"
@@ -22,6 +23,8 @@ struct sleeper {
     uint8_t id[INLINE_MAX]; /* or, when longer: the number of its cell in the first 4 bytes */
 };
 _Static_assert(sizeof(struct sleeper) == 40, "56 bytes a sleeper with its timer");
+_Static_assert(sizeof(uint32_t) <= INLINE_MAX, "a cell's number fits where the id would be");
+_Static_assert(DM_WAKES_PER_TURN <= EXPIRED_MAX, "a turn's wakes come in one call");
 
 /* A long id. Cells are 1-based; one that is free begins with the number of the next. */
 struct cell {
@@ -40,6 +43,7 @@ struct dm_sleepers {
 
 static struct sleeper *at(const struct dm_sleepers *sleepers, uint32_t item)
 {
+    DM_ASSERT(item - 1 < sleepers->used);
     return &sleepers->pool[item - 1];
 }
 
@@ -152,6 +156,7 @@ static uint32_t take_cell(struct dm_sleepers *sleepers)
 {
     uint32_t cell = sleepers->cell_free;
     if (cell == 0) {
+        DM_ASSERT(sleepers->cells_used < sleepers->max);
         return ++sleepers->cells_used;
     }
     memcpy(&sleepers->cell_free, sleepers->cells[cell - 1].bytes, sizeof cell);
@@ -200,6 +205,7 @@ bool dm_sleepers_has(const struct dm_sleepers *sleepers, struct dm_hashed_key ha
 
 uint32_t dm_sleepers_room(const struct dm_sleepers *sleepers)
 {
+    DM_ASSERT(sleepers->index.count <= sleepers->max);
     return sleepers->max - sleepers->index.count;
 }
 

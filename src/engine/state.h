@@ -10,6 +10,8 @@
 #include "view/wake_key.h"
 #include "view/walk.h"
 
+#include <pthread.h>
+
 /* The engine's own state, for the files of this folder. */
 
 /* A key as it lies in the view, whatever it says: where a walk goes on. */
@@ -17,6 +19,10 @@ struct dm_view_key {
     size_t size; /* 0: none */
     uint8_t bytes[DM_STORE_KEY_SIZE_MAX];
 };
+
+_Static_assert((int)DM_WAKE_KEY_SIZE_MAX <= (int)DM_STORE_KEY_SIZE_MAX &&
+                   (int)DM_KEY_SIZE_MAX <= (int)DM_STORE_KEY_SIZE_MAX,
+               "every key that is made has room");
 
 /* What was met in the view that is damaged, and the lines of the log that are left for it. */
 struct dm_damage {
@@ -38,7 +44,7 @@ struct dm_topup {
 
 /* One generation of the overlay on its way into the view. */
 struct dm_sweep {
-    enum { DM_SWEEP_IDLE, DM_SWEEP_WAITS_DURABLE, DM_SWEEP_APPLIES } stage;
+    enum dm_sweep_stage { DM_SWEEP_IDLE, DM_SWEEP_WAITS_DURABLE, DM_SWEEP_APPLIES } stage;
     struct dm_generation *generation;
     uint64_t upto_lsn;
     bool hurry;         /* the applier was told to */
@@ -61,6 +67,8 @@ struct dm_contact_ref {
     struct dm_key key;
     struct dm_wide_hash hash; /* of the key */
 };
+
+_Static_assert(sizeof(struct dm_contact_ref) <= 96, "those that are looked up ahead are 3 KiB");
 
 /* One contact as a call has read it. */
 struct dm_loaded {
@@ -86,6 +94,8 @@ struct dm_engine {
     struct dm_journal *journal;
     struct dm_store *store;
     struct dm_clock clock;
+    pthread_t owner; /* whose turns it has: the first that took one */
+    bool owned;
     struct dm_overlay *overlay;
     struct dm_applier *applier;
     struct dm_sleepers *sleepers;

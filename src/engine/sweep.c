@@ -20,6 +20,8 @@ enum { SMALL_SWEEP = 16384, LARGE_SWEEP_WAITS = 9 };
 /* Parts of what the overlay may hold: a sweep that goes at once, and, for a sweep under way, to
  * be in a hurry and no longer so. */
 enum { LARGE_SHARE = 4, HURRY_SHARE = 3, NO_HURRY_SHARE = 4 };
+_Static_assert(HURRY_SHARE < NO_HURRY_SHARE, "who hurries goes on for a while");
+_Static_assert(HURRY_SHARE < LARGE_SHARE, "a large sweep has begun before there is a hurry");
 
 /* Accounts and bots looked at in one turn, and turns after which the rest, which is what
  * changed of late, is done at once: otherwise a load that changes more than that each turn
@@ -29,6 +31,18 @@ enum { ROWS_PER_TURN = 16384, ROW_TURNS = 64 };
 /* A generation with more than this part of what the overlay may hold goes when it is applied:
  * its memory would be large, and what it has a small part of what is asked for. */
 enum { SETTLED_SHARE = 6 };
+
+static void set_stage(struct dm_sweep *sweep, enum dm_sweep_stage stage)
+{
+    static const uint8_t allowed[] = {
+        [DM_SWEEP_IDLE] = 1 << DM_SWEEP_WAITS_DURABLE | 1 << DM_SWEEP_APPLIES, /* a replay's is */
+        [DM_SWEEP_WAITS_DURABLE] = 1 << DM_SWEEP_APPLIES,
+        [DM_SWEEP_APPLIES] = 1 << DM_SWEEP_IDLE,
+    };
+    DM_ASSERT(allowed[sweep->stage] & 1 << stage);
+    DM_ASSERT(stage == DM_SWEEP_IDLE || sweep->generation != NULL);
+    sweep->stage = stage;
+}
 
 static void put_side(struct dm_engine *engine, enum dm_table table, const uint8_t *key,
                      size_t key_size, const uint8_t *row, size_t row_size)
@@ -60,6 +74,7 @@ static bool put_rows(struct dm_engine *engine, bool all)
             }
         }
     }
+    DM_ASSERT((engine->accounts.dirty == 0) == (engine->accounts.dirty_bytes == 0));
     return engine->accounts.dirty == 0;
 }
 
@@ -105,10 +120,10 @@ static bool begin(struct dm_engine *engine, int64_t now_ms)
     if (!put_rows(engine, ++sweep->row_turns > ROW_TURNS)) {
         return true;
     }
-    sweep->upto_lsn = dm_order_last(engine->order);
+    sweep->upto_lsn = engine->last_lsn;
     sweep->generation = dm_overlay_freeze(engine->overlay, sweep->upto_lsn);
     if (sweep->generation != NULL) {
-        sweep->stage = DM_SWEEP_WAITS_DURABLE;
+        set_stage(sweep, DM_SWEEP_WAITS_DURABLE);
         sweep->row_turns = 0;
     }
     return false;
@@ -121,6 +136,7 @@ static void settle(struct dm_engine *engine)
     dm_store_read_end(engine->store); /* the next read sees what was applied */
     struct dm_generation *generation = dm_overlay_drop(engine->overlay);
     DM_ASSERT(generation == sweep->generation);
+    DM_ASSERT(sweep->upto_lsn >= engine->applied_lsn && sweep->upto_lsn <= engine->last_lsn);
     bool stays = dm_generation_count(generation) <= engine->overlay_max / SETTLED_SHARE;
     struct dm_generation *older = dm_overlay_settle(engine->overlay, stays ? generation : NULL);
     if (older != NULL) {
@@ -139,6 +155,7 @@ static void finish(struct dm_engine *engine, int64_t now_ms)
     dm_journal_trim(engine->journal, engine->applied_lsn);
     engine->trim_due_ms = now_ms + trim_every_ms;
     engine->shed_due_ms = now_ms + shed_after_ms;
+    set_stage(sweep, DM_SWEEP_IDLE);
     *sweep = (struct dm_sweep){.hurry = sweep->hurry, .due_ms = now_ms + engine->apply_after_ms};
 }
 
@@ -159,7 +176,7 @@ bool dm_engine_sweep(struct dm_engine *engine, int64_t now_ms)
     if (sweep->stage == DM_SWEEP_WAITS_DURABLE &&
         dm_journal_synced(engine->journal) >= sweep->upto_lsn) {
         dm_applier_begin(engine->applier, sweep->generation);
-        sweep->stage = DM_SWEEP_APPLIES;
+        set_stage(sweep, DM_SWEEP_APPLIES);
     }
     pace(engine);
     if (sweep->stage == DM_SWEEP_APPLIES && dm_applier_done(engine->applier)) {
@@ -182,7 +199,7 @@ enum dm_code dm_engine_sweep_replayed(struct dm_engine *engine, uint64_t upto_ls
             return code;
         }
         settle(engine); /* and nothing is trimmed: the journal is being read */
-        sweep->stage = DM_SWEEP_IDLE;
+        set_stage(sweep, DM_SWEEP_IDLE);
     }
     (void)put_rows(engine, true);
     sweep->generation = dm_overlay_freeze(engine->overlay, upto_lsn);
@@ -194,7 +211,7 @@ enum dm_code dm_engine_sweep_replayed(struct dm_engine *engine, uint64_t upto_ls
            DM_LOG_NUMBER("contacts", dm_generation_count(sweep->generation)),
            DM_LOG_NUMBER("upto_lsn", upto_lsn));
     sweep->upto_lsn = upto_lsn;
-    sweep->stage = DM_SWEEP_APPLIES;
+    set_stage(sweep, DM_SWEEP_APPLIES);
     sweep->hurry = true;
     dm_applier_hurry(engine->applier, true);
     dm_applier_begin(engine->applier, sweep->generation);

@@ -24,6 +24,7 @@ bool dm_engine_wants_topup(const struct dm_engine *engine, int64_t now_ms)
 void dm_engine_topup_begin(struct dm_engine *engine, int64_t from_ms, int64_t now_ms)
 {
     int64_t to_ms = now_ms + engine->horizon_ms;
+    DM_ASSERT(engine->horizon_ms > 0 && from_ms < to_ms);
     engine->topup = (struct dm_topup){
         .stage = DM_TOPUP_OVERLAY,
         .from_ms = from_ms,
@@ -128,6 +129,7 @@ static bool topup_one(struct dm_engine *engine)
 static void topup_from_index(struct dm_engine *engine)
 {
     struct dm_topup *topup = &engine->topup;
+    DM_ASSERT(topup->to_ms >= engine->armed_until_ms || engine->crowded);
     for (int i = 0; i < DM_TOPUP_PER_TURN; i++) {
         if (topup->account > engine->accounts.count) {
             topup->stage = DM_TOPUP_IDLE;

@@ -1,3 +1,4 @@
+#include "base/assert.h"
 #include "base/limits.h"
 #include "engine/lags.h"
 #include "engine/sweep.h"
@@ -10,9 +11,21 @@ enum { TURN_MS_MAX = 1000 };
 /* As far as the wall clock may go back and nothing needs to be done about it: no new snooze
  * is shorter than that, so none ends where the wheel has been. */
 #define CLOCK_BACK_MS DM_SNOOZE_MS_MIN
+_Static_assert(TURN_MS_MAX <= CLOCK_BACK_MS, "a step back is seen before a new snooze can be over");
+
+/* One thread makes all calls. */
+static void check_owner(struct dm_engine *engine)
+{
+    if (!engine->owned) {
+        engine->owner = pthread_self();
+        engine->owned = true;
+    }
+    DM_ASSERT(pthread_equal(engine->owner, pthread_self()));
+}
 
 int dm_engine_turn(struct dm_engine *engine)
 {
+    check_owner(engine);
     int64_t now_ms = dm_clock_wall_ms(&engine->clock);
     if (now_ms < engine->clock_ms - CLOCK_BACK_MS) {
         dm_engine_set_back(engine, now_ms);

@@ -1,11 +1,14 @@
 #include "engine/write.h"
 
 #include "base/assert.h"
+#include "base/limits.h"
 #include "engine/damage.h"
 #include "engine/enact.h"
 #include "engine/lags.h"
 #include "engine/read.h"
 #include "engine/room.h"
+
+_Static_assert(DM_ENTRY_SIZE_MAX <= DM_JOURNAL_RECORD_MAX, "the journal takes every entry");
 
 /* Gives the entry its place in the order, and enacts it. Who calls this has made sure that
  * nothing is in its way: memory for an account or a bot is reserved, and the overlay has room for
@@ -13,6 +16,7 @@
 static uint64_t order(struct dm_engine *engine, struct dm_ordered *ordered)
 {
     size_t size = dm_entry_encode(ordered->body, engine->entry);
+    DM_ASSERT(size <= sizeof engine->entry);
     struct dm_slice entry = dm_slice(engine->entry, size);
     ordered->lsn = dm_order_append(engine->order, entry, ordered->seq);
     dm_engine_see(engine, ordered->lsn);
@@ -133,6 +137,7 @@ void dm_engine_run(struct dm_engine *engine, const struct dm_loaded *contact, ui
     op->next_seq = engine->last_seq + 1;
     op->fence_floor = account->fence_floor;
     dm_step(step, &contact->record, dm_account_policy(account, policy_bot), op);
+    DM_ASSERT(step->transition_count >= 0 && step->transition_count <= 2);
     for (int i = 0; i < step->transition_count; i++) {
         const struct dm_transition *change = &step->transitions[i];
         uint64_t lsn = change->record.status == DM_STATUS_NONE

@@ -98,6 +98,7 @@ static void sweep_end(struct dm_applier *applier)
     size_t contacts = applier->pass.count;
     dm_pass_end(&applier->pass);
     pthread_mutex_lock(&applier->mutex);
+    DM_ASSERT(applier->busy && !applier->done);
     applier->stats.sweeps++;
     applier->stats.last_sweep_contacts = contacts;
     applier->stats.last_sweep_us = took_ns / 1000;
@@ -211,6 +212,7 @@ static void *worker_run(void *context)
             pthread_cond_wait(&applier->wake, &applier->mutex);
             continue;
         }
+        DM_ASSERT(!applier->working); /* one at a time has the pass */
         applier->working = true;
         work_once(applier);
         applier->working = false;
@@ -271,7 +273,7 @@ struct dm_applier *dm_applier_create(const struct dm_applier_options *options)
 void dm_applier_begin(struct dm_applier *applier, struct dm_generation *generation)
 {
     pthread_mutex_lock(&applier->mutex);
-    DM_ASSERT(!applier->busy);
+    DM_ASSERT(generation != NULL && !applier->busy);
     applier->busy = true;
     applier->done = false;
     applier->begun = generation;

@@ -128,6 +128,8 @@ uint32_t dm_row_add(struct dm_generation *generation, struct dm_slice key, struc
 {
     uint32_t at = generation->used;
     generation->used += dm_row_units(key.size, room);
+    DM_ASSERT(value.size <= room &&
+              (size_t)generation->used * DM_ROW_UNIT <= generation->arena.size);
     struct dm_row *row = dm_row_at(generation, at);
     *row = (struct dm_row){
         .value_size = (uint16_t)value.size,

@@ -1,6 +1,7 @@
 #ifndef DM_VIEW_GENERATION_H
 #define DM_VIEW_GENERATION_H
 
+#include "base/assert.h"
 #include "base/hash.h"
 #include "base/index.h"
 #include "base/region.h"
@@ -39,6 +40,8 @@ struct dm_row {
     uint8_t bytes[]; /* the key, the value */
 };
 _Static_assert(sizeof(struct dm_row) == 24, "no padding in a row");
+_Static_assert(_Alignof(struct dm_row) <= DM_ROW_UNIT, "a row may begin at every unit");
+_Static_assert(DM_KEY_SIZE_MAX <= UINT8_MAX, "a key's size is one byte");
 
 /* The place in a generation for a list of dropped ones that wait to be destroyed, or (`keep`)
  * recycled. */
@@ -165,6 +168,7 @@ static inline const struct dm_row *dm_generation_next(const struct dm_generation
                                                       uint32_t *place)
 {
     while (*place < generation->used) {
+        DM_ASSERT(*place != 0);
         const struct dm_row *row = dm_row_at(generation, *place);
         *place += dm_row_units(row->key_size, row->value_room);
         if ((row->flags & (DM_ROW_LATER | DM_ROW_SIDE)) == 0) {

@@ -328,6 +328,7 @@ struct dm_generation *dm_overlay_freeze(struct dm_overlay *overlay, uint64_t upt
 
 struct dm_generation *dm_overlay_drop(struct dm_overlay *overlay)
 {
+    DM_ASSERT(overlay->frozen == NULL || overlay->frozen->id < overlay->current->id);
     struct dm_generation *dropped = overlay->frozen;
     overlay->frozen = NULL;
     return dropped;
@@ -337,6 +338,7 @@ struct dm_generation *dm_overlay_settle(struct dm_overlay *overlay,
                                         struct dm_generation *generation)
 {
     struct dm_generation *before = overlay->settled;
+    DM_ASSERT(generation == NULL || before == NULL || before->id < generation->id);
     overlay->settled = generation;
     return before;
 }

@@ -1,5 +1,6 @@
 #include "view/sort.h"
 
+#include "base/assert.h"
 #include "base/bytes.h"
 
 #include <stdbool.h>
@@ -28,6 +29,7 @@ static bool sort_equal(const struct dm_sort_item *a, const struct dm_sort_item *
 static void load(struct dm_sort_item *item, struct dm_slice key, size_t depth)
 {
     const uint8_t *from = (const uint8_t *)key.data + depth;
+    DM_ASSERT(depth <= key.size); /* two that are equal up to here would be the same */
     size_t rest = key.size - depth;
     if (rest >= 8) {
         item->word = dm_load_be64(from);
