@@ -1,15 +1,9 @@
 #include "base/process.h"
 #include "modes.h"
+#include "report.h"
 
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
-
-int complain(const char *what, const char *why)
-{
-    (void)fprintf(stderr, "dormouse-bench: %s: %s\n", what, why);
-    return 1;
-}
 
 int main(int argc, char **argv)
 {

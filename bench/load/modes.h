@@ -22,7 +22,4 @@ struct loaded {
 bool load_contacts(const struct options *options, const struct keys *keys, double asleep,
                    struct loaded *out);
 
-/* "dormouse-bench: ..." on stderr; returns 1. */
-int complain(const char *what, const char *why);
-
 #endif

@@ -99,3 +99,9 @@ void report_end(struct report *report)
     (void)fputs(report->json ? "}\n" : "", stdout);
     (void)fflush(stdout);
 }
+
+int complain(const char *what, const char *why)
+{
+    (void)fprintf(stderr, "dormouse-bench: %s: %s\n", what, why);
+    return 1;
+}

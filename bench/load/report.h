@@ -22,4 +22,7 @@ void report_latency(struct report *report, const char *key, const struct dm_hist
 void report_errors(struct report *report, const uint64_t codes[DM_CODE_COUNT]);
 void report_end(struct report *report);
 
+/* "dormouse-bench: ..." on stderr; returns 1. */
+int complain(const char *what, const char *why);
+
 #endif

@@ -57,7 +57,7 @@ const char *dormouse_code_name(int code)
 
 struct dormouse_text dormouse_client_last_failure(const struct dormouse_client *client)
 {
-    return dormouse_text(client->why);
+    return dormouse_text(client->failure);
 }
 
 struct dormouse_text dormouse_client_last_refusal(const struct dormouse_client *client)

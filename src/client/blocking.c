@@ -60,7 +60,7 @@ static void loop_free(uv_loop_t *loop)
 }
 
 /* Why opening failed: outlives the client that it was about. */
-static _Thread_local char open_failed[sizeof((struct dormouse_client *)0)->why];
+static _Thread_local char open_failed[sizeof((struct dormouse_client *)0)->failure];
 
 struct dormouse_client *dormouse_client_open(const struct dormouse_options *options,
                                              struct dormouse_result *result)
@@ -84,7 +84,7 @@ struct dormouse_client *dormouse_client_open(const struct dormouse_options *opti
     dm_deadlines_remove(&client->deadlines, &client->patience);
     if (client->channel->state != DM_CHANNEL_UP) {
         (void)snprintf(open_failed, sizeof open_failed, "%s",
-                       client->why[0] != '\0' ? client->why : "no answer in time");
+                       client->failure[0] != '\0' ? client->failure : "no answer in time");
         (void)dormouse_client_free(client);
         return refuse(result, DORMOUSE_UNAVAILABLE, open_failed);
     }

@@ -22,8 +22,8 @@ static_assert(DM_CLIENT_STREAM_LAST % 2 == 1, "a client's stream ids are odd");
 
 struct dm_call {
     struct dm_deadline deadline;
-    struct dm_list link;   /* in flying or waiting */
-    struct dm_call *chain; /* of its bucket, while flying; of the free ones */
+    struct dm_list link;   /* in sent or waiting */
+    struct dm_call *chain; /* of its bucket, once it was sent; of the free ones */
     struct dormouse_client *client;
     uint32_t stream;              /* 0: waiting */
     struct dm_request_copy *copy; /* while waiting */
@@ -52,17 +52,17 @@ static struct dm_call *find(struct dormouse_client *client, uint32_t stream)
     return call;
 }
 
-static void fly(struct dm_call *call, uint32_t stream)
+static void note_sent(struct dm_call *call, uint32_t stream)
 {
     DM_ASSERT(call->copy == NULL && stream % 2 == 1 && stream <= DM_CLIENT_STREAM_LAST);
     struct dm_call **bucket = bucket_of(call->client, stream);
     call->stream = stream;
     call->chain = *bucket;
     *bucket = call;
-    dm_list_push_back(&call->client->flying, &call->link);
+    dm_list_push_back(&call->client->sent, &call->link);
 }
 
-static void unfly(struct dm_call *call)
+static void forget_sent(struct dm_call *call)
 {
     struct dm_call **place = bucket_of(call->client, call->stream);
     while (*place != call) {
@@ -82,7 +82,7 @@ static void complete(struct dm_call *call, int code, struct dm_slice message,
     dm_deadlines_remove(&client->deadlines, &call->deadline);
     dm_list_remove(&call->link);
     if (call->stream != 0) {
-        unfly(call);
+        forget_sent(call);
     } else {
         DM_ASSERT(client->waiting_bytes >= call->copy->payload.size);
         client->waiting_bytes -= call->copy->payload.size;
@@ -105,7 +105,7 @@ static void fail(struct dm_call *call, int code, const char *message)
 static void renew(struct dormouse_client *client)
 {
     if (!client->closing && client->next_stream > DM_CLIENT_STREAM_LAST &&
-        dm_list_empty(&client->flying) && client->channel->state == DM_CHANNEL_UP) {
+        dm_list_empty(&client->sent) && client->channel->state == DM_CHANNEL_UP) {
         dm_channel_drop(client->channel, "stream ids used up");
     }
 }
@@ -120,7 +120,7 @@ static void on_call_expired(struct dm_deadline *deadline)
         renew(client);
         return;
     }
-    const char *why = client->why;
+    const char *why = client->failure;
     (void)snprintf(message, sizeof message, "not connected in time (%s)",
                    why[0] != '\0' ? why : "no attempt has ended");
     fail(call, DORMOUSE_DEADLINE_EXCEEDED, message);
@@ -153,7 +153,7 @@ static bool send_now(struct dm_call *call, struct dm_ttrpc_request *request)
                                 request)) {
         return false;
     }
-    fly(call, client->next_stream);
+    note_sent(call, client->next_stream);
     client->next_stream += 2;
     dm_channel_flush_later(client->channel);
     return true;
@@ -273,7 +273,7 @@ int dormouse_call(struct dormouse_client *client, struct dormouse_text service,
 static void on_up(void *owner)
 {
     struct dormouse_client *client = owner;
-    DM_ASSERT(dm_list_empty(&client->flying)); /* the connection before took them along */
+    DM_ASSERT(dm_list_empty(&client->sent)); /* the connection before took them along */
     client->next_stream = 1;
     while (!dm_list_empty(&client->waiting)) {
         struct dm_call *call = DM_CONTAINER_OF(client->waiting.next, struct dm_call, link);
@@ -316,11 +316,11 @@ static void on_down(void *owner, const char *why)
 {
     struct dormouse_client *client = owner;
     char message[224];
-    (void)snprintf(client->why, sizeof client->why, "%s", why);
+    (void)snprintf(client->failure, sizeof client->failure, "%s", why);
     (void)snprintf(message, sizeof message, "connection lost: %s", why);
     struct dm_list lost;
     dm_list_init(&lost);
-    dm_list_splice(&lost, &client->flying);
+    dm_list_splice(&lost, &client->sent);
     while (!dm_list_empty(&lost)) {
         fail(DM_CONTAINER_OF(lost.next, struct dm_call, link), DORMOUSE_UNAVAILABLE, message);
     }
@@ -332,7 +332,7 @@ bool dm_client_calls_init(struct dormouse_client *client)
 {
     static const struct dm_channel_ops ops = {.up = on_up, .frame = on_frame, .down = on_down};
     client->next_stream = 1;
-    dm_list_init(&client->flying);
+    dm_list_init(&client->sent);
     dm_list_init(&client->waiting);
     client->channel = dm_client_channel(client, &ops, client);
     return client->channel != NULL;
@@ -349,7 +349,7 @@ static void cancel_all(struct dm_list *list)
 void dm_client_calls_cancel(struct dormouse_client *client)
 {
     DM_ASSERT(client->closing);
-    cancel_all(&client->flying);
+    cancel_all(&client->sent);
     cancel_all(&client->waiting);
     DM_ASSERT(client->calls == 0 && client->waiting_bytes == 0);
 }

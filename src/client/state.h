@@ -29,14 +29,14 @@ struct dormouse_client {
     uv_timer_t timer;  /* armed to the first deadline, or earlier */
     uint64_t armed_ms; /* UINT64_MAX: not armed */
     struct dm_deadlines deadlines;
-    struct dm_call *buckets[DM_CLIENT_BUCKETS]; /* flying calls by stream id */
-    struct dm_list flying, waiting, streams;
+    struct dm_call *buckets[DM_CLIENT_BUCKETS]; /* calls that were sent, by stream id */
+    struct dm_list sent, waiting, streams;
     struct dm_call *free_calls;
     uint32_t calls;       /* open ones */
     uint32_t next_stream; /* odd */
     size_t waiting_bytes;
     struct dm_buf scratch;   /* a request being encoded */
-    char why[160];           /* why it, or a stream, was disconnected last; "": it never was */
+    char failure[160];       /* why it, or a stream, was disconnected last; "": it never was */
     struct dm_error refusal; /* why something was not begun last; DM_OK: it never was so */
     uint32_t handles;        /* what the loop has not let go of yet */
     void (*last_closed)(struct dormouse_client *client); /* frees it: none is left */

@@ -80,7 +80,7 @@ static void on_down(void *owner, const char *why)
     struct dormouse_stream *stream = owner;
     bool was_sent = stream->sent;
     stream->sent = false;
-    (void)snprintf(stream->client->why, sizeof stream->client->why, "%s", why);
+    (void)snprintf(stream->client->failure, sizeof stream->client->failure, "%s", why);
     if (was_sent && !stream->resume) {
         char message[224];
         (void)snprintf(message, sizeof message, "connection lost: %s", why);
