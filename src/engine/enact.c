@@ -99,14 +99,16 @@ static enum dm_code enact_bot(struct dm_engine *engine, const struct dm_ordered 
         (changed->policy.size != 0 && !dm_policy_decode(&policy, changed->policy))) {
         return cannot_follow(error);
     }
-    if (changed->bot == account->bot_count &&
-        dm_accounts_add_bot(accounts, account, changed->id) < 0) {
+    bool is_new = changed->bot == account->bot_count, sets_policy = changed->policy.size != 0;
+    if (is_new && !dm_account_reserve_bot(account)) {
         return no_memory("bot of an account", DM_BOTS_MAX, error);
     }
-    if (changed->policy.size != 0 &&
-        !dm_accounts_set_policy(accounts, account, changed->bot, &policy)) {
+    if (sets_policy && !dm_accounts_reserve_policy(accounts)) {
         return no_memory("policy of an account", DM_BOTS_MAX, error);
     }
+    bool done = (!is_new || dm_accounts_add_bot(accounts, account, changed->id) >= 0) &&
+                (!sets_policy || dm_accounts_set_policy(accounts, account, changed->bot, &policy));
+    DM_ASSERT(done); /* it was reserved */
     dm_accounts_touch_bot(accounts, account, changed->bot);
     account->policy_lsn = ordered->lsn;
     return DM_OK;

@@ -19,7 +19,7 @@ struct dm_ordered {
 /* The next entry of the order. DATA_LOSS: it cannot follow what is here, which is damage when it
  * came from a disk, and a broken invariant when it was ordered just now. RESOURCE_EXHAUSTED: no
  * room in the overlay, no memory, or a limit; who writes has made sure of all of them before.
- * After either nobody goes on: it may be half done. */
+ * After either, all is as it was. */
 enum dm_code dm_engine_enact(struct dm_engine *engine, const struct dm_ordered *ordered,
                              struct dm_error *error) __attribute__((warn_unused_result));
 

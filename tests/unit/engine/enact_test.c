@@ -408,7 +408,11 @@ static void what_does_not_follow_is_damage(void **state)
     assert_int_equal(enact(engine, 3, 2, &contact), DM_DATA_LOSS); /* the record says another */
     assert_int_equal(enact(engine, 3, 0, &deleted), DM_OK);
     assert_int_equal(engine->last_lsn, 3);
+    struct dm_entry_body nobody = contact_body(1, 0, 0, 2), nameless = account_body(2);
+    nobody.contact.contact = nameless.account.id = dm_slice(NULL, 0);
     const struct dm_entry_body bad[] = {
+        nobody,
+        nameless,
         account_body(1),          /* the number is taken */
         account_body(3),          /* or the next is left out */
         contact_body(2, 0, 0, 2), /* no such account */
@@ -428,6 +432,32 @@ static void what_does_not_follow_is_damage(void **state)
     assert_int_equal(engine->last_seq, 1);
     assert_int_equal(engine->accounts.totals[DM_STATUS_INACTIVE], 0);
     end(&f);
+}
+
+/* A history goes from an event to the one before it; one that leads forward would never end. */
+static void a_history_that_leads_forward_is_damage(void **state)
+{
+    (void)state;
+    for (uint64_t previous = 0; previous < 3; previous++) {
+        struct fixture f;
+        uint8_t bytes[DM_ENTRY_SIZE_MAX];
+        begin(&f, 1);
+        struct dm_entry_body made = account_body(1), contact = contact_body(1, 0, 0, 1);
+        contact.contact.previous_seq = previous;
+        (void)dm_order_append(f.journal->order, dm_slice(bytes, dm_entry_encode(&made, bytes)), 0);
+        (void)dm_order_append(f.journal->order, dm_slice(bytes, dm_entry_encode(&contact, bytes)),
+                              1);
+        dm_order_flush(f.journal->order);
+        follow(&f);
+        struct dm_history *history =
+            dm_history_open(f.follower, dm_slice_str("acme"), dm_slice_str("c"), 0);
+        struct dm_event event;
+        size_t budget = SIZE_MAX;
+        assert_int_equal(dm_history_next(history, &event, &budget),
+                         previous == 0 ? DM_NEXT_ITEM : DM_NEXT_FAILED);
+        dm_history_close(history);
+        end(&f);
+    }
 }
 
 /* A damaged record may have left under another status than the one it was counted under. */
@@ -455,6 +485,7 @@ int main(void)
         cmocka_unit_test(all_ways_lead_to_the_same_state),
         cmocka_unit_test(what_does_not_follow_is_damage),
         cmocka_unit_test(a_count_stays_at_zero),
+        cmocka_unit_test(a_history_that_leads_forward_is_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
