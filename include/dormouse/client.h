@@ -36,7 +36,7 @@ struct uv_loop_s; /* uv_loop_t; include <uv.h> only to run it */
 struct dormouse_client;
 struct dormouse_stream;
 
-/* Made by DORMOUSE_OPTIONS(.address = "127.0.0.1:6480"). Zero in a member: its default. New members
+/* Made by DORMOUSE_OPTIONS(.address = "127.0.0.1:7400"). Zero in a member: its default. New members
  * come at the end, with DORMOUSE_LATER. */
 struct dormouse_options {
     size_t struct_size;
@@ -107,7 +107,7 @@ int dormouse_call(struct dormouse_client *client, struct dormouse_text service,
                   struct dormouse_text method, struct dormouse_text request, uint32_t timeout_ms,
                   dormouse_call_done done, void *context);
 
-/* Blocking: fills *answer, which stays valid until the next blocking call of this client.
+/* Blocking: fills *answer (empty unless OK), valid until the next blocking call of this client.
  * Returns result->code; `result` may be NULL. */
 int dormouse_call_wait(struct dormouse_client *client, struct dormouse_text service,
                        struct dormouse_text method, struct dormouse_text request,

@@ -154,6 +154,7 @@ int dormouse_call_wait(struct dormouse_client *client, struct dormouse_text serv
                        struct dormouse_text *answer)
 {
     struct waiter waiter = {.client = client};
+    *answer = (struct dormouse_text){.data = NULL};
     int code = dm_client_may_wait(client, result);
     if (code != DORMOUSE_OK) {
         return code;

@@ -159,6 +159,7 @@ static void on_done_wait(void *context, const struct dormouse_result *result,
     refusals->called++;
     refusals->code = result->code;
     refusals->wait = dormouse_call_wait(refusals->client, text, text, text, 0, &inner, &nothing);
+    assert_int_equal(nothing.size, 0);
     (void)snprintf(refusals->words, sizeof refusals->words, "%.*s", (int)inner.message.size,
                    inner.message.data);
     refusals->typed_wait = dormouse_list_contacts_wait(refusals->client, &list, 0, &inner, &page);
