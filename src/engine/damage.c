@@ -4,11 +4,11 @@
 
 #include <stdio.h>
 
-/* What lies in the view and is no longer what was put there: a disk may rot. It is told each
- * time it is met, and costs its contact, nobody else. */
+/* A disk may rot: what lies in the view may no longer be what was put there. Damage is told each
+ * time it is met. It costs the contact that it hit, and nobody else. */
 
-/* Lines of the log at once, and how many more each second: who asks for such a contact all
- * the time does not fill the disk. */
+/* How many lines are logged at once, and how many more each second. So a client that asks for
+ * such a contact all the time does not fill the disk with the log. */
 enum { TOLD_AT_ONCE = 16, TOLD_PER_SECOND = 1 };
 
 static bool may_tell(struct dm_damage *damage, uint64_t now_ns)
@@ -93,8 +93,8 @@ enum dm_code dm_engine_damaged(const struct dm_engine *engine, struct dm_slice k
                    account == NULL ? 0 : (int)account->id_size, account == NULL ? "" : account->id);
 }
 
-/* The status under which it is counted: most likely the bits that say so are good. If not, the
- * account's counts are wrong by one from then on. */
+/* The status under which the contact is counted. The bits that say so are most likely good. If
+ * they are not, the account's counts are wrong by one from then on. */
 static uint8_t counted_as(struct dm_engine *engine, const struct dm_contact_ref *ref)
 {
     struct dm_slice value = {0};

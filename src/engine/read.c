@@ -35,8 +35,8 @@ bool dm_engine_walk(struct dm_engine *engine, struct dm_overlay_walk *walk,
     return more;
 }
 
-/* What is in memory was encoded here, or looked at wholly when the journal was replayed; what
- * lies in the view is looked at each time. */
+/* A record in memory needs no check: it was encoded here, or checked wholly when the journal was
+ * replayed. One from the view is checked each time. */
 static enum dm_code newest(struct dm_engine *engine, struct dm_hashed_key key,
                            struct dm_slice *value, uint64_t *lsn)
 {
@@ -103,7 +103,7 @@ enum dm_code dm_engine_load_key(struct dm_engine *engine, struct dm_slice key,
     return load_record(engine, contact, error);
 }
 
-/* The next of those that were looked up ahead, if it is the one. */
+/* The next contact that was looked up ahead, if it is the one that is asked for. */
 static const struct dm_contact_ref *take_ahead(struct dm_engine *engine, struct dm_slice account_id,
                                                struct dm_slice contact_id)
 {
@@ -136,7 +136,7 @@ const struct dm_contact_ref *dm_engine_refer(struct dm_engine *engine, struct dm
     return &engine->ref;
 }
 
-/* The newest state of a contact, from where it stands; remembered when it is durable. */
+/* The newest state of a contact, from overlay or view. Check's cache gets it if it is durable. */
 static enum dm_code read_head(struct dm_engine *engine, const struct dm_contact_ref *ref,
                               struct dm_record_head *head, struct dm_error *error)
 {
@@ -173,7 +173,7 @@ enum dm_code dm_engine_check(struct dm_engine *engine, struct dm_slice account_i
         head.bot_messages = known->bot_messages;
         head.fence = known->fence;
         head.until_ms = (int64_t)known->until_ms;
-        /* Of one never written to, a delete may have raised the fence since. */
+        /* A delete may have raised the fence of contacts never written to since then. */
         dm_engine_see(engine, known->status == DM_STATUS_NONE ? account->floor_lsn : 0);
     } else {
         code = read_head(engine, ref, &head, error);

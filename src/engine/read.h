@@ -10,11 +10,14 @@ struct dm_account *dm_engine_known(struct dm_engine *engine, struct dm_slice acc
 bool dm_engine_walk(struct dm_engine *engine, struct dm_overlay_walk *walk,
                     struct dm_overlay_item *item);
 
-/* A contact's encoded newest record, seen. NOT_FOUND: never written to, or deleted. DATA_LOSS:
- * it is in the view, and damaged (*value is what lies there). *lsn (may be NULL): of the entry
- * that tells so, 0 when it came from the view (which holds only what is durable); of what is
- * not there, the account's newest delete counts, too: it raised what is shown of those never
- * written to. The slice is valid until the next put, sweep step or end of the turn. */
+/* A contact's newest record, encoded, and seen. NOT_FOUND: it was never written to, or deleted.
+ * DATA_LOSS: it is in the view, and damaged (*value is what lies there).
+ *
+ * *lsn (may be NULL) is that of the entry which says so; 0: the view does, which holds only what is
+ * durable. When the contact is not there, the account's newest delete counts, too, because it
+ * raised the fence that is shown of such contacts.
+ *
+ * The slice is valid until the next put, sweep step or end of the turn. */
 enum dm_code dm_engine_find(struct dm_engine *engine, struct dm_hashed_key key,
                             struct dm_slice *value, uint64_t *lsn);
 /* Where the names lead; NULL: there is no such account. Good until the next call. */

@@ -13,17 +13,17 @@
  * - a replay, up to the overlay's end.
  *
  * So all together is at most L = 9/8 max + CALL_BYTES. A replay puts into one generation what
- * may have been in two. Each contact takes one entry there instead of two. Where its value
- * outgrows that, the entry that replaces it has half as much again, for a value that had an
- * entry as large as itself before. So a replay takes at most 3/2 L, which is 27/16 max and a
+ * may have been in two. Each contact takes one row there instead of two. Where its value
+ * outgrows that, the row that replaces it has half as much again, for a value that had a
+ * row as large as itself before. So a replay takes at most 3/2 L, which is 27/16 max and a
  * bit, and the overlay goes to 2 max and more: what was there before a restart finds room
  * after it, even if nothing can be applied. */
 
 enum {
-    ENTRY_HEAD = 32, /* and what is rounded up */
-    CONTACT_BYTES = ENTRY_HEAD + DM_KEY_SIZE_MAX + DM_RECORD_SIZE_MAX * 3 / 2,
-    ACCOUNT_BYTES = ENTRY_HEAD + 4 + DM_ACCOUNT_ROW_MAX,
-    BOT_BYTES = ENTRY_HEAD + 8 + DM_BOT_ROW_MAX,
+    ROW_HEAD = 32, /* and what is rounded up */
+    CONTACT_BYTES = ROW_HEAD + DM_KEY_SIZE_MAX + DM_RECORD_SIZE_MAX * 3 / 2,
+    ACCOUNT_BYTES = ROW_HEAD + 4 + DM_ACCOUNT_ROW_MAX,
+    BOT_BYTES = ROW_HEAD + 8 + DM_BOT_ROW_MAX,
     /* A wake, or the delete of a damaged record, and a change that meets it: of one contact. */
     CALL_BYTES = 2 * CONTACT_BYTES + ACCOUNT_BYTES + 2 * BOT_BYTES,
     WAKE_BYTES = CONTACT_BYTES + ACCOUNT_BYTES,
@@ -33,7 +33,7 @@ enum {
 };
 _Static_assert(DM_OVERLAY_CONTACTS_MIN / WAKES_SHARE >= DM_WAKES_PER_TURN,
                "the smallest overlay has room for a turn's wakes, too");
-_Static_assert(CALL_BYTES >= ENTRY_HEAD + 8 + DM_BOT_ROW_MAX && CALL_BYTES >= WAKE_BYTES,
+_Static_assert(CALL_BYTES >= ROW_HEAD + 8 + DM_BOT_ROW_MAX && CALL_BYTES >= WAKE_BYTES,
                "a replay that has room for a call has room for any entry");
 _Static_assert(DM_OVERLAY_BEYOND >= 2 * CALL_BYTES, "3/2 of a call fit beyond twice `max`");
 _Static_assert(3 * (WAKES_SHARE + 1) <= 4 * WAKES_SHARE, "3/2 of all is at most twice `max`");

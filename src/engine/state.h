@@ -24,7 +24,7 @@ _Static_assert((int)DM_WAKE_KEY_SIZE_MAX <= (int)DM_STORE_KEY_SIZE_MAX &&
                    (int)DM_KEY_SIZE_MAX <= (int)DM_STORE_KEY_SIZE_MAX,
                "every key that is made has room");
 
-/* What was met in the view that is damaged, and the lines of the log that are left for it. */
+/* Damage that was met in the view, and how many lines may be logged about it now. */
 struct dm_damage {
     uint64_t met;
     uint64_t earned_ns;
@@ -49,7 +49,7 @@ struct dm_sweep {
     uint64_t upto_lsn;
     bool hurry;         /* the applier was told to */
     int64_t due_ms;     /* IDLE: when the next may begin */
-    uint32_t row_turns; /* IDLE: that have gone into rows of accounts already */
+    uint32_t row_turns; /* IDLE: turns that rows of accounts have taken already */
 };
 
 /* Wakes that are ordered and not yet durable, for the lag histogram: a ring. */
@@ -61,7 +61,7 @@ struct dm_lag_ring {
     uint32_t head, count, capacity; /* capacity: a power of two */
 };
 
-/* A contact that calls are about: what its names lead to, as long as the process lives. */
+/* What the names of a contact lead to. It holds as long as the process lives. */
 struct dm_contact_ref {
     struct dm_account *account;
     struct dm_key key;
@@ -94,7 +94,7 @@ struct dm_engine {
     struct dm_journal *journal;
     struct dm_store *store;
     struct dm_clock clock;
-    pthread_t owner; /* whose turns it has: the first that took one */
+    pthread_t owner; /* the thread that took the first turn takes all of them */
     bool owned;
     struct dm_overlay *overlay;
     struct dm_applier *applier;

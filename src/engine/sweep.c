@@ -13,23 +13,23 @@
 static const int64_t trim_every_ms = 10000;
 static const int64_t shed_after_ms = 30000;
 
-/* Contacts of a sweep that goes as soon as it is due, and how many times as long a larger
- * one gathers. */
+/* A sweep of at most SMALL_SWEEP contacts begins as soon as it is due. A larger one gathers
+ * for LARGE_SWEEP_WAITS times as long again. */
 enum { SMALL_SWEEP = 16384, LARGE_SWEEP_WAITS = 9 };
 
-/* Parts of what the overlay may hold: a sweep that goes at once, and, for a sweep under way, to
- * be in a hurry and no longer so. */
+/* Parts of what the overlay may hold. Above the first, a sweep begins at once. Above the second,
+ * the sweep under way hurries, until the overlay is below the third. */
 enum { LARGE_SHARE = 4, HURRY_SHARE = 3, NO_HURRY_SHARE = 4 };
 _Static_assert(HURRY_SHARE < NO_HURRY_SHARE, "who hurries goes on for a while");
 _Static_assert(HURRY_SHARE < LARGE_SHARE, "a large sweep has begun before there is a hurry");
 
-/* Accounts and bots looked at in one turn, and turns after which the rest, which is what
- * changed of late, is done at once: otherwise a load that changes more than that each turn
- * would put off the sweep for ever. */
+/* How many accounts and bots a turn looks at, and after how many turns the rest is done at once.
+ * The rest is what changed lately. Without that bound, a load that changes more than ROWS_PER_TURN
+ * in each turn would put the sweep off for ever. */
 enum { ROWS_PER_TURN = 16384, ROW_TURNS = 64 };
 
-/* A generation with more than this part of what the overlay may hold goes when it is applied:
- * its memory would be large, and what it has a small part of what is asked for. */
+/* A generation that is larger than this part of the overlay does not stay for lookups after it
+ * was applied: it would take much memory, and answer a small part of what is asked. */
 enum { SETTLED_SHARE = 6 };
 
 static void set_stage(struct dm_sweep *sweep, enum dm_sweep_stage stage)
@@ -52,9 +52,9 @@ static void put_side(struct dm_engine *engine, enum dm_table table, const uint8_
     DM_ASSERT(kept); /* rows were counted since the change: see room.c */
 }
 
-/* The rows of accounts that changed, all of them or as many as fit into a turn. True when all
- * are there as they are at this moment, which is the sweep's lsn then: of one that changed
- * again, the later row counts. */
+/* Puts the rows of the accounts that changed into the overlay: all of them, or as many as fit
+ * into a turn. True when none is left. Then the rows say what is so at this moment, which
+ * becomes the sweep's lsn. If an account changed again meanwhile, its later row counts. */
 static bool put_rows(struct dm_engine *engine, bool all)
 {
     struct dm_account *account;
@@ -78,8 +78,8 @@ static bool put_rows(struct dm_engine *engine, bool all)
     return engine->accounts.dirty == 0;
 }
 
-/* A small sweep goes soon. A large one waits to become larger: the more contacts, the
- * more share a page, and the more of them were changed twice meanwhile. */
+/* A small sweep begins soon. A large one waits to become larger: the more contacts it has, the
+ * more of them share a page, and the more of them were changed twice and are written once. */
 static bool worth_it(const struct dm_engine *engine, uint32_t contacts, int64_t now_ms)
 {
     int64_t late_ms = now_ms - engine->sweep.due_ms;
@@ -90,7 +90,8 @@ static bool worth_it(const struct dm_engine *engine, uint32_t contacts, int64_t 
                                    : late_ms >= LARGE_SWEEP_WAITS * engine->apply_after_ms;
 }
 
-/* After a quiet while, the memory of sweeps to come goes back to the system. */
+/* When nothing was written for a while, the memory that is kept for the next sweeps goes back
+ * to the system. */
 static void shed(struct dm_engine *engine, int64_t now_ms)
 {
     if (now_ms < engine->shed_due_ms) {

@@ -10,9 +10,9 @@ void dm_engine_note_far(struct dm_engine *engine, int64_t until_ms)
     }
 }
 
-/* Timers have run out. The snooze stays in overlay and index, from where it is loaded when
- * there is room again; until then it counts, with all that end later, as beyond what is armed,
- * also for a loading that is under way. */
+/* There is no timer left. The snooze stays in the overlay or the index, and is loaded from there
+ * when a timer is free again. Until then it counts as beyond what is armed, and so do all that
+ * end later, for a loading that is under way, too. */
 static void leave_for_later(struct dm_engine *engine, int64_t until_ms)
 {
     dm_engine_note_far(engine, until_ms);

@@ -7,8 +7,8 @@
 #include "engine/room.h"
 #include "engine/timers.h"
 
-/* Of all timers, those that must be free before what was left for later is looked for again:
- * that goes through the whole overlay and all accounts. */
+/* The part of all timers that must be free before the snoozes that were left for later are
+ * looked for again, which goes through the whole overlay and all accounts. */
 enum { FREE_AGAIN_SHARE = 16 };
 
 bool dm_engine_wants_topup(const struct dm_engine *engine, int64_t now_ms)
@@ -38,8 +38,9 @@ void dm_engine_topup_begin(struct dm_engine *engine, int64_t from_ms, int64_t no
     engine->far_wake_ms = INT64_MAX;
 }
 
-/* The wheel cannot go back: what is to end before the time where it stands would have to
- * wait for that. So another wheel begins at the new time, and is loaded as at the start. */
+/* The wheel cannot go back. A snooze that ends before the time where the wheel stands would have
+ * to wait until the clock is there again. So a new wheel begins at the new time, and is loaded
+ * as at the start. */
 void dm_engine_set_back(struct dm_engine *engine, int64_t now_ms)
 {
     struct dm_sleepers *sleepers = dm_sleepers_create(engine->sleepers_max, now_ms);
@@ -119,7 +120,8 @@ static bool topup_one(struct dm_engine *engine)
     fence = dm_load_le64(value.data);
     dm_key_make(&contact, wake.account, wake.contact);
     struct dm_hashed_key hashed = dm_key_hashed(dm_key_slice(&contact));
-    /* What is in the overlay has a newer say, and was seen there or armed itself. */
+    /* If the overlay has the contact, its record there is newer, and was seen there or armed its
+     * own timer. */
     if (!dm_overlay_get(engine->overlay, hashed, &newest, &lsn)) {
         dm_engine_load_timer(engine, hashed, wake.until_ms, fence);
     }

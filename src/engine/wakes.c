@@ -7,9 +7,9 @@
 #include "engine/topup.h"
 #include "engine/write.h"
 
-/* One timer has gone off. The fence decides: whatever was done since, an old timer does
- * nothing; but a snooze that is over is over, whatever the index said of its fence. One that
- * is not over yet (the wall clock was set back) is armed again. */
+/* One timer has gone off. If its fence is old, something was done to the contact since, and the
+ * timer does nothing. But a snooze that is over is ended even so: the index may have held a wrong
+ * fence. A snooze that is not over yet (the wall clock was set back) is armed again. */
 static void fire_one(struct dm_engine *engine, const struct dm_sleeper *sleeper, int64_t now_ms)
 {
     const struct dm_loaded *contact;
@@ -48,6 +48,6 @@ bool dm_engine_fire(struct dm_engine *engine, int64_t now_ms)
     for (size_t i = 0; i < count; i++) {
         fire_one(engine, &due[i], now_ms);
     }
-    /* Timers that are free again: whoever waits for one may be due by now. */
+    /* Timers are free again, and a snooze that had to wait for one may be over by now. */
     return more || (crowded && dm_engine_wants_topup(engine, now_ms));
 }

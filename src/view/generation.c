@@ -60,8 +60,9 @@ static size_t in_steps(size_t size)
     return (size + GIVEN_BACK_STEP - 1) / GIVEN_BACK_STEP * GIVEN_BACK_STEP;
 }
 
-/* What was needed now will be again. What was needed before, some burst, goes back to the
- * system a share at a time: bursts come in rows, and a fresh page costs as much as ten calls. */
+/* The memory that was used this time will be used again. What only an earlier burst used goes back
+ * to the system by and by: one burst follows another, and a fresh page costs as much as ten calls.
+ */
 static void shrink(struct dm_generation *generation)
 {
     size_t needed = in_steps((size_t)generation->used * DM_ROW_UNIT);

@@ -36,7 +36,8 @@ struct dm_lmdb {
     int txn_failed; /* the first error of this transaction */
 };
 
-/* LMDB's own codes. Opened again: with both mutexes held and no live transaction. */
+/* Both answer with LMDB's own codes. To open it again takes both mutexes, and no transaction may
+ * live. */
 int dm_lmdb_open(struct dm_lmdb *store);
 int dm_lmdb_reopen(struct dm_lmdb *store);
 /* Does this error last until the environment is opened again? */

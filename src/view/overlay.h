@@ -29,10 +29,10 @@ struct dm_overlay {
     struct dm_spare spare;
 };
 
-/* `contacts_max` contacts of DM_OVERLAY_CONTACT_SIZE bytes are what callers should be let fill
- * it with: that is for the owner to see to (dm_overlay_count, dm_overlay_used). It takes twice as
- * much, in address space that costs nothing until then: for what cannot be refused. NULL
- * when there is no address space. */
+/* Callers should be let fill it with `contacts_max` contacts of DM_OVERLAY_CONTACT_SIZE bytes. The
+ * owner sees to that (dm_overlay_count, dm_overlay_used). The overlay itself takes twice as much,
+ * for what cannot be refused; the address space for it costs nothing until it is used. NULL when
+ * there is no address space. */
 enum { DM_OVERLAY_CONTACT_SIZE = 512, DM_OVERLAY_BEYOND = 16 << 10 };
 struct dm_overlay *dm_overlay_create(uint32_t contacts_max);
 void dm_overlay_destroy(struct dm_overlay *overlay);
@@ -45,8 +45,8 @@ uint32_t dm_overlay_contacts_end(const struct dm_overlay *overlay); /* where put
 size_t dm_overlay_used(const struct dm_overlay *overlay);
 size_t dm_overlay_used_max(const struct dm_overlay *overlay);
 size_t dm_overlay_used_end(const struct dm_overlay *overlay);
-/* What one row or side row takes. One that is moved because its value grew takes a new
- * row, with half as much again for its value. */
+/* What one row takes. When its value outgrows it, it moves to a new one, which has room for half
+ * as much again. */
 size_t dm_overlay_row_size(size_t key_size, size_t value_size);
 
 /* Stores a contact's newest encoded record (empty: deleted) at `lsn`. Replaces the one
@@ -57,8 +57,8 @@ bool dm_overlay_put(struct dm_overlay *overlay, struct dm_hashed_key key, struct
  * freeze or drop. */
 bool dm_overlay_get(const struct dm_overlay *overlay, struct dm_hashed_key key,
                     struct dm_slice *value, uint64_t *lsn);
-/* Of what is in neither generation: found in the settled one? *value likewise; it is what
- * the store has. */
+/* When neither generation has the contact: is it in the settled one? *value is what the store
+ * has, and valid as long. */
 bool dm_overlay_get_settled(const struct dm_overlay *overlay, struct dm_hashed_key key,
                             struct dm_slice *value);
 /* Lookups to come, made cheap: the bucket first, some time later the row, and then what

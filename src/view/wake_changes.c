@@ -30,9 +30,9 @@ static void add(struct dm_wake_changes *changes, size_t row, const struct dm_rec
         .row = row, .until_ms = head->until_ms, .fence = head->fence, .put = put};
 }
 
-/* A zeroed head for what is not there. What is damaged was told to who read it; its entry of
- * the wake index goes if the bytes still say where it is. If it stays, it is harmless: the
- * contact's record is asked before anything is done. */
+/* A zeroed head for a contact that is not there. Damage was told to whoever read the record; its
+ * entry in the wake index goes if the bytes still say where that is. An entry that stays does no
+ * harm: nothing is done before the contact's own record was looked at. */
 static struct dm_record_head head_of(struct dm_slice bytes)
 {
     struct dm_record_head head = {0};

@@ -29,8 +29,8 @@ static uint32_t find_in_current(const struct dm_overlay *overlay,
     return dm_generation_find(overlay->current, dm_key_hashed(key));
 }
 
-/* Did the walk pass this contact of current already? It goes from the newest to the
- * older, so it saw what was in the chain at its first step, and nothing since. */
+/* Has the walk passed this contact of current already? It goes from the newest to the oldest of
+ * those that were in the chain at its first step, and sees none that came later. */
 static bool walk_passed(const struct dm_overlay *overlay, const struct dm_overlay_walk *walk,
                         uint32_t at)
 {
@@ -49,7 +49,7 @@ static void walk_item(const struct dm_overlay *overlay, const struct dm_overlay_
     } else if (walk_passed(overlay, walk, later)) {
         item_fill(item, row, false);
     } else {
-        /* It was put again where this walk never comes: here is its only chance. */
+        /* It was put again where this walk never comes, so it is shown here or not at all. */
         item_fill(item, dm_row_at(overlay->current, later), true);
     }
 }
