@@ -144,7 +144,7 @@ static void bench_reopen(struct bench *bench, const struct dm_journal_options *o
     double open_ms = (double)(now_ns(bench) - began) / 1e6;
     uint64_t entries = 0;
     began = now_ns(bench);
-    if (dm_journal_replay(bench->journal, 0, count_one, &entries, &error) != DM_OK) {
+    if (dm_journal_each(bench->journal, 0, count_one, &entries, &error) != DM_OK) {
         die(error.message);
     }
     printf("{\"bench\":\"journal_reopen\",\"open_ms\":%.1f,\"replayed\":%llu,"

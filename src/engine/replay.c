@@ -77,7 +77,7 @@ enum dm_code dm_engine_replay(struct dm_engine *engine, struct dm_error *error)
     struct replay replay = {.engine = engine};
     engine->last_lsn = engine->applied_lsn;
     enum dm_code code =
-        dm_journal_replay(engine->journal, engine->applied_lsn, replay_entry, &replay, error);
+        dm_journal_each(engine->journal, engine->applied_lsn, replay_entry, &replay, error);
     DM_ASSERT(code != DM_OK || engine->last_lsn == dm_journal_committed(engine->journal));
     engine->last_seq = dm_journal_committed_seq(engine->journal);
     return replay.code == DM_OK ? code : dm_fail(error, replay.code, "%s", replay.error.message);

@@ -1,5 +1,6 @@
 #include "journal/age.h"
 
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "base/hash.h"
 
@@ -19,8 +20,9 @@ void dm_age_begin(struct dm_age *age, const struct dm_clock *clock, int64_t befo
 
 int64_t dm_age_now(const struct dm_age *age)
 {
-    return age->before_ms +
-           (int64_t)((dm_clock_monotonic_ns(&age->clock) - age->opened_ns) / 1000000);
+    uint64_t now_ns = dm_clock_monotonic_ns(&age->clock);
+    DM_ASSERT(now_ns >= age->opened_ns && age->before_ms >= 0);
+    return age->before_ms + (int64_t)((now_ns - age->opened_ns) / 1000000);
 }
 
 int64_t dm_age_read(struct dm_disk *disk)

@@ -98,7 +98,7 @@ static void reserve(struct dm_batch *batch, size_t size)
 }
 
 /* Remembers the place where the next entry goes, now and then. */
-static void mark(struct dm_batch *batch, uint64_t next_lsn, uint64_t next_seq)
+static void mark(struct dm_batch *batch)
 {
     size_t last = batch->mark_count == 0 ? 0 : (size_t)batch->marks[batch->mark_count - 1].offset;
     if (batch->size < last + DM_PLACE_SPACING) {
@@ -109,18 +109,18 @@ static void mark(struct dm_batch *batch, uint64_t next_lsn, uint64_t next_seq)
         batch->marks = dm_xrealloc(batch->marks, batch->mark_capacity * sizeof *batch->marks);
     }
     batch->marks[batch->mark_count] =
-        (struct dm_place){.offset = batch->size, .next_lsn = next_lsn, .next_seq = next_seq};
+        (struct dm_place){.offset = batch->size,
+                          .next_lsn = batch->first_lsn + batch->entries,
+                          .next_seq = batch->first_seq + batch->events};
     batch->mark_count++;
 }
 
-size_t dm_batch_add(struct dm_batch *batch, struct dm_slice payload, uint64_t seq,
-                    uint64_t next_seq)
+size_t dm_batch_add(struct dm_batch *batch, uint64_t lsn, uint64_t seq, struct dm_slice payload)
 {
     size_t size = (size_t)dm_entry_footprint(payload.size);
-    uint64_t lsn = batch->first_lsn + batch->entries;
-    DM_ASSERT(next_seq == batch->first_seq + batch->events && (seq == 0 || seq == next_seq));
+    DM_ASSERT(lsn == batch->first_lsn + batch->entries);
     reserve(batch, size);
-    mark(batch, lsn, next_seq);
+    mark(batch);
     dm_entry_write(dm_batch_start(batch) + batch->size, lsn, seq, payload);
     batch->size += size;
     batch->entries++;

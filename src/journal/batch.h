@@ -43,10 +43,8 @@ void dm_batch_give(struct dm_batch_pool *pool, struct dm_batch *batch);
 void dm_batch_pool_finish(struct dm_batch_pool *pool);
 void dm_batches_free(struct dm_batch *batches); /* a list */
 
-/* The next entry. `next_seq`: of the next event, this one or a later one. Returns the bytes that
- * the batch has grown by. */
-size_t dm_batch_add(struct dm_batch *batch, struct dm_slice payload, uint64_t seq,
-                    uint64_t next_seq);
+/* The next entry. Returns the bytes that the batch has grown by. */
+size_t dm_batch_add(struct dm_batch *batch, uint64_t lsn, uint64_t seq, struct dm_slice payload);
 
 /* The batch goes to `offset`: its first page has `page` before it. */
 void dm_batch_move(struct dm_batch *batch, uint64_t offset, const uint8_t page[DM_DISK_PAGE]);

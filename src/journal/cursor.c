@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* A cursor walks: from a place that the index knows, over batches and entries, to the
- * next durable event. It stands between two entries, so it needs to remember only its
+ * next committed event. It stands between two entries, so it needs to remember only its
  * place and the last event; a place that retention took away is looked up again. */
 
 struct file_cursor {
@@ -97,7 +97,7 @@ static const char *step_batch(struct file_cursor *c, struct dm_segment *segment,
     return good ? NULL : "a batch is not the one that belongs here";
 }
 
-/* Reads the entry at `at` whole into the cursor's memory. */
+/* Reads the whole entry at the cursor's place into the cursor's memory. */
 static const char *read_entry(struct file_cursor *c, struct dm_segment *segment,
                               const struct dm_entry_header *header)
 {
@@ -126,6 +126,9 @@ static const char *step_entry(struct file_cursor *c, struct dm_segment *segment,
         return "an entry is not the one that belongs here";
     }
     *found = header->seq > c->after_seq;
+    if (*found && header->seq != c->after_seq + 1) {
+        return "an event is missing";
+    }
     const char *wrong = *found ? read_entry(c, segment, header) : NULL;
     if (wrong != NULL) {
         return wrong;
@@ -165,6 +168,7 @@ static enum dm_cursor_result walk(struct file_cursor *c, struct dm_entry *entry,
             return DM_CURSOR_PENDING;
         }
         struct dm_segment *segment = dm_segments_find(&log->segments, c->place.segment);
+        DM_ASSERT(segment != NULL && c->place.segment <= log->end.segment);
         struct dm_entry_header header = {0};
         bool found = false;
         dm_segment_note(segment, &c->place);

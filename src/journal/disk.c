@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +13,9 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+static_assert((DM_DISK_PAGE & (DM_DISK_PAGE - 1)) == 0 && DM_DISK_PAGE >= 512,
+              "what memory can be aligned to, and every disk can write");
 
 /* A folder of the real file system; handles are descriptors.
  *

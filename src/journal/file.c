@@ -1,8 +1,8 @@
 #include "journal/cursor.h"
+#include "journal/each.h"
 #include "journal/file_order.h"
 #include "journal/journal.h"
 #include "journal/recover.h"
-#include "journal/replay.h"
 #include "journal/retention.h"
 
 #include "base/assert.h"
@@ -127,7 +127,7 @@ static const struct dm_journal_ops file_ops = {
     .cursor_seek = dm_file_cursor_seek,
     .cursor_next = dm_file_cursor_next,
     .cursor_close = dm_file_cursor_close,
-    .replay = dm_file_replay,
+    .each = dm_file_each,
     .work = file_work,
     .close = file_close,
 };

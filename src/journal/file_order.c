@@ -39,8 +39,7 @@ static uint64_t file_append(struct dm_order *order, struct dm_slice payload, uin
     uint64_t lsn = o->last_lsn + 1;
     if (dm_writer_state(&o->log->writer) != DM_ORDER_FAILED) {
         struct dm_batch *batch = batch_with_room(o, (size_t)dm_entry_footprint(payload.size));
-        DM_ASSERT(lsn == batch->first_lsn + batch->entries);
-        o->appended_bytes += dm_batch_add(batch, payload, seq, o->last_seq + 1);
+        o->appended_bytes += dm_batch_add(batch, lsn, seq, payload);
     }
     o->last_lsn = lsn;
     if (seq != 0) {

@@ -4,8 +4,17 @@
 #include "base/hash.h"
 #include "base/limits.h"
 
+#include <assert.h>
+#include <string.h>
+
 #define SEGMENT_MAGIC 0x3130474553504d44ULL /* "DMPSEG01" */
 #define SEGMENT_VERSION 2U
+
+static_assert(sizeof(struct dm_log_id) == 88 - 72, "the log's id has its place in the header");
+static_assert(DM_SEGMENT_HEADER_SIZE >= 88 + 8, "a segment's header has room for its fields");
+static_assert(DM_BATCH_HEADER_SIZE >= 40 + 4 && DM_ENTRY_HEADER_SIZE >= 16 + 8, "likewise");
+static_assert(DM_JOURNAL_BATCH_MAX <= UINT32_MAX && DM_JOURNAL_RECORD_MAX <= UINT32_MAX,
+              "sizes of batches and entries are 32 bits there");
 
 /* magic u64, crc u32 (of all after it), version u32, then the fields, then zeros. Version 1
  * ends before the log's id. */

@@ -60,11 +60,11 @@ void dm_cursor_close(struct dm_cursor *cursor)
     }
 }
 
-enum dm_code dm_journal_replay(struct dm_journal *journal, uint64_t after_lsn,
-                               bool (*each)(void *context, const struct dm_entry *entry),
-                               void *context, struct dm_error *error)
+enum dm_code dm_journal_each(struct dm_journal *journal, uint64_t after_lsn,
+                             bool (*each)(void *context, const struct dm_entry *entry),
+                             void *context, struct dm_error *error)
 {
-    return journal->ops->replay(journal, after_lsn, each, context, error);
+    return journal->ops->each(journal, after_lsn, each, context, error);
 }
 
 bool dm_journal_work(struct dm_journal *journal)

@@ -75,9 +75,9 @@ void dm_cursor_close(struct dm_cursor *cursor); /* NULL: no effect */
 /* Every committed entry after `after_lsn`, events and others, oldest first. `each` returns
  * false to stop with DM_DATA_LOSS. DATA_LOSS, too, when entries right after `after_lsn` are
  * not there (the log ends before it, or begins later). */
-enum dm_code dm_journal_replay(struct dm_journal *journal, uint64_t after_lsn,
-                               bool (*each)(void *context, const struct dm_entry *entry),
-                               void *context, struct dm_error *error);
+enum dm_code dm_journal_each(struct dm_journal *journal, uint64_t after_lsn,
+                             bool (*each)(void *context, const struct dm_entry *entry),
+                             void *context, struct dm_error *error);
 
 /* Has what gathered in its own order written and synced, and drops what was trimmed (unless
  * FAILED), ends the thread, frees everything, its own order with it. Cursors must be closed
@@ -136,8 +136,8 @@ struct dm_journal_ops {
     void (*cursor_seek)(struct dm_cursor *, uint64_t);
     enum dm_cursor_result (*cursor_next)(struct dm_cursor *, struct dm_entry *, size_t *);
     void (*cursor_close)(struct dm_cursor *);
-    enum dm_code (*replay)(struct dm_journal *, uint64_t, bool (*)(void *, const struct dm_entry *),
-                           void *, struct dm_error *);
+    enum dm_code (*each)(struct dm_journal *, uint64_t, bool (*)(void *, const struct dm_entry *),
+                         void *, struct dm_error *);
     bool (*work)(struct dm_journal *);
     void (*close)(struct dm_journal *);
 };

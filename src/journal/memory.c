@@ -1,9 +1,11 @@
+#include "journal/journal.h"
+
 #include "base/assert.h"
 #include "base/limits.h"
-#include "journal/journal.h"
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A journal in memory: what its order accepted is in the log from the next flush on, and kept
  * for ever. The lsn of records[i] is i + 1. */
@@ -104,6 +106,7 @@ static void memory_flush(struct dm_order *order)
     if (!m->hold_sync) {
         m->synced_lsn = m->durable_lsn;
     }
+    DM_ASSERT(m->synced_lsn <= m->durable_lsn && m->durable_lsn <= m->count);
 }
 
 static uint64_t memory_durable(struct dm_order *order)
@@ -233,9 +236,9 @@ static void memory_cursor_close(struct dm_cursor *cursor)
     free(cursor);
 }
 
-static enum dm_code memory_replay(struct dm_journal *journal, uint64_t after_lsn,
-                                  bool (*each)(void *context, const struct dm_entry *entry),
-                                  void *context, struct dm_error *error)
+static enum dm_code memory_each(struct dm_journal *journal, uint64_t after_lsn,
+                                bool (*each)(void *context, const struct dm_entry *entry),
+                                void *context, struct dm_error *error)
 {
     struct memory_journal *m = memory_of(journal);
     if (after_lsn > m->durable_lsn) {
@@ -294,7 +297,7 @@ static const struct dm_journal_ops journal_ops = {
     .cursor_seek = memory_cursor_seek,
     .cursor_next = memory_cursor_next,
     .cursor_close = memory_cursor_close,
-    .replay = memory_replay,
+    .each = memory_each,
     .work = memory_work,
     .close = memory_close,
 };

@@ -1,5 +1,6 @@
 #include "journal/recover.h"
 
+#include "base/assert.h"
 #include "base/log.h"
 #include "journal/listing.h"
 #include "journal/tail.h"
@@ -212,5 +213,8 @@ enum dm_code dm_file_recover(struct dm_file_log *log, struct dm_error *error)
         code = open_segments(log, error);
     }
     dm_listing_finish(&listing);
+    DM_ASSERT(code != DM_OK ||
+              (log->end.segment == dm_segments_last(&log->segments)->header.number &&
+               log->end.segment == dm_writer_segment(&log->writer)));
     return code;
 }

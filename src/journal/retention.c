@@ -10,6 +10,9 @@
  * server where little happens, a segment that is in use for a part of the retention makes
  * room for the next one, full or not. */
 
+static_assert(DM_RETENTION_MS / DM_SEGMENT_AGE_PARTS > DM_JOURNAL_AGE_KEPT_MS,
+              "what a crash takes from the age is less than what a segment may have of it");
+
 static bool too_old(const struct dm_file_log *log, int64_t now_ms)
 {
     /* Its newest entry is older than the segment after it. */
@@ -45,6 +48,7 @@ void dm_file_trim(struct dm_journal *journal, uint64_t applied_lsn)
 {
     struct dm_file_log *log = dm_file_log_of(journal);
     dm_file_log_absorb(log);
+    DM_ASSERT(applied_lsn < log->end.next_lsn); /* the view is made from what is here */
     int64_t now_ms = dm_age_now(&log->age);
     drop_old(log, applied_lsn, now_ms);
     log->roll = log->roll || wants_roll(log, now_ms);

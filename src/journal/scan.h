@@ -6,7 +6,7 @@
 #include "journal/segment.h"
 
 /* Reads a segment front to back, a large piece at a time: the last one when the journal is
- * opened, to find its end, and whatever a replay needs. */
+ * opened, to find its end, and all that dm_journal_each shows. */
 
 /* Bytes that are read at once: the most that can be looked at. */
 #define DM_SCAN_SIZE 1048576UL

@@ -3,10 +3,14 @@
 #include "base/assert.h"
 #include "base/limits.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static_assert(DM_SEGMENT_NAME_SIZE > 20 + 4, "any number and \".seg\" fit");
+static_assert(DM_SEGMENT_FILES_MAX >= 1, "a segment that is read is open");
 
 void dm_segment_name(char name[DM_SEGMENT_NAME_SIZE], uint64_t number)
 {

@@ -6,6 +6,7 @@
 #include "journal/age.h"
 #include "journal/segment.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,9 @@
 
 #define RETRY_MS 1000
 #define IDLE_MS 10
+
+static_assert(DM_JOURNAL_REFUSALS_MAX > 0 && DM_JOURNAL_REFUSED_BATCHES > DM_JOURNAL_REFUSALS_MAX,
+              "a disk that refuses is asked less often than one that does not");
 
 /* What this thread writes for, if it is a writer's. */
 static _Thread_local const struct dm_writer *this_thread;

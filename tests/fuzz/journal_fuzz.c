@@ -320,7 +320,7 @@ static void recover(const struct dm_journal_options *options, const struct scrip
     dm_journal_close(journal);
     code = dm_journal_open_file(&journal, options, &error);
     DM_ASSERT(code == DM_OK && dm_order_last(journal->order) >= first);
-    (void)dm_journal_replay(journal, 0, nothing, NULL, &error);
+    (void)dm_journal_each(journal, 0, nothing, NULL, &error);
     dm_journal_close(journal);
 }
 

@@ -90,7 +90,7 @@ const char *journal_model_check_replay(struct journal_model *model, struct dm_jo
 {
     struct replayed replayed = {.model = model, .lsn = after_lsn};
     struct dm_error error;
-    enum dm_code code = dm_journal_replay(journal, after_lsn, replay_one, &replayed, &error);
+    enum dm_code code = dm_journal_each(journal, after_lsn, replay_one, &replayed, &error);
     if (replayed.wrong != NULL) {
         return replayed.wrong;
     }

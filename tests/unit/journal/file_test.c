@@ -261,13 +261,13 @@ static void replay_refuses_what_the_log_has_not(void **state)
     fill_until_segment(b, 8);
     struct dm_error error;
     uint64_t last = dm_order_durable(b->journal->order);
-    assert_int_equal(dm_journal_replay(b->journal, last, take_any, NULL, &error), DM_OK);
-    assert_int_equal(dm_journal_replay(b->journal, last + 1, take_any, NULL, &error), DM_DATA_LOSS);
+    assert_int_equal(dm_journal_each(b->journal, last, take_any, NULL, &error), DM_OK);
+    assert_int_equal(dm_journal_each(b->journal, last + 1, take_any, NULL, &error), DM_DATA_LOSS);
     dm_journal_trim(b->journal, last);
     drain(b);
-    assert_int_equal(dm_journal_replay(b->journal, 0, take_any, NULL, &error), DM_DATA_LOSS);
+    assert_int_equal(dm_journal_each(b->journal, 0, take_any, NULL, &error), DM_DATA_LOSS);
     int left = 5;
-    assert_int_equal(dm_journal_replay(b->journal, last - 10, take_any, &left, &error),
+    assert_int_equal(dm_journal_each(b->journal, last - 10, take_any, &left, &error),
                      DM_DATA_LOSS);
     assert_int_equal(left, -1);
 }
@@ -331,7 +331,7 @@ static void damage_in_an_old_segment_is_found_when_it_is_read(void **state)
     fill_until_segment(b, 4);
     reopen(b);
     assert_true(dm_sim_disk_flip(b->sim, "0000000000000002.seg", 20000, 5));
-    assert_int_equal(dm_journal_replay(b->journal, 0, take_any, NULL, &error), DM_DATA_LOSS);
+    assert_int_equal(dm_journal_each(b->journal, 0, take_any, NULL, &error), DM_DATA_LOSS);
     assert_names_the_place(&error, "0000000000000002.seg");
     uint64_t seq = 0;
     struct dm_cursor *cursor = dm_journal_cursor(b->journal, 0);

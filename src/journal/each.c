@@ -1,4 +1,4 @@
-#include "journal/replay.h"
+#include "journal/each.h"
 
 #include "journal/scan.h"
 
@@ -20,8 +20,8 @@ static enum dm_code outcome_code(enum dm_scan_outcome outcome, const struct dm_s
     return dm_segment_damaged(error, at, "a checksum or a number is wrong");
 }
 
-static enum dm_code replay_segment(struct dm_file_log *log, struct dm_segment *segment,
-                                   const struct dm_scan_visitor *visitor, struct dm_error *error)
+static enum dm_code each_of_segment(struct dm_file_log *log, struct dm_segment *segment,
+                                    const struct dm_scan_visitor *visitor, struct dm_error *error)
 {
     const struct dm_segment *next = dm_segments_find(&log->segments, segment->header.number + 1);
     int file = dm_segment_file(&log->segments, segment);
@@ -45,9 +45,9 @@ static enum dm_code replay_segment(struct dm_file_log *log, struct dm_segment *s
     return outcome_code(outcome, &scan, &place, error);
 }
 
-enum dm_code dm_file_replay(struct dm_journal *journal, uint64_t after_lsn,
-                            bool (*each)(void *context, const struct dm_entry *entry),
-                            void *context, struct dm_error *error)
+enum dm_code dm_file_each(struct dm_journal *journal, uint64_t after_lsn,
+                          bool (*each)(void *context, const struct dm_entry *entry), void *context,
+                          struct dm_error *error)
 {
     struct dm_file_log *log = dm_file_log_of(journal);
     uint64_t last = log->end.next_lsn - 1;
@@ -69,7 +69,7 @@ enum dm_code dm_file_replay(struct dm_journal *journal, uint64_t after_lsn,
     struct dm_segment *segment = dm_segments_of_lsn(&log->segments, after_lsn + 1);
     enum dm_code code = DM_OK;
     while (code == DM_OK && segment != NULL) {
-        code = replay_segment(log, segment, &visitor, error);
+        code = each_of_segment(log, segment, &visitor, error);
         segment = dm_segments_find(&log->segments, segment->header.number + 1);
     }
     return code;
