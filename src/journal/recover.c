@@ -16,6 +16,17 @@
 
 /* ---- headers ------------------------------------------------------------------------ */
 
+/* Could it have been written by this program, if it is whole? */
+static bool sensible(const struct dm_segment_header *header, uint64_t number, uint64_t file_size)
+{
+    const uint64_t most = INT64_MAX; /* what counts up never comes there */
+    return header->number == number && header->size <= file_size &&
+           header->size >= DM_SEGMENT_HEADER_SIZE + DM_DISK_PAGE &&
+           header->size % DM_DISK_PAGE == 0 && header->first_lsn > 0 && header->first_lsn < most &&
+           header->first_seq > 0 && header->first_seq < most && header->first_batch > 0 &&
+           header->first_batch < most && header->seen_ms >= 0;
+}
+
 static enum dm_code read_header(struct dm_disk *disk, uint64_t number,
                                 struct dm_segment_header *header, struct dm_error *error)
 {
@@ -39,8 +50,7 @@ static enum dm_code read_header(struct dm_disk *disk, uint64_t number,
                        name);
     }
     if (got != (int64_t)sizeof block || !dm_segment_header_read(block, header) ||
-        header->number != number || header->size > (uint64_t)size ||
-        header->size < DM_SEGMENT_HEADER_SIZE + DM_DISK_PAGE || header->size % DM_DISK_PAGE != 0) {
+        !sensible(header, number, (uint64_t)size)) {
         struct dm_place at = {.segment = number};
         return dm_segment_damaged(error, &at, "the header is wrong, or the file was cut");
     }

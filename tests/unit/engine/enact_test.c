@@ -164,8 +164,7 @@ static void follow(struct fixture *f)
     struct dm_error error;
     dm_engine_flush(f->writer);
     assert_int_equal(
-        dm_journal_each(f->journal, f->follower->last_lsn, follow_one, f->follower, &error),
-        DM_OK);
+        dm_journal_each(f->journal, f->follower->last_lsn, follow_one, f->follower, &error), DM_OK);
 }
 
 /* ---- comparing ------------------------------------------------------------------------ */

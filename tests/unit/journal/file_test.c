@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 
 #include "base/log.h"
@@ -267,8 +268,7 @@ static void replay_refuses_what_the_log_has_not(void **state)
     drain(b);
     assert_int_equal(dm_journal_each(b->journal, 0, take_any, NULL, &error), DM_DATA_LOSS);
     int left = 5;
-    assert_int_equal(dm_journal_each(b->journal, last - 10, take_any, &left, &error),
-                     DM_DATA_LOSS);
+    assert_int_equal(dm_journal_each(b->journal, last - 10, take_any, &left, &error), DM_DATA_LOSS);
     assert_int_equal(left, -1);
 }
 
@@ -749,6 +749,56 @@ static void who_follows_with_pauses_misses_nothing(void **state)
     dm_cursor_close(cursor);
 }
 
+/* Writes the header of the first segment anew, whole, with something in it changed. */
+static void forge_header(struct bench *b, const struct dm_segment_header *header)
+{
+    static uint8_t block[DM_SEGMENT_HEADER_SIZE];
+    struct dm_disk *disk = b->options.disk;
+    int file = disk->ops->open(disk, "0000000000000001.seg", false);
+    assert_true(file >= 0);
+    dm_segment_header_write(block, header);
+    assert_int_equal(disk->ops->pwrite(disk, file, dm_slice(block, sizeof block), 0), 0);
+    disk->ops->close(disk, file);
+}
+
+static struct dm_segment_header first_header(struct bench *b)
+{
+    static uint8_t block[DM_SEGMENT_HEADER_SIZE];
+    struct dm_segment_header header = {0};
+    struct dm_disk *disk = b->options.disk;
+    int file = disk->ops->open(disk, "0000000000000001.seg", false);
+    assert_int_equal(disk->ops->pread(disk, file, block, sizeof block, 0), sizeof block);
+    disk->ops->close(disk, file);
+    assert_true(dm_segment_header_read(block, &header));
+    return header;
+}
+
+static void a_header_that_makes_no_sense_is_damage(void **state)
+{
+    struct bench *b = *state;
+    append(b, 3);
+    dm_journal_close(b->journal);
+    b->journal = NULL;
+    const struct dm_segment_header good = first_header(b);
+    struct dm_segment_header forged[] = {good, good, good, good, good, good, good};
+    forged[0].size -= 100; /* batches end with pages */
+    forged[1].size = DM_SEGMENT_HEADER_SIZE;
+    forged[2].first_lsn = 0;
+    forged[3].first_seq = 0;
+    forged[4].first_batch = UINT64_MAX;
+    forged[5].seen_ms = -1;
+    forged[6].number = 2;
+    for (size_t i = 0; i < sizeof forged / sizeof forged[0]; i++) {
+        struct dm_error error = {0};
+        forge_header(b, &forged[i]);
+        assert_int_equal(dm_journal_open_file(&b->journal, &b->options, &error), DM_DATA_LOSS);
+        assert_non_null(strstr(error.message, "0000000000000001.seg is damaged at offset 0"));
+    }
+    forge_header(b, &good);
+    open_journal(b);
+    assert_all_there(b);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define BEGUN(name) ((struct CMUnitTest){#name ", begun", name, set_up_begun, tear_down, NULL})
 #define BOTH(name) CASE(name), BEGUN(name)
@@ -768,6 +818,7 @@ int main(void)
         BOTH(replay_refuses_what_the_log_has_not),
         BOTH(damage_before_the_tail_is_refused_naming_file_and_offset),
         BOTH(a_damaged_or_missing_segment_is_refused),
+        CASE(a_header_that_makes_no_sense_is_damage),
         BOTH(damage_in_an_old_segment_is_found_when_it_is_read),
         BOTH(no_flipped_bit_is_ever_read_as_good),
         BOTH(a_payload_that_looks_like_a_batch_is_none),
