@@ -1,5 +1,6 @@
 #include "engine/damage.h"
 
+#include "base/assert.h"
 #include "base/log.h"
 
 #include <stdio.h>
@@ -64,6 +65,7 @@ void dm_engine_tell_damage(struct dm_engine *engine, const char *what, struct dm
 {
     struct dm_damage *damage = &engine->damage;
     if (may_tell(damage, dm_clock_monotonic_ns(&engine->clock))) {
+        DM_ASSERT(damage->lines != 0);
         damage->lines--;
         log_damage(engine, what, key);
     }

@@ -37,7 +37,8 @@ static enum dm_code enact_contact(struct dm_engine *engine, const struct dm_orde
     const struct dm_entry_contact *contact = &ordered->body->contact;
     const struct dm_record *record = ordered->record;
     struct dm_account *account = ordered->ref->account;
-    if (contact->from >= DM_STATUS_COUNT || record->bot >= account->bot_count ||
+    if (contact->from >= DM_STATUS_COUNT || record->status == DM_STATUS_NONE ||
+        record->bot >= account->bot_count ||
         (ordered->seq != 0 && ordered->seq != record->last_seq)) {
         return cannot_follow(error);
     }

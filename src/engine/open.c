@@ -1,3 +1,4 @@
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -139,6 +140,8 @@ static enum dm_code recover(struct dm_engine *engine, struct dm_error *error)
 
 static void set_defaults(struct dm_engine *engine, const struct dm_engine_options *options)
 {
+    DM_ASSERT(options->order != NULL && options->journal != NULL && options->store != NULL);
+    DM_ASSERT(options->horizon_ms >= 0 && options->apply_after_ms >= 0);
     engine->order = options->order;
     engine->journal = options->journal;
     engine->store = options->store;

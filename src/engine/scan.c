@@ -270,6 +270,7 @@ static void merge_view(struct dm_scan *scan, int64_t now_ms, size_t *budget)
             compare(&position, &scan->at) == 0) {
             merge_overlay(scan, &position);
             if (!page_full(scan)) {
+                DM_ASSERT(scan->page_count <= scan->limit);
                 scan->page[scan->page_count++] = position;
             }
         }

@@ -1,5 +1,6 @@
 #include "engine/timers.h"
 
+#include "base/assert.h"
 #include "base/log.h"
 #include "engine/room.h"
 
@@ -19,6 +20,7 @@ static void leave_for_later(struct dm_engine *engine, int64_t until_ms)
     if (until_ms > engine->armed_until_ms) {
         return;
     }
+    DM_ASSERT(dm_sleepers_room(engine->sleepers) <= dm_engine_timers_for_rules(engine));
     engine->armed_until_ms = until_ms - 1;
     if (engine->topup.to_ms > engine->armed_until_ms) {
         engine->topup.to_ms = engine->armed_until_ms;
@@ -55,6 +57,7 @@ void dm_engine_load_timer(struct dm_engine *engine, struct dm_hashed_key key, in
 void dm_engine_time(struct dm_engine *engine, struct dm_hashed_key key,
                     const struct dm_record *record, uint8_t from)
 {
+    DM_ASSERT(record->status != DM_STATUS_NONE && from < DM_STATUS_COUNT);
     if (record->status == DM_STATUS_SNOOZED && record->until_ms <= engine->armed_until_ms) {
         arm(engine, key, record->until_ms, record->fence);
         return;

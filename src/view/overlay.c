@@ -318,6 +318,7 @@ struct dm_generation *dm_overlay_freeze(struct dm_overlay *overlay, uint64_t upt
     if (fresh == NULL) {
         return NULL;
     }
+    DM_ASSERT(fresh->count == 0 && fresh->side_count == 0 && fresh->used == 1);
     fresh->id = overlay->current->id + 1;
     dm_index_expect(&fresh->index, overlay->current->count);
     overlay->frozen = overlay->current;

@@ -24,6 +24,7 @@ void dm_pass_begin(struct dm_pass *pass, struct dm_generation *generation,
                    uint32_t contacts_per_txn)
 {
     DM_ASSERT(pass->generation == NULL && pass->rows == NULL);
+    DM_ASSERT(contacts_per_txn != 0 && pass->wakes.room >= 2 * (size_t)contacts_per_txn);
     pass->generation = generation;
     pass->count = pass->next = 0;
     pass->sorted = false;
@@ -103,6 +104,7 @@ enum dm_code dm_pass_write(struct dm_pass *pass, struct dm_store *store, size_t 
     }
     size_t from = pass->next;
     apply_range(store, pass);
+    DM_ASSERT(pass->next <= pass->count && pass->next - from <= pass->txn_max);
     *contacts = pass->next - from;
     return DM_OK;
 }

@@ -63,6 +63,7 @@ static void read_begin(struct dm_lmdb *store)
     if (rc != 0) {
         read_failed(store, rc);
     }
+    DM_ASSERT(store->env != NULL && store->read_txn != NULL);
     store->reading = true;
 }
 
@@ -176,6 +177,7 @@ static int writer_begin(struct dm_lmdb *store)
 {
     pthread_mutex_lock(&store->writer_mutex);
     int rc = MDB_PANIC;
+    DM_ASSERT(store->txn == NULL); /* there is one writer */
     if (store->env != NULL) {
         rc = mdb_txn_begin(store->env, NULL, 0, &store->txn);
     }
@@ -203,6 +205,7 @@ static enum dm_code lmdb_txn_begin(struct dm_store *base, struct dm_error *error
 
 static void writer_end(struct dm_lmdb *store)
 {
+    DM_ASSERT(store->txn != NULL);
     /* The cursors ended with their transaction. */
     memset(store->txn_cursor, 0, sizeof store->txn_cursor);
     store->txn = NULL;

@@ -375,6 +375,18 @@ static struct dm_entry_body contact_body(uint32_t account, uint8_t from, uint32_
     return body;
 }
 
+/* What a delete leaves of a record is none that a contact can have. */
+static struct dm_entry_body gone_body(void)
+{
+    static uint8_t bytes[DM_RECORD_SIZE_MAX];
+    struct dm_record record;
+    dm_record_clear(&record);
+    record.fence = 7;
+    struct dm_entry_body body = contact_body(1, 0, 0, 2);
+    body.contact.record = dm_slice(bytes, dm_record_encode(&record, bytes));
+    return body;
+}
+
 static struct dm_entry_body delete_body(uint32_t account, uint8_t from, uint64_t floor)
 {
     struct dm_entry_body body = {.kind = DM_ENTRY_DELETE};
@@ -410,6 +422,7 @@ static void what_does_not_follow_is_damage(void **state)
     struct dm_entry_body nobody = contact_body(1, 0, 0, 2), nameless = account_body(2);
     nobody.contact.contact = nameless.account.id = dm_slice(NULL, 0);
     const struct dm_entry_body bad[] = {
+        gone_body(),
         nobody,
         nameless,
         account_body(1),          /* the number is taken */
