@@ -167,15 +167,15 @@
 /* Bytes ordered and not yet durable: past it, the disk is too slow for the load. */
 #define DM_JOURNAL_PENDING_MAX (64U << 20)
 /* One batch of the journal, and one record of it. */
-#define DM_JOURNAL_BATCH_MAX (4U * 1024 * 1024)
-#define DM_JOURNAL_RECORD_MAX (64U * 1024)
+#define DM_JOURNAL_BATCH_MAX (4U << 20)
+#define DM_JOURNAL_RECORD_MAX (64U << 10)
 /* Batches in a row that the disk would not take without waiting, after which as many as the
  * second number go to the thread unasked: some file systems (btrfs) never take one, and asking
  * costs a call of the kernel each time. */
 #define DM_JOURNAL_REFUSALS_MAX 8
 #define DM_JOURNAL_REFUSED_BATCHES 1024
 /* A segment file. */
-#define DM_SEGMENT_SIZE (64U * 1024 * 1024)
+#define DM_SEGMENT_SIZE (64U << 20)
 /* Journal kept for Watch and GetHistory. */
 #define DM_RETENTION_BYTES (8LL * 1024 * 1024 * 1024)
 #define DM_RETENTION_MS (30LL * 24 * 3600 * 1000)

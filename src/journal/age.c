@@ -40,7 +40,7 @@ int64_t dm_age_read(struct dm_disk *disk)
         return 0;
     }
     int64_t age_ms = (int64_t)dm_load_le64(bytes + 16);
-    return age_ms < 0 ? 0 : age_ms;
+    return age_ms < 0 || age_ms > DM_AGE_MS_MAX ? 0 : age_ms;
 }
 
 int dm_age_write(struct dm_disk *disk, int64_t age_ms)

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Batches that are kept for a follower between two of its reads: it may be slow, or gone. */
+/* Batches that are kept for a follower between two reads of his: he may be slow, or gone. */
 enum { FOLLOW_PUTS = 64 };
 
 static_assert(DM_BLOCK_SIZE % DM_DISK_PAGE == 0, "blocks begin and end with pages");
@@ -27,7 +27,7 @@ static struct dm_block *find_here(struct dm_blocks *blocks, uint64_t segment, ui
     return NULL;
 }
 
-/* An empty one, in place of the one that was not used for longest. */
+/* An empty one, in place of the one that has not been used for the longest time. */
 static struct dm_block *make_room(struct dm_blocks *blocks, uint64_t segment, uint64_t index)
 {
     size_t oldest = 0;

@@ -11,9 +11,9 @@
 
 struct dm_block {
     uint64_t segment, index; /* segment 0: empty */
-    uint64_t used;           /* when, in reads */
+    uint64_t used;           /* when last, counted in reads */
     uint32_t valid;          /* bytes from its start that are here */
-    uint32_t follow;         /* how often more is put before somebody has to read again */
+    uint32_t follow;         /* how many more batches are put before somebody has to read again */
     uint8_t *bytes;
 };
 
@@ -28,8 +28,8 @@ struct dm_blocks {
 int dm_blocks_read(struct dm_blocks *blocks, struct dm_segments *segments,
                    struct dm_segment *segment, uint64_t limit, uint64_t offset, size_t size,
                    void *to);
-/* What has just become durable at `offset`: goes on from what is here when somebody follows,
- * that is, has read from there since the last time. Else it is not kept. */
+/* Bytes that have just become durable at `offset`. They are kept if somebody follows: if what
+ * comes just before them is here, and was read lately. */
 void dm_blocks_put(struct dm_blocks *blocks, uint64_t segment, uint64_t offset,
                    struct dm_slice bytes);
 void dm_blocks_finish(struct dm_blocks *blocks);

@@ -35,8 +35,8 @@ struct dm_disk_ops {
      * not now, or never here. One at a time; the bytes stay as they are until `finish` has
      * told the end of it, which is also written to `event`, an eventfd, just afterwards. */
     int (*begin)(struct dm_disk *disk, int file, struct dm_slice bytes, uint64_t offset, int event);
-    /* 0: all is durable. -EINPROGRESS: not yet (`wait`: this never comes). -EAGAIN: it may be
-     * there or not: pwrite and fdatasync the same. Else -errno. */
+    /* 0: all is durable. -EINPROGRESS: not yet (never with `wait`). -EAGAIN: it may be there or
+     * not; pwrite and fdatasync the same bytes. Else -errno. */
     int (*finish)(struct dm_disk *disk, bool wait);
     int64_t (*size)(struct dm_disk *disk, int file);
     /* Reserves blocks, so that later writes below `size` do not fail for lack of space. */

@@ -9,6 +9,7 @@
 #include "journal/writer.h"
 
 /* The log as segment files: what was decided is put here, batch by batch, and is read from here.
+ * A batch can be read once it is synced, so both marks of the port are `end`.
  * All of it belongs to the loop's thread; the writer has its own struct. */
 struct dm_file_log {
     struct dm_journal base;

@@ -53,11 +53,11 @@ struct dm_entry_header {
 /* `block` has DM_SEGMENT_HEADER_SIZE bytes. */
 void dm_segment_header_write(uint8_t *block, const struct dm_segment_header *header);
 bool dm_segment_header_read(const uint8_t *block, struct dm_segment_header *header);
-/* Of one that cannot be read: is it whole, and of a version that is not known yet? */
+/* Of a header that cannot be read: is it whole, and was it written by a newer version? */
 bool dm_segment_header_newer(const uint8_t *block);
 
-/* `offset`: of the batch in its file. Reading says false when magic or checksum do
- * not fit. */
+/* `offset`: of the batch in its file. Reading returns false when the magic number or the
+ * checksum does not fit. */
 void dm_batch_header_write(uint8_t *to, const struct dm_batch_header *header, uint64_t salt,
                            uint64_t offset);
 bool dm_batch_header_read(const uint8_t *from, struct dm_batch_header *header, uint64_t salt,
@@ -79,7 +79,7 @@ static inline uint64_t dm_entry_footprint(uint64_t payload_size)
 /* A place between two entries, and what must come there. */
 struct dm_place {
     uint64_t segment, offset;
-    uint64_t batch;     /* the batch around or, with batch_end 0, after the place */
+    uint64_t batch; /* the one that the place is in; with batch_end 0, the one that begins there */
     uint64_t batch_end; /* offset of its end; 0: a batch begins here */
     uint64_t next_lsn, next_seq;
 };

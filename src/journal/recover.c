@@ -12,7 +12,7 @@
  * of the last segment: its good batches, and behind them nothing. Older segments are
  * not looked into: every batch of them was synced before the next segment was made.
  *
- * A journal from before there were ids gets one, with a new segment that has it. */
+ * A journal that is older than ids gets one, in the header of a new segment. */
 
 /* ---- headers ------------------------------------------------------------------------ */
 
@@ -24,7 +24,7 @@ static bool sensible(const struct dm_segment_header *header, uint64_t number, ui
            header->size >= DM_SEGMENT_HEADER_SIZE + DM_DISK_PAGE &&
            header->size % DM_DISK_PAGE == 0 && header->first_lsn > 0 && header->first_lsn < most &&
            header->first_seq > 0 && header->first_seq < most && header->first_batch > 0 &&
-           header->first_batch < most && header->seen_ms >= 0;
+           header->first_batch < most && header->seen_ms >= 0 && header->seen_ms <= DM_AGE_MS_MAX;
 }
 
 static enum dm_code read_header(struct dm_disk *disk, uint64_t number,
@@ -155,7 +155,7 @@ static enum dm_code create_first(struct dm_file_log *log, struct dm_error *error
     return DM_OK;
 }
 
-/* The last segment, if nothing is in it, makes room for one of the same number. */
+/* If the last segment is empty, one with the same number takes its place. */
 static enum dm_code adopt(struct dm_file_log *log, struct dm_error *error)
 {
     struct dm_segment *last = dm_segments_last(&log->segments);

@@ -15,7 +15,7 @@ static_assert(DM_RETENTION_MS / DM_SEGMENT_AGE_PARTS > DM_JOURNAL_AGE_KEPT_MS,
 
 static bool too_old(const struct dm_file_log *log, int64_t now_ms)
 {
-    /* Its newest entry is older than the segment after it. */
+    /* The segment after it was begun later than its newest entry was written. */
     return now_ms - log->segments.items[1].header.seen_ms > log->options.retention_ms;
 }
 
@@ -27,8 +27,8 @@ static void drop_old(struct dm_file_log *log, uint64_t applied_lsn, int64_t now_
         if (!by_age && log->segments.kept_bytes <= (uint64_t)log->options.retention_bytes) {
             return;
         }
-        /* First out of sight: the file is about to become another one, or nothing: what is
-         * dropped for its age is not to lie about until somebody needs the file. */
+        /* First out of sight: the file is about to become another one, or nothing. What is dropped
+         * for its age must not stay on the disk until somebody needs the file. */
         dm_segments_drop_first(&log->segments);
         const struct dm_retired retired = {
             .number = oldest.number, .size = oldest.size, .recycle = !by_age};

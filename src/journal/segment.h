@@ -7,7 +7,8 @@
 
 /* The segments that the journal keeps, oldest first, numbers dense, each with a sparse
  * index of places: how reads find an event without walking the file. Belongs to the
- * loop's thread; a segment appears here only when its first batch is durable. */
+ * loop's thread; a segment appears here only once it is on the disk, with its first batch if it was
+ * opened for one. */
 
 struct dm_segment {
     struct dm_segment_header header;

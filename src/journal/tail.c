@@ -33,7 +33,7 @@ static bool later_at(struct dm_scan *scan, const uint8_t *bytes, size_t left, ui
     }
     uint8_t copy[DM_BATCH_HEADER_SIZE];
     if (left < sizeof copy) {
-        /* Across the chunk's end: read aside, the window stays. */
+        /* It crosses the end of what was read: read aside, so that the scan stays where it is. */
         if (scan->disk->ops->pread(scan->disk, scan->file, copy, sizeof copy, offset) !=
             (int64_t)sizeof copy) {
             return false;
@@ -135,8 +135,8 @@ static int clear_rest(struct dm_scan *scan, uint64_t from)
     return failed;
 }
 
-/* The last batch may be in the machine's cache only (after a killed process), or, after
- * a sync that failed, be taken there for written: it is written again. */
+/* The last batch may be in the machine's cache only: the process was killed, or a sync has failed
+ * and the machine believes that it was written. So it is written again. */
 static int rewrite_last(struct dm_scan *scan, const struct tail *tail)
 {
     if (!tail->any) {

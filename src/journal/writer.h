@@ -14,8 +14,8 @@
 /* The writing side: one job at a time is handed over, to be written and synced. Where the
  * disk can do that by itself it is only begun, and dm_writer_poll sees its end; else, and
  * when it opens a segment, it is done in the thread or, without one, by dm_writer_step.
- * Beside the jobs, thread or step prepare the segment file that comes next and recycle those
- * that were retired. */
+ * Between jobs, the thread (or the step) prepares the file of the next segment and drops the
+ * segments that were retired. */
 
 struct dm_job {
     struct dm_segment_header segment; /* where it goes; created when it is a new one */
@@ -45,7 +45,7 @@ struct dm_writer {
     struct dm_retired *retired;
     size_t retired_count, retired_capacity;
     struct dm_histogram sync_us;
-    int64_t age_ms, age_kept_ms; /* to be noted in the file "age"; noted */
+    int64_t age_ms, age_kept_ms; /* to be noted in the file "age"; noted last */
 
     _Atomic uint64_t done; /* ticket of the newest job that has ended */
 
@@ -74,16 +74,16 @@ void dm_writer_finish(struct dm_writer *writer);
 
 /* Only when the job before is done. Bytes stay the caller's, and in place until then. */
 void dm_writer_hand(struct dm_writer *writer, const struct dm_job *job);
-/* Takes note of a job that was begun and has ended. `wait`: until it has. */
+/* Takes note of a job that was begun and has ended. `wait`: waits until it has. */
 void dm_writer_poll(struct dm_writer *writer, bool wait);
 /* The segment is needed no more. In order, oldest first. */
 void dm_writer_retire(struct dm_writer *writer, const struct dm_retired *retired);
 /* A copy: how long batches took. */
 void dm_writer_sync_us(struct dm_writer *writer, struct dm_histogram *sync_us);
-/* The journal is that old: to be noted soon. */
+/* The journal's age, to be noted soon in the file "age". */
 void dm_writer_keep_age(struct dm_writer *writer, int64_t age_ms);
 
-/* The thread's work in one go; `idle`: nothing is expected soon. true: something was
+/* Does what the thread would do now. `idle`: nothing is expected soon. true: something was
  * done. */
 bool dm_writer_step(struct dm_writer *writer, bool idle);
 
@@ -94,8 +94,8 @@ void dm_writer_resume(struct dm_writer *writer, int file, const struct dm_place 
  * see writer->trouble. */
 bool dm_writer_create(struct dm_writer *writer, const struct dm_segment_header *header);
 
-/* Likewise, in place of the segment that is open, or behind it, if there is a file for it.
- * false: nothing is changed, and a lack of space is no state of the journal's. */
+/* The same in place of the open segment, or behind it. false: nothing has changed, and a lack of
+ * space does not count as trouble. */
 bool dm_writer_replace(struct dm_writer *writer, const struct dm_segment_header *header);
 
 /* ---- state ------------------------------------------------------------------------ */

@@ -780,7 +780,7 @@ static void a_header_that_makes_no_sense_is_damage(void **state)
     dm_journal_close(b->journal);
     b->journal = NULL;
     const struct dm_segment_header good = first_header(b);
-    struct dm_segment_header forged[] = {good, good, good, good, good, good, good};
+    struct dm_segment_header forged[] = {good, good, good, good, good, good, good, good};
     forged[0].size -= 100; /* batches end with pages */
     forged[1].size = DM_SEGMENT_HEADER_SIZE;
     forged[2].first_lsn = 0;
@@ -788,6 +788,7 @@ static void a_header_that_makes_no_sense_is_damage(void **state)
     forged[4].first_batch = UINT64_MAX;
     forged[5].seen_ms = -1;
     forged[6].number = 2;
+    forged[7].seen_ms = INT64_MAX;
     for (size_t i = 0; i < sizeof forged / sizeof forged[0]; i++) {
         struct dm_error error = {0};
         forge_header(b, &forged[i]);
