@@ -36,10 +36,16 @@ static unsigned times_rung(struct bench *b)
     return (unsigned)count;
 }
 
+static enum dm_code try_open(struct bench *b, struct dm_error *error)
+{
+    const struct dm_journal_options options = b->options;
+    return dm_journal_open_file(&b->journal, &options, error);
+}
+
 static void open_journal(struct bench *b)
 {
     struct dm_error error;
-    enum dm_code code = dm_journal_open_file(&b->journal, &b->options, &error);
+    enum dm_code code = try_open(b, &error);
     if (code != DM_OK) {
         fail_msg("%s", error.message);
     }
@@ -137,7 +143,7 @@ static enum dm_code reopen_code(struct bench *b, struct dm_error *error)
         dm_journal_close(b->journal);
         b->journal = NULL;
     }
-    return dm_journal_open_file(&b->journal, &b->options, error);
+    return try_open(b, error);
 }
 
 static bool take_any(void *context, const struct dm_entry *entry)
@@ -358,7 +364,7 @@ static void no_flipped_bit_is_ever_read_as_good(void **state)
         dm_journal_close(b->journal);
         b->journal = NULL;
         assert_true(dm_sim_disk_flip(b->sim, name, offset, bit));
-        if (dm_journal_open_file(&b->journal, &b->options, &error) != DM_OK) {
+        if (try_open(b, &error) != DM_OK) {
             assert_names_the_place(&error, name);
             refused++;
         } else {
@@ -792,7 +798,7 @@ static void a_header_that_makes_no_sense_is_damage(void **state)
     for (size_t i = 0; i < sizeof forged / sizeof forged[0]; i++) {
         struct dm_error error = {0};
         forge_header(b, &forged[i]);
-        assert_int_equal(dm_journal_open_file(&b->journal, &b->options, &error), DM_DATA_LOSS);
+        assert_int_equal(try_open(b, &error), DM_DATA_LOSS);
         assert_non_null(strstr(error.message, "0000000000000001.seg is damaged at offset 0"));
     }
     forge_header(b, &good);
