@@ -34,8 +34,11 @@ struct bench {
 
 static enum dm_code try_open(struct bench *b)
 {
-    b->error = (struct dm_error){0};
-    return dm_journal_open_file(&b->journal, &b->options, &b->error);
+    const struct dm_journal_options options = b->options;
+    struct dm_error error = {0};
+    enum dm_code code = dm_journal_open_file(&b->journal, &options, &error);
+    b->error = error;
+    return code;
 }
 
 static void open_journal(struct bench *b)
