@@ -1,6 +1,5 @@
 #include "base/limits.h"
 #include "wire/h2_answer.h"
-#include "wire/h2_memory.h"
 #include "wire/h2_request.h"
 #include "wire/request.h"
 
@@ -220,7 +219,7 @@ static void h2_drain(struct dm_session *s)
 static void h2_load(const struct dm_session *s, struct dm_load *load)
 {
     const struct dm_h2 *h = DM_CONTAINER_OF(s, struct dm_h2, base);
-    size_t library = h->library_memory > h->library_base ? h->library_memory - h->library_base : 0;
+    size_t library = h->library.bytes > h->library_base ? h->library.bytes - h->library_base : 0;
     *load = (struct dm_load){
         .memory = s->out.capacity + h->memory + library,
         .head = !h->settings_seen || h->heading != NULL,
@@ -245,6 +244,7 @@ static void h2_destroy(struct dm_session *s)
     nghttp2_session_del(h->ng);
     dm_h2_head_reset(&h->head);
     dm_h2_streams_finish(h);
+    dm_h2_memory_finish(&h->library);
     dm_buf_finish(&s->out);
     free(h);
 }
@@ -268,7 +268,7 @@ static const struct dm_session_ops ops = {
 
 static bool session_open(struct dm_h2 *h)
 {
-    nghttp2_mem memory = dm_h2_memory(&h->library_memory);
+    nghttp2_mem memory = dm_h2_memory_functions(&h->library);
     nghttp2_session_callbacks *callbacks = NULL;
     nghttp2_option *option = NULL;
     if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&option) != 0) {
@@ -322,6 +322,7 @@ struct dm_session *dm_h2_session(const struct dm_session_limits *limits)
     dm_list_init(&h->pool);
     dm_list_init(&h->half);
     if (!session_open(h)) {
+        dm_h2_memory_finish(&h->library);
         free(h);
         return NULL;
     }
@@ -329,7 +330,7 @@ struct dm_session *dm_h2_session(const struct dm_session_limits *limits)
         h2_destroy(&h->base);
         return NULL;
     }
-    h->library_base = h->library_memory;
+    h->library_base = h->library.bytes;
     h2_flush(&h->base); /* clients wait for SETTINGS before they send a request */
     return &h->base;
 }

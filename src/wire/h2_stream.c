@@ -8,12 +8,13 @@
 
 enum {
     POOL_MAX = 16,         /* streams kept for the next ones */
-    POOL_BUFFER_MAX = 512, /* bytes that each buffer of a pooled stream keeps */
+    POOL_BUFFER_MAX = 256, /* bytes that each buffer of a pooled stream keeps */
     BUFFER_KEEP = 16384,   /* bytes that an empty buffer of an open stream keeps */
 };
-_Static_assert(POOL_MAX *(sizeof(struct dm_h2_stream) + (size_t)3 * POOL_BUFFER_MAX) <=
+_Static_assert(POOL_MAX *(sizeof(struct dm_h2_stream) + (size_t)3 * POOL_BUFFER_MAX) +
+                       DM_H2_MEMORY_KEPT <=
                    DM_BUFFERS_FREE,
-               "a pool alone does not count as much held");
+               "what is kept for the next calls does not count as much held");
 
 void dm_h2_stream_recount(struct dm_h2 *h, struct dm_h2_stream *st)
 {

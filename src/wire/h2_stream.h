@@ -5,6 +5,7 @@
 #include "wire/exchange.h"
 #include "wire/h2_guard.h"
 #include "wire/h2_head.h"
+#include "wire/h2_memory.h"
 
 /* The streams of one connection over HTTP/2, each with the exchange that it carries, and what the
  * connection knows of all of them. A stream is in use from its first header until it is closed and
@@ -56,7 +57,7 @@ struct dm_h2 {
     size_t queued;                /* bytes in all streams' output */
     size_t fresh;                 /* of them, since the last flush */
     size_t memory;                /* of all streams */
-    size_t library_memory;        /* nghttp2's, */
+    struct dm_h2_memory library;  /* nghttp2's, */
     size_t library_base;          /* and what of it every session has, idle ones too */
     uint32_t heads;               /* header blocks that have begun */
     bool settings_seen;
