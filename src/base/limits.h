@@ -75,8 +75,8 @@
 /* HTTP/2: calls thrown away by either side with no answer, more than were answered (rapid
  * reset; made-you-reset). */
 #define DM_H2_WASTED_CALLS_MAX 4096
-/* HTTP/2: frames that carry no request (PING, SETTINGS, PRIORITY, empty DATA ...), at once;
- * each read of the socket, and each answer, earns some back. */
+/* HTTP/2: frames that carry no request (PING, SETTINGS, PRIORITY, DATA that is empty or padding
+ * alone ...), at once; each read of the socket, and each answer, earns some back. */
 #define DM_H2_IDLE_FRAMES_MAX 4096
 #define DM_H2_IDLE_FRAMES_EARNED 16
 /* Connections: descriptors and memory. */

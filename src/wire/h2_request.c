@@ -251,6 +251,14 @@ static void on_ping_answer(struct dm_h2 *h)
     }
 }
 
+/* How much padding a DATA frame has is known when it is whole. */
+static bool is_padding_alone(const nghttp2_frame *frame)
+{
+    return frame->hd.type == NGHTTP2_DATA && frame->hd.length != 0 &&
+           frame->hd.length == frame->data.padlen &&
+           (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0;
+}
+
 static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 {
     (void)ng;
@@ -264,6 +272,9 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
     h->settings_seen = h->settings_seen || frame->hd.type == NGHTTP2_SETTINGS;
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) {
         return 0;
+    }
+    if (is_padding_alone(frame)) {
+        dm_h2_count_idle_frame(h);
     }
     struct dm_h2_stream *st = dm_h2_stream_find(h, frame->hd.stream_id);
     if (st == NULL) {

@@ -938,24 +938,48 @@ static void garbage_closes_the_connection(void **state)
     dm_session_destroy(s);
 }
 
+/* Sends as many of these frames as should end the connection. */
+static void flood(struct peer *p, const uint8_t *frame, size_t size)
+{
+    struct dm_buf bytes = {0};
+    for (int i = 0; i < 900; i++) {
+        assert_true(dm_buf_append(&bytes, frame, size));
+    }
+    for (int i = 0; i < 10 && !p->s->closing; i++) {
+        feed(p, dm_buf_head(&bytes), dm_buf_size(&bytes));
+        pump(p);
+    }
+    dm_buf_finish(&bytes);
+    assert_true(p->s->closing);
+    assert_int_equal(p->goaway_code, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
 static void a_flood_of_frames_without_requests_is_ended(void **state)
 {
     (void)state;
+    static const uint8_t ping[17] = {0, 0, 8, NGHTTP2_PING, 0, 0, 0, 0, 0};
     struct peer p;
     peer_init(&p, &defaults);
     pump(&p);
-    static const uint8_t ping[17] = {0, 0, 8, NGHTTP2_PING, 0, 0, 0, 0, 0};
-    struct dm_buf flood = {0};
-    for (int i = 0; i < 900; i++) {
-        assert_true(dm_buf_append(&flood, ping, sizeof ping));
-    }
-    for (int i = 0; i < 10 && !p.s->closing; i++) {
-        feed(&p, dm_buf_head(&flood), dm_buf_size(&flood));
-        pump(&p);
-    }
-    assert_true(p.s->closing);
-    assert_int_equal(p.goaway_code, NGHTTP2_ENHANCE_YOUR_CALM);
-    dm_buf_finish(&flood);
+    flood(&p, ping, sizeof ping);
+    peer_finish(&p);
+}
+
+/* Padding counts towards no message, and its window is given back at once. */
+static void a_flood_of_data_that_is_padding_is_ended(void **state)
+{
+    (void)state;
+    enum { PADDING = 3 };
+    struct peer p;
+    peer_init(&p, &defaults);
+    pump(&p);
+    struct body body = {.keep_open = true};
+    uint8_t data[9 + 1 + PADDING] = {0, 0, 1 + PADDING, NGHTTP2_DATA, NGHTTP2_FLAG_PADDED};
+    dm_store_be32(data + 5, (uint32_t)call(&p, &body, "x", NULL));
+    data[9] = PADDING;
+    pump(&p);
+    flood(&p, data, sizeof data);
+    dm_buf_finish(&body.bytes);
     peer_finish(&p);
 }
 
@@ -1248,6 +1272,7 @@ int main(void)
         cmocka_unit_test(draining_says_goaway_twice_and_lets_calls_finish),
         cmocka_unit_test(garbage_closes_the_connection),
         cmocka_unit_test(a_flood_of_frames_without_requests_is_ended),
+        cmocka_unit_test(a_flood_of_data_that_is_padding_is_ended),
         cmocka_unit_test(keepalive_pings_are_no_flood),
         cmocka_unit_test(rapid_reset_is_ended),
         cmocka_unit_test(resets_among_answered_calls_are_no_abuse),
