@@ -148,23 +148,80 @@ static enum dm_code check_file(int at, const char *name, const char *path, struc
     return code;
 }
 
+static enum dm_code list(int folder, const char *path, DIR **entries, struct dm_error *error)
+{
+    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    *entries = fd < 0 ? NULL : fdopendir(fd);
+    if (*entries != NULL) {
+        return DM_OK;
+    }
+    enum dm_code code = dm_fail(error, DM_UNAVAILABLE, "cannot list %s: %s", path, strerror(errno));
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return code;
+}
+
+/* NULL: there are no more. */
+static const char *next_name(DIR *entries)
+{
+    const struct dirent *entry;
+    do {
+        entry = readdir(entries); /* NOLINT(concurrency-mt-unsafe) */
+    } while (entry != NULL &&
+             (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
+    return entry == NULL ? NULL : entry->d_name;
+}
+
 static enum dm_code check_files(int folder, const char *path, struct dm_error *error)
 {
-    enum dm_code code = DM_OK;
-    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
-    if (entries == NULL) {
-        code = dm_fail(error, DM_UNAVAILABLE, "cannot list %s: %s", path, strerror(errno));
-        if (fd >= 0) {
-            (void)close(fd);
-        }
+    DIR *entries;
+    const char *name;
+    enum dm_code code = list(folder, path, &entries, error);
+    if (code != DM_OK) {
         return code;
     }
-    const struct dirent *entry = NULL;
-    while (code == DM_OK &&
-           (entry = readdir(entries)) != NULL) { /* NOLINT(concurrency-mt-unsafe) */
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-            code = check_file(folder, entry->d_name, path, error);
+    while (code == DM_OK && (name = next_name(entries)) != NULL) {
+        code = check_file(folder, name, path, error);
+    }
+    (void)closedir(entries);
+    return code;
+}
+
+/* ---- somebody else's folder ----------------------------------------------------------------- */
+
+static bool is_there(int folder, const char *name)
+{
+    return faccessat(folder, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* A folder that no server has data in: what a file system and its snapshots put there does not
+ * matter (lost+found, names with a dot), nor do files, such as our log. */
+static bool is_foreign(int folder, const char *name)
+{
+    struct stat entry;
+    return name[0] != '.' && strcmp(name, "lost+found") != 0 &&
+           fstatat(folder, name, &entry, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(entry.st_mode);
+}
+
+/* `--data /`, or somebody's home: our files would lie among what belongs to others. */
+static enum dm_code check_vacant(int folder, const char *path, struct dm_error *error)
+{
+    DIR *entries;
+    const char *name;
+    if (is_there(folder, "lock") || is_there(folder, "journal") || is_there(folder, "view")) {
+        return DM_OK;
+    }
+    enum dm_code code = list(folder, path, &entries, error);
+    if (code != DM_OK) {
+        return code;
+    }
+    while (code == DM_OK && (name = next_name(entries)) != NULL) {
+        if (is_foreign(folder, name)) {
+            code = dm_fail(error, DM_UNAVAILABLE,
+                           "%s has no data of this server, but other folders (%s): give --data a "
+                           "folder of its own",
+                           path, name);
         }
     }
     (void)closedir(entries);
@@ -243,6 +300,9 @@ enum dm_code dm_folder_open(struct dm_folder *folder, const char *given, struct 
     folder->journal = join(path, "journal");
     folder->view = join(path, "view");
     enum dm_code code = open_folder(AT_FDCWD, path, path, &data, error);
+    if (code == DM_OK) {
+        code = check_vacant(data, path, error);
+    }
     if (code == DM_OK) {
         code = take_lock(folder, data, path, error);
     }

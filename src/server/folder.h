@@ -11,7 +11,8 @@ struct dm_folder {
 
 /* Creates what is not there (folders 0700, files 0600) and takes the lock. What is there
  * must be this user's, and not writable for others: folders no links, files plain ones of
- * one name. Files that others may read are closed to them. UNAVAILABLE with a sentence that
+ * one name. Files that others may read are closed to them. A folder that has other folders in it,
+ * and nothing of a server, is none of ours. UNAVAILABLE with a sentence that
  * names the path and what to do, or the process that holds the lock; then nothing was
  * written. Takes a zeroed struct; it is to be closed in any case. */
 enum dm_code dm_folder_open(struct dm_folder *folder, const char *path, struct dm_error *error);

@@ -66,7 +66,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    static const char *const names[] = {"journal", "view", "lock"};
+    static const char *const names[] = {"journal",    "view", "lock",  "lost+found",
+                                        ".snapshots", "log",  "photos"};
     struct place *p = *state;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         (void)snprintf(p->path, sizeof p->path, "%s/%s", p->data, names[i]);
@@ -125,6 +126,47 @@ static void a_file_system_that_syncs_no_folders_will_do(void **state)
     open_and_close(p);
 }
 
+static void make_inside(struct place *p, const char *name)
+{
+    (void)snprintf(p->path, sizeof p->path, "%s/%s", p->data, name);
+    assert_int_equal(mkdir(p->path, 0700), 0);
+}
+
+static void a_folder_of_others_is_refused(void **state)
+{
+    struct place *p = *state;
+    struct dm_folder folder = {0};
+    struct dm_error error = {0};
+    assert_int_equal(mkdir(p->data, 0700), 0);
+    make_inside(p, "photos");
+    assert_int_equal(dm_folder_open(&folder, p->data, &error), DM_UNAVAILABLE);
+    assert_non_null(strstr(error.message, "(photos)"));
+    dm_folder_close(&folder);
+    (void)snprintf(p->path, sizeof p->path, "%s/lock", p->data);
+    assert_int_equal(access(p->path, F_OK), -1); /* nothing was written */
+}
+
+static void a_fresh_mount_and_a_log_will_do(void **state)
+{
+    struct place *p = *state;
+    assert_int_equal(mkdir(p->data, 0700), 0);
+    make_inside(p, "lost+found");
+    make_inside(p, ".snapshots");
+    (void)snprintf(p->path, sizeof p->path, "%s/log", p->data);
+    FILE *file = fopen(p->path, "we");
+    assert_non_null(file);
+    (void)fclose(file);
+    open_and_close(p);
+}
+
+static void a_folder_that_a_server_has_used_may_have_more(void **state)
+{
+    struct place *p = *state;
+    open_and_close(p);
+    make_inside(p, "photos");
+    open_and_close(p);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -134,6 +176,9 @@ int main(void)
         CASE(folders_that_were_there_are_synced_again),
         CASE(a_failed_sync_is_told),
         CASE(a_file_system_that_syncs_no_folders_will_do),
+        CASE(a_folder_of_others_is_refused),
+        CASE(a_fresh_mount_and_a_log_will_do),
+        CASE(a_folder_that_a_server_has_used_may_have_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
