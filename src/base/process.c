@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* glibc does the first half, too, for programs that change their user. */
@@ -21,4 +22,11 @@ void dm_process_begin(void)
         }
     }
     (void)signal(SIGXFSZ, SIG_IGN);
+}
+
+bool dm_process_caps_file(uint64_t size)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+           size >= limit.rlim_cur;
 }

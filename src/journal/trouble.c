@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <string.h>
@@ -59,8 +60,8 @@ bool dm_trouble_note(struct dm_trouble *t, enum dm_order_state state, const char
 {
     DM_ASSERT(state != DM_ORDER_OK && failed < 0);
     char text[96];
-    const char *why = failed == -EFBIG ? "larger than this process may make a file (ulimit -f)"
-                                       : strerror_r(-failed, text, sizeof text);
+    const char *why =
+        failed == -EFBIG ? DM_FILE_CAPPED_SENTENCE : strerror_r(-failed, text, sizeof text);
     struct dm_error error;
     dm_fail(&error, DM_UNAVAILABLE, "the journal cannot %s %s: %s", what, name, why);
     if (worsen(t, state, &error)) {

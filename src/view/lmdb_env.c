@@ -2,8 +2,11 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/process.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 enum { FILE_MODE = 0600 };
@@ -100,6 +103,25 @@ bool dm_lmdb_wants_reopen(int rc)
     return rc == MDB_PANIC || rc == MDB_MAP_RESIZED;
 }
 
+uint64_t dm_lmdb_size(const struct dm_lmdb *store, uint64_t *allocated)
+{
+    char path[4096];
+    struct stat entry;
+    int size = snprintf(path, sizeof path, "%s/data.mdb", store->folder);
+    bool known = size > 0 && (size_t)size < sizeof path && stat(path, &entry) == 0;
+    *allocated = known ? (uint64_t)entry.st_blocks * 512 : 0;
+    return known ? (uint64_t)entry.st_size : 0;
+}
+
+/* LMDB makes EIO of a write that was cut short, which would blame the disk. */
+static const char *reason(const struct dm_lmdb *store, int rc)
+{
+    uint64_t allocated;
+    bool capped =
+        rc == EFBIG || (rc == EIO && dm_process_caps_file(dm_lmdb_size(store, &allocated)));
+    return capped ? DM_FILE_CAPPED_SENTENCE : mdb_strerror(rc);
+}
+
 enum dm_code dm_lmdb_fail(const struct dm_lmdb *store, int rc, const char *what,
                           struct dm_error *error)
 {
@@ -111,5 +133,5 @@ enum dm_code dm_lmdb_fail(const struct dm_lmdb *store, int rc, const char *what,
     /* A smaller transaction would do; all else takes an operator, or time. */
     enum dm_code code = rc == MDB_TXN_FULL ? DM_RESOURCE_EXHAUSTED : DM_UNAVAILABLE;
     return dm_fail(error, code, "cannot %s the view in %s: %s (%lld MiB free there)", what,
-                   store->folder, mdb_strerror(rc), free_mib);
+                   store->folder, reason(store, rc), free_mib);
 }

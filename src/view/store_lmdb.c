@@ -3,9 +3,7 @@
 #include "view/lmdb_env.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 static struct dm_lmdb *lmdb(struct dm_store *store)
 {
@@ -307,10 +305,9 @@ static enum dm_code lmdb_txn_commit(struct dm_store *base, struct dm_error *erro
 
 static uint64_t lmdb_bytes(struct dm_store *base)
 {
-    char path[4096];
-    struct stat stat_of;
-    snprintf(path, sizeof path, "%s/data.mdb", lmdb(base)->folder);
-    return stat(path, &stat_of) == 0 ? (uint64_t)stat_of.st_blocks * 512 : 0;
+    uint64_t allocated;
+    (void)dm_lmdb_size(lmdb(base), &allocated);
+    return allocated;
 }
 
 static void lmdb_close(struct dm_store *base)

@@ -13,8 +13,10 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -551,6 +553,25 @@ static void lmdb_goes_on_after_a_failed_data_write(void **state)
     assert_reads(store, "a", "3");
 }
 
+static void lmdb_tells_of_a_limit_on_the_size_of_files(void **state)
+{
+    struct dm_store *store = store_of(state);
+    struct dm_error error = {0};
+    struct rlimit old, small;
+    put_alone(store, "a", "1");
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small = (struct rlimit){.rlim_cur = 200000, .rlim_max = old.rlim_max};
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    enum dm_code code = fill(store, 1000, &error);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_int_equal(code, DM_UNAVAILABLE);
+    assert_non_null(strstr(error.message, "ulimit -f"));
+    assert_reads(store, "a", "1");
+    dm_store_read_end(store);
+    assert_int_equal(fill(store, 1000, &error), DM_OK);
+}
+
 static void break_meta(struct dm_store *store)
 {
     atomic_store(&fault, FAULT_META);
@@ -693,6 +714,7 @@ int main(void)
         LMDB(lmdb_says_why_it_cannot_be_opened),
         LMDB(lmdb_with_a_full_map_fails_the_commit_alone),
         LMDB(lmdb_goes_on_after_a_failed_data_write),
+        LMDB(lmdb_tells_of_a_limit_on_the_size_of_files),
         LMDB(lmdb_is_opened_again_by_the_reader_after_a_failed_meta_write),
         LMDB(lmdb_is_opened_again_by_the_writer_after_a_failed_meta_write),
         LMDB(lmdb_is_not_opened_again_under_a_live_snapshot),
