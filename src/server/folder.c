@@ -148,18 +148,18 @@ static enum dm_code check_file(int at, const char *name, const char *path, struc
     return code;
 }
 
-static enum dm_code list(int folder, const char *path, DIR **entries, struct dm_error *error)
+/* NULL: UNAVAILABLE. */
+static DIR *list(int folder, const char *path, struct dm_error *error)
 {
     int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    *entries = fd < 0 ? NULL : fdopendir(fd);
-    if (*entries != NULL) {
-        return DM_OK;
+    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+    if (entries == NULL) {
+        (void)dm_fail(error, DM_UNAVAILABLE, "cannot list %s: %s", path, strerror(errno));
+        if (fd >= 0) {
+            (void)close(fd);
+        }
     }
-    enum dm_code code = dm_fail(error, DM_UNAVAILABLE, "cannot list %s: %s", path, strerror(errno));
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return code;
+    return entries;
 }
 
 /* NULL: there are no more. */
@@ -175,11 +175,11 @@ static const char *next_name(DIR *entries)
 
 static enum dm_code check_files(int folder, const char *path, struct dm_error *error)
 {
-    DIR *entries;
     const char *name;
-    enum dm_code code = list(folder, path, &entries, error);
-    if (code != DM_OK) {
-        return code;
+    enum dm_code code = DM_OK;
+    DIR *entries = list(folder, path, error);
+    if (entries == NULL) {
+        return DM_UNAVAILABLE;
     }
     while (code == DM_OK && (name = next_name(entries)) != NULL) {
         code = check_file(folder, name, path, error);
@@ -207,14 +207,14 @@ static bool is_foreign(int folder, const char *name)
 /* `--data /`, or somebody's home: our files would lie among what belongs to others. */
 static enum dm_code check_vacant(int folder, const char *path, struct dm_error *error)
 {
-    DIR *entries;
     const char *name;
+    enum dm_code code = DM_OK;
     if (is_there(folder, "lock") || is_there(folder, "journal") || is_there(folder, "view")) {
         return DM_OK;
     }
-    enum dm_code code = list(folder, path, &entries, error);
-    if (code != DM_OK) {
-        return code;
+    DIR *entries = list(folder, path, error);
+    if (entries == NULL) {
+        return DM_UNAVAILABLE;
     }
     while (code == DM_OK && (name = next_name(entries)) != NULL) {
         if (is_foreign(folder, name)) {
