@@ -83,21 +83,50 @@ static int64_t timeout_ns(struct dm_slice text)
 
 /* ---- GET ------------------------------------------------------------------------------ */
 
-static void read_parameter(struct dm_slice name, struct dm_slice value,
+enum { MESSAGE, ENCODING, BASE64, COMPRESSION, CONNECT, PARAMETERS };
+static const struct {
+    const char *name, *twice;
+} parameters[PARAMETERS] = {
+    [MESSAGE] = {"message", "the parameter message is there twice"},
+    [ENCODING] = {"encoding", "the parameter encoding is there twice"},
+    [BASE64] = {"base64", "the parameter base64 is there twice"},
+    [COMPRESSION] = {"compression", "the parameter compression is there twice"},
+    [CONNECT] = {"connect", "the parameter connect is there twice"},
+};
+
+/* `seen` has a bit for each of those before it: what stands in front of us, a cache say, may read
+ * the first of two, so none of them counts. */
+static void read_parameter(struct dm_slice name, struct dm_slice value, unsigned *seen,
                            struct dm_connect_query *out)
 {
-    if (dm_slice_equal(name, dm_slice_str("message"))) {
+    unsigned which = 0;
+    while (which < PARAMETERS && !dm_slice_equal(name, dm_slice_str(parameters[which].name))) {
+        which++;
+    }
+    if (which != PARAMETERS && (*seen & 1U << which) != 0) {
+        out->twice = parameters[which].twice;
+    }
+    *seen |= 1U << which;
+    switch (which) {
+    case MESSAGE:
         out->has_message = true;
         out->message = value;
-    } else if (dm_slice_equal(name, dm_slice_str("encoding"))) {
+        break;
+    case ENCODING:
         out->encoding = value;
-    } else if (dm_slice_equal(name, dm_slice_str("base64"))) {
+        break;
+    case BASE64:
         out->base64 = dm_slice_equal(value, dm_slice_str("1"));
-        out->bad = out->bad || (!out->base64 && !dm_slice_equal(value, dm_slice_str("0")));
-    } else if (dm_slice_equal(name, dm_slice_str("compression"))) {
+        out->bad = !out->base64 && !dm_slice_equal(value, dm_slice_str("0"));
+        break;
+    case COMPRESSION:
         out->compressed = value.size != 0 && !dm_slice_equal(value, dm_slice_str("identity"));
-    } else if (dm_slice_equal(name, dm_slice_str("connect"))) {
+        break;
+    case CONNECT:
         out->version_1 = dm_slice_equal(value, dm_slice_str("v1"));
+        break;
+    default:
+        break;
     }
 }
 
@@ -105,13 +134,15 @@ void dm_connect_query_read(struct dm_slice query, struct dm_connect_query *out)
 {
     *out = (struct dm_connect_query){.version_1 = true};
     const char *text = query.data;
+    unsigned seen = 0;
     for (size_t at = 0; at < query.size;) {
         const char *amp = memchr(text + at, '&', query.size - at);
         size_t size = amp == NULL ? query.size - at : (size_t)(amp - text) - at;
         const char *equals = memchr(text + at, '=', size);
         size_t name = equals == NULL ? size : (size_t)(equals - text) - at;
         size_t value = equals == NULL ? size : name + 1;
-        read_parameter(dm_slice(text + at, name), dm_slice(text + at + value, size - value), out);
+        read_parameter(dm_slice(text + at, name), dm_slice(text + at + value, size - value), &seen,
+                       out);
         at += size + 1;
     }
 }

@@ -12,6 +12,7 @@ struct dm_connect_query {
     bool has_message, base64, bad; /* bad: a malformed escape */
     bool compressed;               /* a compression other than identity is named */
     bool version_1;                /* connect is absent, or v1 */
+    const char *twice;             /* a parameter comes twice: a sentence; or NULL */
     struct dm_slice encoding;      /* of the query; data NULL: absent */
     struct dm_slice message;       /* of the query, still encoded */
 };

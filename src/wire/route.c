@@ -98,10 +98,12 @@ static const struct call_type *find_type(struct dm_slice type)
 
 /* ---- calls ---------------------------------------------------------------------------- */
 
+/* A header that comes twice is a list (RFC 9110, 5.3), and neither of these may be one. */
 static void judge_encoding(const struct dm_http_request *r, struct dm_route *out)
 {
     struct dm_slice encoding = r->headers[out->protocol->encoding];
-    if (encoding.size != 0 && !dm_text_equal(encoding, "identity")) {
+    bool twice = r->counts[out->protocol->encoding] > 1;
+    if (twice || (encoding.size != 0 && !dm_text_equal(encoding, "identity"))) {
         out->tell_encodings = true;
         fail(out, DM_UNIMPLEMENTED, out->protocol->bad_encoding);
     }
@@ -112,8 +114,9 @@ static void judge_timeout(const struct dm_http_request *r, struct dm_route *out)
     if (!dm_http_has(r, out->protocol->timeout)) {
         return;
     }
+    bool twice = r->counts[out->protocol->timeout] > 1;
     out->timeout_ns = out->protocol->timeout_ns(r->headers[out->protocol->timeout]);
-    if (out->timeout_ns < 0) {
+    if (twice || out->timeout_ns < 0) {
         out->timeout_ns = 0;
         fail(out, DM_INVALID_ARGUMENT, out->protocol->bad_timeout);
     }
@@ -161,6 +164,9 @@ static void route_grpc(const struct dm_http_request *r, const struct call_type *
 
 static void judge_query(const struct dm_connect_query *query, struct dm_route *out)
 {
+    if (query->twice != NULL) {
+        fail(out, DM_INVALID_ARGUMENT, query->twice);
+    }
     if (!query->version_1) {
         fail(out, DM_INVALID_ARGUMENT, "connect must be v1");
     }

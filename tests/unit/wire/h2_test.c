@@ -594,7 +594,7 @@ static void a_large_message_passes_both_ways(void **state)
 
 static const struct {
     const char *verb, *path, *type;
-    const char *extra[3];
+    const char *extra[5];
     const char *bytes;
     size_t size;
     int status, grpc_status;
@@ -650,6 +650,24 @@ static const struct {
      200,
      DM_INVALID_ARGUMENT,
      "grpc-timeout is malformed"},
+    {"POST",
+     "/a.B/Get",
+     "application/grpc",
+     {"grpc-timeout", "1S", "grpc-timeout", "1H"},
+     "\0\0\0\0\0",
+     5,
+     200,
+     DM_INVALID_ARGUMENT,
+     "grpc-timeout is malformed"},
+    {"POST",
+     "/a.B/Get",
+     "application/grpc",
+     {"grpc-encoding", "gzip", "grpc-encoding", "identity"},
+     "\0\0\0\0\0",
+     5,
+     200,
+     DM_UNIMPLEMENTED,
+     "this server takes no compressed messages"},
     {"POST",
      "/a.B/Get",
      "application/grpc",
