@@ -111,11 +111,6 @@ const char *dm_json_integer(struct dm_slice text, enum dm_json_kind kind, uint64
         return too_large;
     }
     *bits = negative ? 0 - value : value;
-    if (kind == DM_JSON_ENUM) {
-        /* What is below 0 has 32 bits as well: a decoder whose enums are unsigned would refuse
-         * more, and cannot say which field it was. To all others it is the same. */
-        *bits = (uint32_t)*bits;
-    }
     return NULL;
 }
 
