@@ -16,4 +16,9 @@ void dm_process_begin(void);
 bool dm_process_caps_file(uint64_t size);
 #define DM_FILE_CAPPED_SENTENCE "larger than this process may make a file (ulimit -f)"
 
+/* What is said before the process ends because a page of a mapped file cannot be read: the disk
+ * failed, or the file was cut. The kernel tells of that by a signal, which alone says nothing.
+ * `sentence` is copied. */
+void dm_process_explain_lost_page(const char *sentence);
+
 #endif

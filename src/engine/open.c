@@ -18,11 +18,7 @@
 /* What cannot be done without: everything hangs on it. */
 static enum dm_code view_damaged(const char *what, struct dm_error *error)
 {
-    return dm_fail(error, DM_DATA_LOSS,
-                   "the view is damaged: %s; take the data folder from a backup, or, if the "
-                   "journal has everything from its first entry on, move the view away: it is "
-                   "made anew from it",
-                   what);
+    return dm_fail(error, DM_DATA_LOSS, "the view is damaged: %s; " DM_VIEW_DAMAGED_ADVICE, what);
 }
 
 static enum dm_code row_failed(enum dm_code code, enum dm_table table, struct dm_slice key,

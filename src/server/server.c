@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/limits.h"
+#include "base/process.h"
 #include "base/region.h"
 #include "engine/engine.h"
 #include "journal/journal.h"
@@ -323,6 +324,18 @@ static void prepare_process(void)
     (void)umask(077);
 }
 
+/* The view is the only file of ours that is mapped. */
+static void explain_lost_pages(const struct dm_options *options)
+{
+    char text[600];
+    (void)snprintf(
+        text, sizeof text,
+        "a page of the view in %s/view cannot be read: its disk failed, or its file was cut "
+        "short; " DM_VIEW_DAMAGED_ADVICE,
+        options->data);
+    dm_process_explain_lost_page(text);
+}
+
 static int serve(const struct dm_options *options)
 {
     struct server server = {.options = options, .clock = dm_clock_system(), .folder = {.lock = -1}};
@@ -356,6 +369,7 @@ int dm_server_run(const struct dm_options *options)
     const struct dm_log_files files = {options->log_file, options->log_level_file};
     struct dm_error error = {0};
     prepare_process();
+    explain_lost_pages(options);
     dm_log_configure(options->log_level, options->log_format);
     if (dm_log_start(&files, &error) != DM_OK) {
         dm_log(DM_LOG_ERROR, "cannot start", DM_LOG_TEXT("reason", error.message));

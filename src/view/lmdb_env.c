@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -32,6 +33,21 @@ static int tables_open(struct dm_lmdb *store, MDB_env *env)
     return mdb_txn_commit(txn);
 }
 
+_Noreturn void dm_lmdb_end(const struct dm_lmdb *store, const char *why)
+{
+    char text[1024];
+    (void)snprintf(text, sizeof text, "the view in %s cannot be read: %s; " DM_VIEW_DAMAGED_ADVICE,
+                   store->folder, why);
+    dm_log_last_words(text);
+    abort();
+}
+
+/* LMDB looks at its pages by assertions, and would end the process with its own words alone. */
+static void on_assertion(MDB_env *env, const char *why)
+{
+    dm_lmdb_end(mdb_env_get_userctx(env), why);
+}
+
 static int env_open_with(struct dm_lmdb *store, uint64_t map_size)
 {
     MDB_env *env;
@@ -40,7 +56,9 @@ static int env_open_with(struct dm_lmdb *store, uint64_t map_size)
         return rc;
     }
     int cleared;
-    if ((rc = mdb_env_set_maxdbs(env, DM_TABLE_COUNT)) != 0 ||
+    if ((rc = mdb_env_set_userctx(env, store)) != 0 ||
+        (rc = mdb_env_set_assert(env, on_assertion)) != 0 ||
+        (rc = mdb_env_set_maxdbs(env, DM_TABLE_COUNT)) != 0 ||
         (rc = mdb_env_set_mapsize(env, map_size)) != 0 ||
         (rc = mdb_env_open(env, store->folder, MDB_NOTLS | MDB_NORDAHEAD, FILE_MODE)) != 0 ||
         (rc = mdb_reader_check(env, &cleared)) != 0 || (rc = tables_open(store, env)) != 0) {
@@ -114,12 +132,17 @@ uint64_t dm_lmdb_size(const struct dm_lmdb *store, uint64_t *allocated)
 }
 
 /* LMDB makes EIO of a write that was cut short, which would blame the disk. */
-static const char *reason(const struct dm_lmdb *store, int rc)
+static const char *reason(const struct dm_lmdb *store, int rc, bool full)
 {
     uint64_t allocated;
     bool capped =
         rc == EFBIG || (rc == EIO && dm_process_caps_file(dm_lmdb_size(store, &allocated)));
-    return capped ? DM_FILE_CAPPED_SENTENCE : mdb_strerror(rc);
+    return capped ? DM_FILE_CAPPED_SENTENCE : mdb_strerror(rc == EIO && full ? ENOSPC : rc);
+}
+
+static bool damaged(int rc)
+{
+    return rc == MDB_INVALID || rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND;
 }
 
 enum dm_code dm_lmdb_fail(const struct dm_lmdb *store, int rc, const char *what,
@@ -127,11 +150,18 @@ enum dm_code dm_lmdb_fail(const struct dm_lmdb *store, int rc, const char *what,
 {
     struct statvfs fs;
     long long free_mib = -1;
+    bool full = false;
     if (statvfs(store->folder, &fs) == 0) {
         free_mib = (long long)(fs.f_bavail * fs.f_frsize >> 20);
+        full = fs.f_bavail == 0;
+    }
+    if (damaged(rc)) {
+        return dm_fail(error, DM_UNAVAILABLE,
+                       "cannot %s the view in %s: %s; " DM_VIEW_DAMAGED_ADVICE, what, store->folder,
+                       mdb_strerror(rc));
     }
     /* A smaller transaction would do; all else takes an operator, or time. */
     enum dm_code code = rc == MDB_TXN_FULL ? DM_RESOURCE_EXHAUSTED : DM_UNAVAILABLE;
     return dm_fail(error, code, "cannot %s the view in %s: %s (%lld MiB free there)", what,
-                   store->folder, reason(store, rc), free_mib);
+                   store->folder, reason(store, rc, full), free_mib);
 }

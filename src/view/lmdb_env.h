@@ -45,6 +45,8 @@ bool dm_lmdb_wants_reopen(int rc);
 void dm_lmdb_close(struct dm_lmdb *store);
 /* The size of its file, and what of it lies on the disk; 0: not known. */
 uint64_t dm_lmdb_size(const struct dm_lmdb *store, uint64_t *allocated);
+/* Ends the process: the view cannot be read, for this reason. */
+_Noreturn void dm_lmdb_end(const struct dm_lmdb *store, const char *why);
 /* `what` could not be done to the view: the sentence, and its code. */
 enum dm_code dm_lmdb_fail(const struct dm_lmdb *store, int rc, const char *what,
                           struct dm_error *error);

@@ -109,7 +109,11 @@ static inline void dm_store_close(struct dm_store *store)
  * an operator or time (disk or map full, I/O error), RESOURCE_EXHAUSTED for too large a
  * transaction. After a failed meta write the next read or txn_begin opens the environment
  * again; a txn_begin while a snapshot is held answers UNAVAILABLE until then. A read that
- * cannot be done ends the process: it must not look like "not found". */
+ * cannot be done ends the process: it must not look like "not found". So does a page whose
+ * bytes LMDB finds impossible; both say why, and what to do. */
+#define DM_VIEW_DAMAGED_ADVICE                                                                    \
+    "take the data folder from a backup, or, if the journal has everything from its first entry " \
+    "on, move the view away: it is made anew from it"
 enum dm_code dm_store_open_lmdb(struct dm_store **store, const char *folder, uint64_t map_size,
                                 struct dm_error *error);
 

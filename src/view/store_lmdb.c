@@ -26,10 +26,7 @@ static struct dm_slice slice_of(MDB_val value)
  * somebody. The journal has everything, so ending here loses nothing. */
 _Noreturn static void read_failed(const struct dm_lmdb *store, int rc)
 {
-    dm_log(DM_LOG_ERROR, "view unreadable", DM_LOG_TEXT("folder", store->folder),
-           DM_LOG_TEXT("reason", mdb_strerror(rc)));
-    dm_log_flush();
-    abort();
+    dm_lmdb_end(store, mdb_strerror(rc));
 }
 
 static int reader_renew(struct dm_lmdb *store)

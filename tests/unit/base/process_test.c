@@ -2,9 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -70,11 +73,50 @@ static void a_file_over_the_limit_is_an_error_of_its_write(void **state)
     assert_int_equal(status, 0);
 }
 
+/* Exit status or signal of a process that touches a page behind its file's end, or gets the
+ * signal of that from another. */
+static int lose_page(bool sent, char *told, size_t size)
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        FILE *file = tmpfile();
+        (void)dup2(ends[1], STDERR_FILENO);
+        dm_process_explain_lost_page("the file was cut");
+        if (sent) {
+            (void)kill(getpid(), SIGBUS);
+        }
+        const volatile char *page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fileno(file), 0);
+        _exit(page[0]);
+    }
+    (void)close(ends[1]);
+    ssize_t got = read(ends[0], told, size - 1);
+    told[got > 0 ? got : 0] = '\0';
+    (void)close(ends[0]);
+    int status = -1;
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    return status;
+}
+
+static void a_lost_page_is_explained(void **state)
+{
+    (void)state;
+    char told[256];
+    int status = lose_page(false, told, sizeof told);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+    assert_non_null(strstr(told, "the file was cut"));
+    status = lose_page(true, told, sizeof told);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+    assert_string_equal(told, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_file_gets_the_number_of_a_closed_stream),
         cmocka_unit_test(a_file_over_the_limit_is_an_error_of_its_write),
+        cmocka_unit_test(a_lost_page_is_explained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

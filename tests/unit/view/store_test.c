@@ -12,6 +12,7 @@
 #include "view/store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -19,6 +20,8 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define MAP_SIZE (64ULL << 20)
 
@@ -508,6 +511,27 @@ static void lmdb_says_why_it_cannot_be_opened(void **state)
     assert_null(store);
 }
 
+static void lmdb_says_what_to_do_with_a_damaged_file(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[64];
+    struct dm_error error = {0};
+    put_alone(fixture->store, "a", "1");
+    dm_store_close(fixture->store);
+    fixture->store = NULL;
+    (void)snprintf(path, sizeof path, "%s/data.mdb", fixture->folder);
+    FILE *file = fopen(path, "r+");
+    static const uint8_t zeros[META_END];
+    assert_non_null(file);
+    assert_int_equal(fwrite(zeros, 1, sizeof zeros, file), sizeof zeros);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(dm_store_open_lmdb(&fixture->store, fixture->folder, MAP_SIZE, &error),
+                     DM_UNAVAILABLE);
+    assert_non_null(strstr(error.message, DM_VIEW_DAMAGED_ADVICE));
+    assert_int_equal(remove(path), 0);
+    fixture->store = open_at(fixture->folder, MAP_SIZE);
+}
+
 static enum dm_code fill(struct dm_store *store, uint32_t rows, struct dm_error *error)
 {
     static const uint8_t value[1000];
@@ -570,6 +594,52 @@ static void lmdb_tells_of_a_limit_on_the_size_of_files(void **state)
     assert_reads(store, "a", "1");
     dm_store_read_end(store);
     assert_int_equal(fill(store, 1000, &error), DM_OK);
+}
+
+/* Walks over a table of which all pages but the root were zeroed; in a process of its own. */
+static void walk_over_zeros(struct fixture *fixture)
+{
+    char path[64];
+    struct dm_error error = {0};
+    static const uint8_t zeros[256 * 4096];
+    (void)snprintf(path, sizeof path, "%s/data.mdb", fixture->folder);
+    if (fill(fixture->store, 1000, &error) != DM_OK) {
+        _exit(0);
+    }
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    struct dm_slice key = dm_slice("", 1), value;
+    /* The first leaves; the roots are the newest pages. */
+    (void)!syscall(SYS_pwrite64, fd, zeros, (size_t)100 * 4096, (off_t)20 * 4096);
+    uint8_t copy[8];
+    while (dm_store_seek(fixture->store, DM_TABLE_POLICIES, key, true, &key, &value)) {
+        memcpy(copy, key.data, key.size);
+        key.data = copy;
+    }
+    _exit(0);
+}
+
+static void lmdb_says_why_it_ends_when_pages_are_damaged(void **state)
+{
+    int told[2];
+    char text[2048] = "";
+    assert_int_equal(pipe(told), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        (void)dup2(told[1], STDERR_FILENO);
+        (void)signal(SIGABRT, SIG_DFL);
+        walk_over_zeros(*state);
+    }
+    (void)close(told[1]);
+    size_t size = 0;
+    ssize_t got = 0;
+    while ((got = read(told[0], text + size, sizeof text - 1 - size)) > 0) {
+        size += (size_t)got;
+    }
+    (void)close(told[0]);
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    assert_non_null(strstr(text, DM_VIEW_DAMAGED_ADVICE));
 }
 
 static void break_meta(struct dm_store *store)
@@ -641,7 +711,7 @@ static void lmdb_survives_a_full_disk(void **state)
     put_alone(store, "a", "1");
     struct dm_error error = {0};
     assert_int_equal(fill(store, 2000, &error), DM_UNAVAILABLE);
-    assert_non_null(strstr(error.message, "MiB free"));
+    assert_non_null(strstr(error.message, "No space left on device (0 MiB free"));
     assert_reads(store, "a", "1");
     dm_store_read_end(store);
     assert_int_equal(mount("tmpfs", folder, "tmpfs", MS_REMOUNT, "size=16m"), 0);
@@ -712,6 +782,8 @@ int main(void)
         LMDB(lmdb_keeps_what_is_committed),
         LMDB(lmdb_opens_with_the_default_map_or_what_the_system_allows),
         LMDB(lmdb_says_why_it_cannot_be_opened),
+        LMDB(lmdb_says_what_to_do_with_a_damaged_file),
+        LMDB(lmdb_says_why_it_ends_when_pages_are_damaged),
         LMDB(lmdb_with_a_full_map_fails_the_commit_alone),
         LMDB(lmdb_goes_on_after_a_failed_data_write),
         LMDB(lmdb_tells_of_a_limit_on_the_size_of_files),
