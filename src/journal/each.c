@@ -59,8 +59,10 @@ enum dm_code dm_file_each(struct dm_journal *journal, uint64_t after_lsn,
     }
     if (after_lsn + 1 < first) {
         return dm_fail(error, DM_DATA_LOSS,
-                       "the journal begins at lsn %" PRIu64 ", but %" PRIu64 " is needed", first,
-                       after_lsn + 1);
+                       "the journal begins at lsn %" PRIu64 ", but %" PRIu64
+                       " is needed: put back its older files, or take the data folder from a "
+                       "backup",
+                       first, after_lsn + 1);
     }
     if (after_lsn == last) {
         return DM_OK;

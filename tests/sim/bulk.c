@@ -236,8 +236,9 @@ void bulk_finish(struct sim *sim, uint64_t *random)
 {
     while (sim->bulk.bulk != NULL) {
         step(sim, 1 + pick(random, 50));
-        if (world_overlay_full(sim) || world_timers_out(sim)) {
-            virtual_clock_advance(&sim->clock, sim->config.apply_after_ms);
+        bool timers_out = world_timers_out(sim); /* it waits until snoozes end, which may be long */
+        if (timers_out || world_overlay_full(sim)) {
+            virtual_clock_advance(&sim->clock, timers_out ? 1000 : sim->config.apply_after_ms);
             world_drain(sim, random);
         }
     }
