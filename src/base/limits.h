@@ -150,6 +150,13 @@
  * them up, and not where nobody can tell how old they are. */
 #define DM_UNREAD_SIZE (256 * 1024)
 
+/* Blocks of memory from this size on are mapped each on its own, so that what an attack or a burst
+ * took goes back when it is freed: glibc would take ever larger ones from the heap, where one
+ * small block above them holds them all. And how much may be free at the heap's end before it is
+ * cut: less, and every page of an answer is cut off and faulted in again. */
+#define DM_MAPPED_BLOCK_SIZE (128 << 10)
+#define DM_HEAP_SPARE (1 << 20)
+
 /* ---- the log ----------------------------------------------------------------- */
 
 /* Lines that wait for whoever reads the log, in bytes: past it they are dropped and counted,

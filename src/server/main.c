@@ -1,8 +1,10 @@
+#include "base/limits.h"
 #include "base/process.h"
 #include "server/options.h"
 #include "server/server.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +22,18 @@ static int end_output(void)
     return EXIT_FAILURE;
 }
 
+/* Before anything is allocated; both stay as they are from now on. An allocator that is not
+ * glibc's, a sanitizer's say, knows neither. */
+static void set_up_memory(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, DM_MAPPED_BLOCK_SIZE);
+    (void)mallopt(M_TRIM_THRESHOLD, DM_HEAP_SPARE);
+}
+
 int main(int argc, char **argv)
 {
     dm_process_begin();
+    set_up_memory();
     struct dm_options options;
     struct dm_error error = {0};
     int status = EXIT_USAGE;

@@ -166,6 +166,60 @@ static void halves_of_many_connections_have_a_sum(void **state)
     peer_close(&modest);
 }
 
+/* `size` bytes of a message of 4 MiB. */
+static void send_part(struct server *server, struct peer *peer, size_t size)
+{
+    static char part[2 * MIB];
+    const struct dm_ttrpc_header header = {
+        .size = 4 * MIB - 1, .stream = 1, .type = DM_TTRPC_REQUEST};
+    dm_ttrpc_header_store((uint8_t *)part, &header);
+    peer_open_tcp(peer, server->port);
+    assert_true(peer_send(peer, part, size));
+}
+
+/* Until what all connections hold is within [least, most]. */
+static void await_buffers(struct server *server, uint64_t least, uint64_t most)
+{
+    uint64_t held;
+    uint64_t end = peer_now_ms() + PEER_DEADLINE_MS;
+    do {
+        assert_true(peer_now_ms() < end);
+        held = metric(server, "dormouse_connection_buffers_bytes");
+    } while (held < least || held > most);
+}
+
+/* Also where others came among them, and stay. */
+static void what_halves_took_is_given_back(void **state)
+{
+    struct server *server = *state;
+    enum { PEERS = 60, HELD = PEERS * MIB };
+    static const size_t sizes[] = {1900000, 900000, 900000}; /* of each wave */
+    struct peer halves[PEERS];
+    struct peer others[PEERS];
+    assert_int_equal(server_start(server, NULL), 0);
+    peer_open_tcp(&others[0], server->port);
+    assert_int_equal(set_status(&others[0], "ann", STATUS_INACTIVE), 0);
+    size_t before = memory_of(server, "VmRSS:");
+    for (size_t wave = 0; wave < sizeof sizes / sizeof sizes[0]; wave++) {
+        for (int i = 0; i < PEERS; i++) {
+            send_part(server, &halves[i], sizes[wave]);
+        }
+        await_buffers(server, sizes[wave] * PEERS, UINT64_MAX);
+        for (int i = 1; i < PEERS && wave + 1 == sizeof sizes / sizeof sizes[0]; i++) {
+            peer_open_tcp(&others[i], server->port);
+            assert_int_equal(check(&others[i], "ann"), DECISION_SILENT);
+        }
+        for (int i = 0; i < PEERS; i++) {
+            peer_close(&halves[i]);
+        }
+        await_buffers(server, 0, MIB);
+    }
+    assert_true(memory_of(server, "VmRSS:") < before + HELD / 8);
+    for (int i = 0; i < PEERS; i++) {
+        peer_close(&others[i]);
+    }
+}
+
 /* While one with half a head is waited for, and closed, others that say nothing stay. */
 static void half_a_head_ends_and_silence_stays(void **state)
 {
@@ -229,6 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH(many_questions_in_one_request_cost_little),
         WITH(halves_of_many_connections_have_a_sum),
+        WITH(what_halves_took_is_given_back),
         WITH(half_a_head_ends_and_silence_stays),
         WITH(a_deadline_comes_however_the_first_message_did),
     };
