@@ -135,19 +135,19 @@ void dm_exchange_stop(struct dm_exchange *x)
 
 /* ---- answers -------------------------------------------------------------------------- */
 
+#define ACCEPT_POST                                                                \
+    "application/json, application/proto, application/connect+json, "              \
+    "application/connect+proto, application/grpc-web, application/grpc-web+json, " \
+    "application/grpc-web+proto, application/grpc-web-text, "                      \
+    "application/grpc-web-text+proto"
+
 static void put_refusal_headers(const struct dm_route *route, struct dm_http_headers *headers)
 {
     if (route->allow != NULL) {
         put(headers, "allow", route->allow);
     }
     if (route->accept_post) {
-        dm_http_headers_add(
-            headers,
-            DM_HTTP_HEADER("accept-post",
-                           "application/json, application/proto, application/connect+json, "
-                           "application/connect+proto, application/grpc-web, "
-                           "application/grpc-web+json, application/grpc-web+proto, "
-                           "application/grpc-web-text, application/grpc-web-text+proto"));
+        put(headers, "accept-post", route->grpc ? ACCEPT_POST ", application/grpc" : ACCEPT_POST);
     }
     if (route->preflight) {
         dm_http_headers_add(headers, DM_HTTP_HEADER("access-control-allow-methods", "GET, POST"));

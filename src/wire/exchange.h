@@ -75,7 +75,8 @@ struct dm_route {
     int status;
     const char *why;
     const char *allow; /* header, or NULL */
-    bool accept_post;  /* header: what may be posted */
+    bool accept_post;  /* header: what may be posted, */
+    bool grpc;         /* and that is gRPC as well */
     bool preflight;
 
     /* A call that has failed already, unless DM_OK; to be told in its own protocol. */

@@ -133,10 +133,11 @@ static void judge_call(const struct dm_http_request *r, struct dm_route *out)
     judge_timeout(r, out);
 }
 
-static void unknown_type(struct dm_route *out, const char *why)
+static void unknown_type(const struct dm_http_request *r, struct dm_route *out, const char *why)
 {
     refuse(out, 415, why);
     out->accept_post = true;
+    out->grpc = r->version == DM_HTTP_2;
 }
 
 static void set_type(struct dm_route *out, const struct call_type *type)
@@ -193,7 +194,8 @@ static void route_get(const struct dm_http_request *r, struct dm_exchange *x)
     } else if (dm_text_equal(query.encoding, "proto")) {
         set_type(out, find_type(dm_slice_str("application/proto")));
     } else {
-        unknown_type(out, "a call by GET needs a query: encoding=json (or proto) and message=...");
+        unknown_type(r, out,
+                     "a call by GET needs a query: encoding=json (or proto) and message=...");
         return;
     }
     judge_query(&query, out);
@@ -219,10 +221,11 @@ static void route_call(const struct dm_http_request *r, const struct call_type *
         out->allow = "GET, POST";
     } else if (type == NULL) {
         unknown_type(
-            out, "this content-type is not served here: send application/json, application/proto, "
-                 "application/connect+json (streams) or application/grpc-web");
+            r, out,
+            "this content-type is not served here: send application/json, application/proto, "
+            "application/connect+json (streams) or application/grpc-web");
     } else if (type->protocol == &dm_grpc_protocol) {
-        unknown_type(out, "gRPC needs HTTP/2; over HTTP/1.1 there are Connect and gRPC-Web");
+        unknown_type(r, out, "gRPC needs HTTP/2; over HTTP/1.1 there are Connect and gRPC-Web");
     } else {
         set_type(out, type);
         judge_call(r, out);
