@@ -14,6 +14,13 @@
 
 enum { QUESTIONS = 100000, MIB = 1024 * 1024 };
 
+/* The thread sanitizer keeps words of its own for each word of ours, and never gives them back. */
+#ifdef __SANITIZE_THREAD__
+enum { MEMORY_FACTOR = 6 };
+#else
+enum { MEMORY_FACTOR = 1 };
+#endif
+
 /* Memory is measured here: a sanitizer must not keep what was freed. */
 static void free_at_once(void)
 {
@@ -116,7 +123,7 @@ static void many_questions_in_one_request_cost_little(void **state)
         dm_buf_consume(&greedy.in, dm_buf_size(&greedy.in));
     }
     /* the body, in a buffer that doubles and moves once more, and two of output */
-    assert_true(memory_of(server, "VmHWM:") - before < 24 * (size_t)MIB);
+    assert_true(memory_of(server, "VmHWM:") - before < MEMORY_FACTOR * 24 * (size_t)MIB);
     dm_buf_finish(&body);
     peer_close(&greedy);
     peer_close(&other);
@@ -158,7 +165,7 @@ static void halves_of_many_connections_have_a_sum(void **state)
     for (uint64_t end = peer_now_ms() + PEER_DEADLINE_MS; ended(server) < PEERS - 16;) {
         assert_true(peer_now_ms() < end); /* some of it is still on its way */
     }
-    assert_true(memory_of(server, "VmHWM:") - before < 64 * (size_t)MIB);
+    assert_true(memory_of(server, "VmHWM:") - before < MEMORY_FACTOR * 64 * (size_t)MIB);
     assert_int_equal(set_status(&modest, "ann", STATUS_ACTIVE), 0);
     for (int i = 0; i < PEERS; i++) {
         peer_close(&peers[i]);
@@ -214,7 +221,7 @@ static void what_halves_took_is_given_back(void **state)
         }
         await_buffers(server, 0, MIB);
     }
-    assert_true(memory_of(server, "VmRSS:") < before + HELD / 8);
+    assert_true(MEMORY_FACTOR > 1 || memory_of(server, "VmRSS:") < before + HELD / 8);
     for (int i = 0; i < PEERS; i++) {
         peer_close(&others[i]);
     }
