@@ -172,7 +172,7 @@ class WithServer(unittest.TestCase):
 
     def test_the_example_runs_against_the_server(self):
         self.server()
-        program = compile_program("examples/reply.c", "reply")
+        program = compile_program("tools/examples/reply.c", "reply")
         told = run(program, self.address, "acme", "c1", env=with_library(library_folder()))
         expected = "sent\nsnoozed since fence 1\nmust be silent\nc1 is snoozed\nevent 1: snoozed\n"
         self.assertEqual(told, expected)
